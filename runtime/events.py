@@ -1,0 +1,114 @@
+"""Product events: one table of names, one bus, values that never change.
+
+Webhooks, SSE, logs and the terminal derive from these; CONTRACT names are fixed.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+import trio
+
+
+class EventName(StrEnum):
+    """Every event that leaves the runtime."""
+
+    CONNECTED = "connected"
+    DISCONNECTED = "disconnected"
+    CONNECTION_FAILED = "connectionFailed"
+    QR_CODE = "qrCode"
+    MESSAGE_RECEIVED = "messageReceived"
+    MESSAGE_SENT = "messageSent"
+    MESSAGE_STATUS = "messageStatus"
+    SUPABASE_OFFLINE = "supabaseOffline"
+    SUPABASE_ONLINE = "supabaseOnline"
+    DEAD_LETTER = "deadLetter"
+    CHILD_RESTARTED = "childRestarted"
+    HEALTH_CHECK = "healthCheck"
+
+
+def _event_id() -> str:
+    """Sortable by creation: 48 bits of milliseconds, 80 random bits, in hex."""
+    return f"{time.time_ns() // 1_000_000:012x}{secrets.token_hex(10)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something happened. ``data`` is JSON-serialisable and free of secrets."""
+
+    event: EventName
+    data: Mapping[str, Any]
+    connection_id: str | None = None
+    owner_id: str | None = None
+    id: str = field(default_factory=_event_id)
+    timestamp: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+
+class EventBus:
+    """Fan-out to bounded subscribers.
+
+    A subscriber that falls behind loses events, never holds up the message path; it is told by
+    ``Subscription.missed``. What must not be lost is in the journal, not here.
+    """
+
+    def __init__(self) -> None:
+        self._subscriptions: set[Subscription] = set()
+
+    def publish(
+        self,
+        event: EventName,
+        data: Mapping[str, Any],
+        *,
+        connection_id: str | None = None,
+        owner_id: str | None = None,
+    ) -> Event:
+        """Hand an event to every subscriber without waiting for any."""
+        published = Event(event, data, connection_id, owner_id)
+        for subscription in self._subscriptions:
+            subscription._offer(published)
+        return published
+
+    @asynccontextmanager
+    async def subscribe(self, capacity: int = 1000) -> AsyncIterator[Subscription]:
+        """Receive the events published while the block runs, at most ``capacity`` waiting."""
+        subscription = Subscription(capacity)
+        self._subscriptions.add(subscription)
+        try:
+            yield subscription
+        finally:
+            self._subscriptions.discard(subscription)
+            subscription._close()
+
+
+class Subscription:
+    """An async iterator of events with a count of those it missed."""
+
+    def __init__(self, capacity: int) -> None:
+        self._send, self._receive = trio.open_memory_channel[Event](capacity)
+        self.missed = 0
+
+    def _offer(self, event: Event) -> None:
+        try:
+            self._send.send_nowait(event)
+        except trio.WouldBlock:
+            self.missed += 1
+
+    def _close(self) -> None:
+        self._send.close()
+        self._receive.close()
+
+    def __aiter__(self) -> Subscription:
+        return self
+
+    async def __anext__(self) -> Event:
+        try:
+            return await self._receive.receive()
+        except (trio.EndOfChannel, trio.ClosedResourceError):
+            raise StopAsyncIteration from None
