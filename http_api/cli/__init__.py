@@ -1,0 +1,121 @@
+"""The command line: ``zapvisor up | demo | test | doctor | migrate | version``.
+
+Exit codes: 0 done (for ``up`` and ``demo``: stopped in order), 1 a problem that the printed
+sentence names, 2 wrong usage, 130 interrupted. A traceback means a defect of zapvisor.
+
+Each command imports what it runs only when it runs, so that ``--help`` and ``version`` work even
+where a part is broken.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from .terminal import Problem
+
+HELP = """zapvisor carries WhatsApp conversations into Supabase, supervised and without loss.
+
+First steps: `demo` shows everything with simulated customers, without a phone. `up` runs the
+product: create a connection through the API and scan the QR code that appears here.
+
+Settings come from the environment, or from the file .env.supabase in the working directory
+(.env.example lists them all). Without SUPABASE_URL a local Supabase stack is run.
+"""
+
+
+@click.group(help=HELP, context_settings={"help_option_names": ["-h", "--help"]})
+def cli() -> None:
+    pass
+
+
+@cli.command()
+def up() -> None:
+    """Run the product until Ctrl-C or SIGTERM.
+
+    The API listens on HOST:PORT (127.0.0.1:3001). QR codes to pair phones with appear here.
+    """
+    from .up import up as run
+
+    run()
+
+
+@cli.command()
+@click.option(
+    "--every",
+    type=click.FloatRange(min=0.1, max=3600),
+    default=4.0,
+    show_default=True,
+    help="Seconds between two messages of the simulated customers.",
+)
+def demo(every: float) -> None:
+    """Run it all on a simulated WhatsApp, no phone.
+
+    Simulated customers write in Portuguese. Needs no Supabase project; what it stores is kept
+    apart, in <data>/demo.
+    """
+    from .demo import demo as run
+
+    run(every=every)
+
+
+@cli.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
+@click.argument("pytest_arguments", nargs=-1, type=click.UNPROCESSED)
+def test(pytest_arguments: tuple[str, ...]) -> None:
+    """Run every check: lint, types, tests.
+
+    With arguments only pytest runs, and gets them: `./zap test -k journal -x`.
+    """
+    from .checks import run_checks
+
+    sys.exit(run_checks(pytest_arguments))
+
+
+@cli.command()
+def doctor() -> None:
+    """Check what the product needs to run.
+
+    One line for each part, and what to do where it fails.
+    """
+    from .doctor import doctor as run
+
+    sys.exit(run())
+
+
+@cli.command()
+def migrate() -> None:
+    """Bring the Supabase schema up to date.
+
+    Works on the database of SUPABASE_DB_URL. Idempotent; never drops a column or a row.
+    """
+    from .migrate import migrate as run
+
+    run()
+
+
+@cli.command()
+def version() -> None:
+    """Print the versions of the main parts."""
+    from .version import versions
+
+    for name, number in versions():
+        click.echo(f"{name} {number}")
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    # Where the console cannot show a character (a C locale), replace it instead of failing.
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    try:
+        cli.main(prog_name="zapvisor", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except Problem as problem:
+        click.echo(f"zapvisor: {problem}", err=True)
+        sys.exit(1)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(130)
