@@ -1,0 +1,1 @@
+"""What WhatsApp delivered, made into entries of the journal."""

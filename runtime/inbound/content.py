@@ -1,0 +1,101 @@
+"""What a WhatsApp message says, in the words of ``whatsapp_mensagens``. Pure.
+
+Input is ``WebMessageInfo.message`` as protobuf JSON (camelCase keys, bytes in base64).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+_WRAPPERS = (
+    "ephemeralMessage",
+    "viewOnceMessage",
+    "viewOnceMessageV2",
+    "viewOnceMessageV2Extension",
+    "documentWithCaptionMessage",
+    "deviceSentMessage",
+    "editedMessage",
+    "groupMentionedMessage",
+)
+_WRAPPER_DEPTH = 5
+_CARRIERS = frozenset({"messageContextInfo", "senderKeyDistributionMessage"})
+_SILENT = frozenset(
+    {"protocolMessage", "keepInChatMessage", "encReactionMessage", "pinInChatMessage"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """The columns that a message's content fills; ``tamanho`` in bytes."""
+
+    tipo: str
+    conteudo: str
+    midia_tipo: str | None = None
+    midia_nome: str | None = None
+    midia_tamanho: int | None = None
+
+
+def read_content(message: Mapping[str, Any]) -> Content | None:
+    """The content for a person to read, or None for WhatsApp's own housekeeping.
+
+    A kind that has no column of its own becomes SISTEMA with its name, never nothing.
+    """
+    message = _unwrap(message)
+    for kind, body in message.items():
+        if kind in _CARRIERS or body is None:
+            continue
+        if kind in _SILENT:
+            return None
+        reader = _READERS.get(kind)
+        if reader is not None:
+            return reader(body)
+        return Content("SISTEMA", f"[{kind.removesuffix('Message')}]")
+    return None
+
+
+def _unwrap(message: Mapping[str, Any]) -> Mapping[str, Any]:
+    for _ in range(_WRAPPER_DEPTH):
+        inner = next(
+            (message[name]["message"] for name in _WRAPPERS if _has_message(message, name)), None
+        )
+        if inner is None:
+            break
+        message = inner
+    return message
+
+
+def _has_message(message: Mapping[str, Any], name: str) -> bool:
+    wrapper = message.get(name)
+    return isinstance(wrapper, Mapping) and isinstance(wrapper.get("message"), Mapping)
+
+
+def _extended_text(body: Mapping[str, Any]) -> Content:
+    return Content("TEXTO", body.get("text") or "")
+
+
+def _media(tipo: str) -> Callable[[Mapping[str, Any]], Content]:
+    def read(body: Mapping[str, Any]) -> Content:
+        length = body.get("fileLength")
+        return Content(
+            tipo,
+            body.get("caption") or "",
+            midia_tipo=body.get("mimetype"),
+            midia_nome=body.get("fileName") or body.get("title"),
+            midia_tamanho=int(length) if length is not None else None,
+        )
+
+    return read
+
+
+_READERS: dict[str, Callable[[Any], Content]] = {
+    "conversation": lambda body: Content("TEXTO", body),
+    "extendedTextMessage": _extended_text,
+    "imageMessage": _media("IMAGEM"),
+    "videoMessage": _media("VIDEO"),
+    "ptvMessage": _media("VIDEO"),
+    "audioMessage": _media("AUDIO"),
+    "documentMessage": _media("DOCUMENTO"),
+    "stickerMessage": _media("STICKER"),
+}

@@ -1,0 +1,1 @@
+"""What our API accepted, on its way to WhatsApp."""

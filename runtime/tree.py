@@ -1,0 +1,48 @@
+"""The supervision tree. There is no watchdog: liveness, restart and escalation live here."""
+
+from __future__ import annotations
+
+from supervisors import Backoff, ChildSpec, Intensity, Strategy, Supervisor
+
+from .journal import Journal
+from .local_stack import LocalStack
+from .storage import Probe, Writer
+from .whatsapp.bridge import Bridge
+from .whatsapp.manager import Connections
+
+BUDGET = Intensity(max_restarts=3, window=300.0)
+STEADY = Backoff(first=0.5, cap=30.0, reset_after=120.0)
+
+
+def core_tree(
+    *,
+    local_stack: LocalStack | None,
+    journal: Journal,
+    probe: Probe,
+    writer: Writer,
+    bridge: Bridge,
+    connections: Connections,
+) -> Supervisor:
+    """Everything between WhatsApp and Supabase; ``/shutdown`` stops it, ``/initialize`` starts it."""
+    storage = Supervisor(
+        [
+            ChildSpec("probe", probe.run, backoff=STEADY, liveness=60.0),
+            ChildSpec("writer", writer.run, backoff=STEADY, liveness=120.0, stop_deadline=15.0),
+        ],
+        strategy=Strategy.REST_FOR_ONE,
+    )
+    whatsapp = Supervisor(
+        [
+            ChildSpec("bridge", bridge.run, backoff=STEADY, stop_deadline=10.0),
+            ChildSpec("connections", connections.supervisor),
+        ],
+        strategy=Strategy.REST_FOR_ONE,
+    )
+    children = [
+        ChildSpec("journal", journal.run, stop_deadline=15.0),
+        ChildSpec("storage", storage),
+        ChildSpec("whatsapp", whatsapp),
+    ]
+    if local_stack is not None:
+        children.insert(0, ChildSpec("local_stack", local_stack.supervisor(), backoff=STEADY))
+    return Supervisor(children, strategy=Strategy.ONE_FOR_ONE, intensity=BUDGET)

@@ -1,0 +1,1 @@
+"""WhatsApp: the Node bridge process, the link to it, and one actor per connection."""

@@ -1,0 +1,214 @@
+"""The actor of one WhatsApp number: keeps it connected, brings its messages in, takes ours out.
+
+Three tasks share one link to the bridge:
+
+- *steer* (here) opens the socket, follows its state and decides what to do when it closes;
+- *intake* moves events from the bridge into the journal, and only then acknowledges them;
+- *delivery* hands queued commands to the bridge.
+
+A lost connection is expected and handled here. A bug, or the bridge going away, ends the actor;
+its supervisor starts the next incarnation, and the bridge replays what was not acknowledged.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from datetime import UTC, datetime
+
+import trio
+
+from supervisors import Backoff, ChildContext, Park
+
+from ..events import EventName
+from ..journal import Connection
+from . import frames
+from .delivery import Delivery
+from .disconnects import QUIET, DisconnectPolicy, GiveUp
+from .intake import Intake
+from .link import BridgeLink, LinkLost, RequestFailed
+from .live import Status
+from .services import Services
+
+logger = logging.getLogger("zapvisor.connection")
+
+BACKOFF = Backoff(first=1.0, cap=60.0, reset_after=300.0)
+SLOW_PACE = 60.0
+"""Least seconds before a connection is taken back from another session."""
+PROBE_INTERVAL = 45.0
+"""Seconds without a change after which an open connection is asked for a sign of life."""
+LIVENESS = 180.0
+"""Seconds without a beat after which the actor counts as hung."""
+
+_LOST = 408
+
+
+class ConnectionActor:
+    """One incarnation of one connection. Everything durable is in the journal."""
+
+    def __init__(self, ctx: ChildContext, connection: Connection, services: Services) -> None:
+        self._ctx = ctx
+        self._connection = connection
+        self._services = services
+        self._live = services.lives[connection.id]
+        self._policy = DisconnectPolicy()
+
+    async def run(self) -> None:
+        """Serve the connection until it must be given up; then raise Park with the reason."""
+        connection = self._connection
+        if connection.parked_code is not None:
+            reason = connection.parked_reason or ""
+            self._live.become(_parked_status(connection.parked_code), error=reason)
+            raise Park(reason, code=connection.parked_code)
+        self._live.become(Status.CONNECTING)
+        async with self._services.bridge.link(connection.id) as link:
+            await link.hello(self._ctx.incarnation)
+            self._ctx.ready()
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(Intake(connection, link, self._services).run)
+                nursery.start_soon(Delivery(connection, link, self._services).run)
+                verdict = await self._steer(link)
+                nursery.cancel_scope.cancel()
+            await self._give_up(link, verdict)
+        raise Park(verdict.reason, code=verdict.code)
+
+    async def _steer(self, link: BridgeLink) -> GiveUp:
+        ceiling = 0.0
+        while True:
+            await link.send("open")
+            closed, open_for = await self._follow(link)
+            if open_for >= BACKOFF.reset_after:
+                ceiling = 0.0
+            self._live.disconnects += 1
+            code = closed.code if closed.code is not None else _LOST
+            decision = self._policy.decide(
+                code, qr_ended=closed.qrEnded, now=trio.current_time()
+            )
+            logger.info(
+                "closed",
+                extra={"connection": self._connection.id, "code": code, "reason": closed.reason},
+            )
+            if isinstance(decision, GiveUp):
+                return decision
+            if decision.pace == "now":
+                await self._report(Status.CONNECTING)
+                continue
+            await self._report(Status.DISCONNECTED, f"{code}: {closed.reason or 'closed'}")
+            ceiling = BACKOFF.ceiling_after(ceiling)
+            delay = random.uniform(0, ceiling)  # noqa: S311 - jitter, not a secret
+            await self._rest(max(delay, SLOW_PACE) if decision.pace == "slow" else delay)
+            await self._report(Status.CONNECTING)
+
+    async def _rest(self, seconds: float) -> None:
+        """Wait before the next attempt, beating on."""
+        until = trio.current_time() + seconds
+        while (left := until - trio.current_time()) > 0:
+            self._ctx.beat()
+            await trio.sleep(min(left, PROBE_INTERVAL))
+
+    async def _follow(self, link: BridgeLink) -> tuple[frames.State, float]:
+        """Follow one socket to its close; also returns for how many seconds it was open."""
+        opened_at: float | None = None
+        while True:
+            self._ctx.beat()
+            state: frames.State | None = None
+            with trio.move_on_after(PROBE_INTERVAL):
+                state = await self._next_state(link)
+            if state is None:
+                if opened_at is None or await self._alive(link):
+                    continue
+                state = _silent(self._ctx.incarnation)
+            match state.state:
+                case "qr":
+                    await self._show_qr(state)
+                case "open":
+                    opened_at = trio.current_time()
+                    self._policy.connected()
+                    await self._opened(state)
+                case "closed":
+                    now = trio.current_time()
+                    return state, now - opened_at if opened_at is not None else 0.0
+
+    async def _next_state(self, link: BridgeLink) -> frames.State:
+        try:
+            return await link.states.receive()
+        except trio.EndOfChannel:
+            raise LinkLost("the link ended") from None
+
+    async def _alive(self, link: BridgeLink) -> bool:
+        """Whether WhatsApp still answers: an open socket alone proves nothing."""
+        try:
+            await link.request("probe")
+        except RequestFailed as failure:
+            logger.warning(
+                "no sign of life",
+                extra={"connection": self._connection.id, "code": failure.code},
+            )
+            return False
+        return True
+
+    async def _show_qr(self, state: frames.State) -> None:
+        self._live.qr = state.qr
+        if state.expiresAt is not None:
+            self._live.qr_expires_at = datetime.fromtimestamp(state.expiresAt / 1000, UTC)
+        await self._services.sessions.record(self._connection, self._live)
+        self._publish(
+            EventName.QR_CODE,
+            {"qrCode": state.qr, "expiresAt": _iso(self._live.qr_expires_at)},
+        )
+
+    async def _opened(self, state: frames.State) -> None:
+        if state.me is not None:
+            self._connection = await self._services.journal.update_connection(
+                self._connection.id,
+                phone_number=state.me.phone,
+                whatsapp_id=state.me.id,
+                push_name=state.me.name,
+            )
+        self._live.sockets += 1
+        await self._report(Status.CONNECTED)
+        self._live.outbox.ring()
+
+    async def _give_up(self, link: BridgeLink, verdict: GiveUp) -> None:
+        if verdict.archive:
+            await link.request("logout")
+        self._connection = await self._services.journal.update_connection(
+            self._connection.id, parked_code=verdict.code, parked_reason=verdict.reason
+        )
+        await self._report(_parked_status(verdict.code), verdict.reason)
+        self._publish(
+            EventName.CONNECTION_FAILED, {"code": verdict.code, "reason": verdict.reason}
+        )
+
+    async def _report(self, status: Status, error: str | None = None) -> None:
+        """Enter a status: in memory at once, in the tables through the journal, as an event."""
+        changed = self._live.become(status, error=error)
+        await self._services.sessions.record(self._connection, self._live)
+        if changed and status is Status.CONNECTED:
+            self._publish(EventName.CONNECTED, {"phoneNumber": self._connection.phone_number})
+        elif changed and status is Status.DISCONNECTED:
+            self._publish(EventName.DISCONNECTED, {"reason": error})
+
+    def _publish(self, name: EventName, data: dict[str, object]) -> None:
+        self._services.events.publish(
+            name, data, connection_id=self._connection.id, owner_id=self._connection.owner_id
+        )
+
+
+def _silent(generation: int) -> frames.State:
+    return frames.State(
+        v=1,
+        type="state",
+        generation=generation,
+        state="closed",
+        code=_LOST,
+        reason="no answer to a probe",
+    )
+
+
+def _parked_status(code: str) -> Status:
+    return Status.DISCONNECTED if code in QUIET else Status.ERROR
+
+
+def _iso(when: datetime | None) -> str | None:
+    return when.isoformat() if when is not None else None

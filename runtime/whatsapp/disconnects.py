@@ -1,0 +1,116 @@
+"""What to do when WhatsApp closes a connection: one table of codes, one pure decision.
+
+Three answers, as in supervision: reconnect, or give up until a person acts (the connection parks).
+Codes as Baileys reports them.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+REPLACED_LIMIT = 3
+"""Times that another session may take over within the window before we stop fighting."""
+REPLACED_WINDOW = 600.0
+"""Seconds."""
+BAD_SESSION_LIMIT = 5
+"""Bad sessions in a row before the credentials are put aside."""
+
+
+LOGGED_OUT = "logged_out_by_request"
+"""Parked because somebody logged the connection out over the API."""
+QUIET = frozenset({LOGGED_OUT, "qr_expired"})
+"""Reasons to park that are no error: the connection is merely not connected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reconnect:
+    """Open a new socket; ``pace`` is ``now``, ``backoff`` or ``slow`` (at least a minute)."""
+
+    pace: str
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """Stop until a person acts.
+
+    Attributes:
+        code: stable snake_case reason.
+        reason: Portuguese sentence for a person.
+        archive: whether the credentials are of no more use and are put aside.
+    """
+
+    code: str
+    reason: str
+    archive: bool = False
+
+
+_GIVE_UP = {
+    401: GiveUp(
+        "logged_out",
+        "O aparelho foi desconectado pelo celular. Leia um novo QR code para conectar outra vez.",
+        archive=True,
+    ),
+    402: GiveUp("temporarily_banned", "O WhatsApp baniu este número temporariamente."),
+    403: GiveUp("forbidden", "O WhatsApp recusou esta conta (proibida ou bloqueada)."),
+    405: GiveUp("client_outdated", "O WhatsApp recusou a versão do cliente: atualize o zapvisor."),
+    406: GiveUp("banned", "O WhatsApp baniu este número."),
+    411: GiveUp(
+        "multi_device_mismatch",
+        "A conta exige um novo pareamento. Leia um novo QR code.",
+        archive=True,
+    ),
+}
+_REPLACED = GiveUp(
+    "replaced",
+    "Outra sessão assumiu esta conexão várias vezes. Encerre a outra e reinicie esta.",
+)
+_BAD_SESSION = GiveUp(
+    "bad_session",
+    "A sessão com o WhatsApp está danificada. Leia um novo QR code.",
+    archive=True,
+)
+_QR_EXPIRED = GiveUp(
+    "qr_expired",
+    "Ninguém leu o QR code a tempo. Reinicie a conexão para gerar outro.",
+)
+
+
+@dataclass(slots=True)
+class DisconnectPolicy:
+    """The decisions for one connection, with the little memory that they need."""
+
+    _replaced_at: deque[float] = field(default_factory=deque)
+    _bad_sessions: int = 0
+    _restarted_after_pairing: bool = False
+    _retried_after_pairing: bool = False
+
+    def connected(self) -> None:
+        """Tell the policy that the connection reached ``open``."""
+        self._bad_sessions = 0
+        self._restarted_after_pairing = False
+        self._retried_after_pairing = False
+
+    def decide(self, code: int, *, qr_ended: bool, now: float) -> Reconnect | GiveUp:
+        """What to do about a close with ``code`` at monotonic time ``now`` (seconds)."""
+        if code == 515:
+            self._restarted_after_pairing = True
+            return Reconnect("now")
+        if code == 408 and qr_ended:
+            return _QR_EXPIRED
+        if code == 401 and self._restarted_after_pairing and not self._retried_after_pairing:
+            # Right after pairing the server may not know the new device yet.
+            self._retried_after_pairing = True
+            return Reconnect("backoff")
+        if code == 440:
+            return self._replaced(now)
+        if code == 500:
+            self._bad_sessions += 1
+            return _BAD_SESSION if self._bad_sessions >= BAD_SESSION_LIMIT else Reconnect("backoff")
+        return _GIVE_UP.get(code) or Reconnect("backoff")
+
+    def _replaced(self, now: float) -> Reconnect | GiveUp:
+        while self._replaced_at and self._replaced_at[0] <= now - REPLACED_WINDOW:
+            self._replaced_at.popleft()
+        self._replaced_at.append(now)
+        return _REPLACED if len(self._replaced_at) >= REPLACED_LIMIT else Reconnect("slow")

@@ -1,0 +1,112 @@
+"""A message's way in, first half: events of the bridge into the journal, then the acknowledgement.
+
+The acknowledgement goes out only after the journal's fsync: until then the bridge keeps the
+plaintext and would send it again.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+from typing import Any
+
+import trio
+
+from ..identity import message_key
+from ..inbound.entries import message_entry
+from ..journal import CommandState, Connection, NewEntry
+from .frames import BridgeEvent
+from .link import WINDOW, BridgeLink
+from .services import Services
+
+logger = logging.getLogger("zapvisor.intake")
+
+_STATES = {
+    "server_ack": CommandState.SENT,
+    "delivered": CommandState.DELIVERED,
+    "read": CommandState.READ,
+    "played": CommandState.PLAYED,
+    "error": CommandState.FAILED,
+}
+
+
+class Intake:
+    """Moves the events of one connection, in order, as many at a time as are there."""
+
+    def __init__(self, connection: Connection, link: BridgeLink, services: Services) -> None:
+        self._connection = connection
+        self._link = link
+        self._journal = services.journal
+        self._outbox = services.outbox
+        self._live = services.lives[connection.id]
+
+    async def run(self) -> None:
+        """Until the link ends (then its reader raises)."""
+        async for first in self._link.events:
+            batch = [first]
+            while len(batch) < WINDOW:
+                try:
+                    batch.append(self._link.events.receive_nowait())
+                except (trio.WouldBlock, trio.EndOfChannel):
+                    break
+            await self._store(batch)
+            await self._link.send("ack", seq=batch[-1].seq)
+
+    async def _store(self, batch: list[BridgeEvent]) -> None:
+        entries: list[NewEntry] = []
+        for event in batch:
+            self._live.last_seen = datetime.now(UTC)
+            try:
+                if event.kind == "message":
+                    entry = message_entry(self._connection, event.data)
+                    if entry is not None:
+                        entries.append(entry)
+                elif event.kind == "status":
+                    await self._accept(entries)
+                    entries = []
+                    await self._advance(event.data)
+                elif event.kind == "malformed":
+                    raise ValueError("the event is not what the protocol says")
+            except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+                await self._accept(entries)
+                entries = []
+                await self._bury(event, error)
+        await self._accept(entries)
+
+    async def _accept(self, entries: list[NewEntry]) -> None:
+        if not entries:
+            return
+        accepted = await self._journal.accept(entries)
+        self._live.received += sum(not one.duplicate for one in accepted)
+
+    async def _advance(self, data: dict[str, Any]) -> None:
+        await self._outbox.advance(
+            self._connection,
+            data["id"],
+            _STATES[data["status"]],
+            error=data.get("error"),
+            at=datetime.fromtimestamp(int(data["timestamp"]), UTC),
+        )
+        self._live.outbox.ring()
+
+    async def _bury(self, event: BridgeEvent, error: Exception) -> None:
+        """Keep an event that we cannot read where an operator sees it."""
+        logger.error(
+            "unreadable event", extra={"connection": self._connection.id, "kind": event.kind}
+        )
+        connection = self._connection
+        key = message_key(
+            connection.owner_id,
+            connection.id,
+            chat="unreadable@bridge",
+            sender="unreadable@bridge",
+            message_id=f"{event.receivedAt}-{event.seq}",
+        )
+        raw = {"kind": event.kind, "seq": event.seq, "data": event.data}
+        [accepted] = await self._journal.accept(
+            [NewEntry(kind="message", key=key, payload={"kind": "message"}, raw=raw)]
+        )
+        if not accepted.duplicate:
+            await self._journal.bury(
+                accepted.seq, code="unreadable_event", reason=f"{type(error).__name__}: {error}"
+            )

@@ -1,0 +1,85 @@
+"""What is known right now about each connection: in memory, rebuilt after a restart.
+
+What must survive (who, whose, parked or not) is in the journal's registry.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+
+import trio
+
+
+class Status(StrEnum):
+    """As in ``whatsapp_sessions.status``."""
+
+    DISCONNECTED = "disconnected"
+    CONNECTING = "connecting"
+    CONNECTED = "connected"
+    ERROR = "error"
+
+
+class Doorbell:
+    """Wakes one waiting task; rings that nobody waits for are remembered as one."""
+
+    def __init__(self) -> None:
+        self._event = trio.Event()
+
+    def ring(self) -> None:
+        """Wake the waiter, or let its next wait return at once."""
+        self._event.set()
+
+    async def wait(self) -> None:
+        """Wait for the next ring."""
+        await self._event.wait()
+        self._event = trio.Event()
+
+
+@dataclass(slots=True)
+class Live:
+    """The present state of one connection; times are aware UTC datetimes."""
+
+    status: Status = Status.CONNECTING
+    since: datetime = field(default_factory=lambda: datetime.now(UTC))
+    qr: str | None = None
+    qr_expires_at: datetime | None = None
+    last_error: str | None = None
+    last_seen: datetime | None = None
+    received: int = 0
+    sent: int = 0
+    failed: int = 0
+    sockets: int = 0
+    disconnects: int = 0
+    outbox: Doorbell = field(default_factory=Doorbell)
+
+    def become(self, status: Status, *, error: str | None = None) -> bool:
+        """Enter ``status``; returns whether it is another one than before."""
+        changed = status is not self.status
+        if changed:
+            self.status = status
+            self.since = datetime.now(UTC)
+        if error is not None or status is Status.CONNECTED:
+            self.last_error = error
+        if status is not Status.CONNECTING:
+            self.qr = self.qr_expires_at = None
+        return changed
+
+
+class LiveBook:
+    """The live state of every connection, by connection id."""
+
+    def __init__(self) -> None:
+        self._lives: dict[str, Live] = {}
+
+    def __getitem__(self, connection_id: str) -> Live:
+        return self._lives.setdefault(connection_id, Live())
+
+    def forget(self, connection_id: str) -> None:
+        """Drop the state of a deleted connection."""
+        self._lives.pop(connection_id, None)
+
+    def connected(self) -> int:
+        """How many connections are open."""
+        return sum(live.status is Status.CONNECTED for live in self._lives.values())

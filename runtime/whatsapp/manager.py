@@ -1,0 +1,166 @@
+"""The connections as the API sees them: create, list, restart, log out, delete.
+
+The registry in the journal says which connections there are; the dynamic supervisor runs one actor
+for each; ``LiveBook`` says how each is doing.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import trio
+
+from supervisors import ChildContext, ChildSpec, DynamicSupervisor, Restart
+
+from ..errors import Conflict, NotFound
+from ..identity import check_connection_id
+from ..journal import Connection
+from .connection import BACKOFF, LIVENESS, ConnectionActor
+from .disconnects import LOGGED_OUT
+from .link import BridgeLink, LinkLost, RequestFailed
+from .live import Live, Status
+from .services import Services
+
+MAX_CONNECTIONS = 200
+"""Connections on one node; more belong on another one."""
+LOGOUT_DEADLINE = 15.0
+"""Seconds that a logout may take until it goes on without WhatsApp's confirmation."""
+
+_LOGGED_OUT_REASON = "Desconectada a pedido. Reinicie a conexão para gerar um novo QR code."
+
+
+class Connections:
+    """All connections of this node."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self.supervisor = DynamicSupervisor(
+            max_children=MAX_CONNECTIONS, initial=self._remembered
+        )
+
+    async def create(
+        self, connection_id: str, *, name: str, owner_id: UUID, company_id: UUID | None
+    ) -> Connection:
+        """Register a connection and start it. Raises Invalid, or Conflict when it exists."""
+        check_connection_id(connection_id)
+        journal = self._services.journal
+        if len(await journal.connections()) >= MAX_CONNECTIONS:
+            raise Conflict("Esta instalação já tem o máximo de conexões.", code="too_many_connections")
+        connection = Connection(
+            id=connection_id,
+            name=name,
+            owner_id=str(owner_id),
+            company_id=str(company_id) if company_id is not None else None,
+            created_at=datetime.now(UTC),
+        )
+        await journal.register(connection)
+        self._services.lives.forget(connection_id)
+        await self._services.sessions.record(connection, self.live(connection_id))
+        await self.supervisor.start_child(self._spec(connection_id))
+        return connection
+
+    async def all(self) -> list[Connection]:
+        """Every registered connection."""
+        return await self._services.journal.connections()
+
+    async def get(self, connection_id: str) -> Connection:
+        """One registered connection. Raises NotFound."""
+        connection = await self._services.journal.connection(connection_id)
+        if connection is None:
+            raise NotFound("Conexão não encontrada.", code="connection_not_found")
+        return connection
+
+    def live(self, connection_id: str) -> Live:
+        """How a connection is doing right now."""
+        return self._services.lives[connection_id]
+
+    async def restart(self, connection_id: str) -> None:
+        """Start a connection anew; one that is parked gets another chance."""
+        await self.get(connection_id)
+        await self._stop(connection_id)
+        await self._services.journal.update_connection(
+            connection_id, parked_code=None, parked_reason=None
+        )
+        self.live(connection_id).become(Status.CONNECTING)
+        await self.supervisor.start_child(self._spec(connection_id))
+
+    async def logout(self, connection_id: str) -> None:
+        """Log out from WhatsApp, put the credentials aside, and wait for a restart."""
+        await self.get(connection_id)
+        await self._stop(connection_id)
+        await self._logout_from_whatsapp(connection_id)
+        connection = await self._services.journal.update_connection(
+            connection_id, parked_code=LOGGED_OUT, parked_reason=_LOGGED_OUT_REASON
+        )
+        live = self.live(connection_id)
+        live.become(Status.DISCONNECTED, error=_LOGGED_OUT_REASON)
+        await self._services.sessions.record(connection, live)
+        await self.supervisor.start_child(self._spec(connection_id))
+
+    async def delete(self, connection_id: str) -> None:
+        """Log out and forget a connection; its messages stay."""
+        connection = await self.get(connection_id)
+        await self._stop(connection_id)
+        await self._logout_from_whatsapp(connection_id)
+        live = self.live(connection_id)
+        live.become(Status.DISCONNECTED)
+        await self._services.sessions.record(connection, live)
+        await self._services.journal.forget(connection_id)
+        self._services.lives.forget(connection_id)
+
+    async def _remembered(self) -> list[ChildSpec]:
+        return [self._spec(connection.id) for connection in await self.all()]
+
+    def _spec(self, connection_id: str) -> ChildSpec:
+        async def run(ctx: ChildContext) -> None:
+            connection = await self._services.journal.connection(connection_id)
+            if connection is not None:
+                await ConnectionActor(ctx, connection, self._services).run()
+
+        return ChildSpec(
+            connection_id,
+            run,
+            restart=Restart.TRANSIENT,
+            backoff=BACKOFF,
+            liveness=LIVENESS,
+        )
+
+    async def _stop(self, connection_id: str) -> None:
+        if connection_id in self.supervisor:
+            await self.supervisor.terminate_child(connection_id)
+            await self.supervisor.delete_child(connection_id)
+
+    async def _logout_from_whatsapp(self, connection_id: str) -> None:
+        """Tell WhatsApp if it can be reached in time; the credentials are archived anyway."""
+        async with self._services.bridge.link(connection_id) as link:
+            welcome = await link.hello(0)
+            if welcome.registered:
+                with trio.move_on_after(LOGOUT_DEADLINE):
+                    await link.send("open")
+                    await _until_settled(link)
+            await link.request("logout")
+
+
+async def _until_settled(link: BridgeLink) -> None:
+    async for state in link.states:
+        if state.state in ("open", "closed"):
+            return
+
+
+def describe(connection: Connection, live: Live) -> dict[str, Any]:
+    """A connection as ``GET /connections`` shows it."""
+    return {
+        "id": connection.id,
+        "name": connection.name,
+        "isConnected": live.status is Status.CONNECTED,
+        "status": live.status.value,
+        "phoneNumber": connection.phone_number,
+        "lastSeen": live.last_seen.isoformat() if live.last_seen else None,
+        "ownerId": connection.owner_id,
+        "companyId": connection.company_id,
+        "statusCode": connection.parked_code,
+        "statusReason": connection.parked_reason or live.last_error,
+        "since": live.since.isoformat(),
+    }

@@ -1,0 +1,24 @@
+"""What every connection actor works with; made once per tree."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..events import EventBus
+from ..journal import Journal
+from ..outbound.outbox import Outbox
+from .bridge import Bridge
+from .live import LiveBook
+from .sessions import Sessions
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The parts of the tree that a connection needs."""
+
+    journal: Journal
+    bridge: Bridge
+    outbox: Outbox
+    lives: LiveBook
+    sessions: Sessions
+    events: EventBus

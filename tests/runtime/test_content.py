@@ -1,0 +1,70 @@
+"""What a WhatsApp message says, in the words of the tables."""
+
+import pytest
+
+from runtime.inbound.content import Content, read_content
+
+
+def test_plain_and_extended_text():
+    assert read_content({"conversation": "oi"}) == Content("TEXTO", "oi")
+    assert read_content({"extendedTextMessage": {"text": "olá"}}) == Content("TEXTO", "olá")
+
+
+@pytest.mark.parametrize(
+    "wrapper", ["ephemeralMessage", "viewOnceMessageV2", "documentWithCaptionMessage"]
+)
+def test_wrapped_messages_are_what_they_wrap(wrapper):
+    assert read_content({wrapper: {"message": {"conversation": "oi"}}}) == Content("TEXTO", "oi")
+
+
+def test_deep_wrapping_ends():
+    message = {"conversation": "fundo"}
+    for _ in range(50):
+        message = {"ephemeralMessage": {"message": message}}
+    assert read_content(message).tipo == "SISTEMA"
+
+
+def test_context_beside_the_text_is_not_the_content():
+    message = {
+        "messageContextInfo": {"deviceListMetadata": {}},
+        "senderKeyDistributionMessage": {"groupId": "x"},
+        "conversation": "oi",
+    }
+    assert read_content(message) == Content("TEXTO", "oi")
+
+
+def test_media_keep_their_facts_and_caption():
+    message = {
+        "documentMessage": {
+            "caption": "segue",
+            "mimetype": "application/pdf",
+            "fileName": "boleto.pdf",
+            "fileLength": "1234",
+        }
+    }
+    assert read_content(message) == Content(
+        "DOCUMENTO", "segue", "application/pdf", "boleto.pdf", 1234
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "tipo"),
+    [
+        ("imageMessage", "IMAGEM"),
+        ("videoMessage", "VIDEO"),
+        ("audioMessage", "AUDIO"),
+        ("stickerMessage", "STICKER"),
+    ],
+)
+def test_each_medium_has_its_type(kind, tipo):
+    assert read_content({kind: {"mimetype": "x/y"}}).tipo == tipo
+
+
+def test_housekeeping_is_no_message():
+    assert read_content({"protocolMessage": {"type": 5}}) is None
+    assert read_content({"senderKeyDistributionMessage": {"groupId": "x"}}) is None
+    assert read_content({}) is None
+
+
+def test_an_unknown_kind_is_named_never_lost():
+    assert read_content({"hologramMessage": {"x": 1}}) == Content("SISTEMA", "[hologram]")
