@@ -64,7 +64,7 @@ install_python() {
         [ "$(cat .venv/.zap-root 2>/dev/null)" != "$root" ]; then
         say "making .venv with $("$python" --version)"
         "$python" -m venv --clear .venv
-        .venv/bin/python -m pip install --quiet --disable-pip-version-check \
+        .venv/bin/python -m pip install -qq --disable-pip-version-check \
             --require-hashes --only-binary :all: -r requirements/bootstrap.lock
         printf '%s\n' "$root" >.venv/.zap-root
     fi
