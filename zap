@@ -68,7 +68,7 @@ install_python() {
             --require-hashes --only-binary :all: -r requirements/bootstrap.lock
         printf '%s\n' "$root" >.venv/.zap-root
     fi
-    say "installing the Python parts (the first time about 200 MB to download)"
+    say "installing the Python parts (the first time about 100 MB to download)"
     case $level in
         dev) set -- requirements/dev.lock ;;
         *) set -- requirements/runtime.lock requirements/bootstrap.lock ;;
