@@ -1,0 +1,89 @@
+"""The ASGI application: routes behind the middlewares, each with one duty."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from pydantic.alias_generators import to_camel
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+
+from .auth import Authentication
+from .body import JsonBody
+from .drain import Drain
+from .errors import HANDLERS, ErrorGuard
+from .facade import Application
+from .headers import SecurityHeaders
+from .keys import KeyStore
+from .limits import Limits, RequestLimits
+from .metrics import Metrics, RequestMetrics
+from .routes import bootstrap, health, integration
+
+_DESCRIPTION = """\
+API de controle do zapvisor: conexões de WhatsApp supervisionadas, mensagens no Supabase.
+
+Toda resposta vem no mesmo envelope: `{"success": true, "data": …}` ou
+`{"success": false, "error": "<frase>", "code": "<código estável>", "details": …}`.
+As chamadas sob `/api` exigem a chave de API em `Authorization: Bearer …` ou `X-Api-Key`.
+"""
+
+
+def create_app(
+    application: Application, *, keys: KeyStore | None = None, limits: Limits | None = None
+) -> FastAPI:
+    """The API over ``application``.
+
+    Args:
+        application: the runtime; its settings give CORS origins and, by default, the keys.
+        keys: accepted keys; read from the data directory (blocking) when not given.
+        limits: bounds; the defaults are those of production.
+    """
+    settings = application.settings
+    keys = KeyStore.load(settings) if keys is None else keys
+    limits = limits or Limits()
+    metrics = Metrics()
+    app = FastAPI(
+        title="zapvisor",
+        version="1",
+        description=_DESCRIPTION,
+        docs_url=None,  # the stock page loads scripts from the internet
+        redoc_url=None,
+        redirect_slashes=False,
+        generate_unique_id_function=_operation_id,
+        exception_handlers=HANDLERS,
+        middleware=[
+            Middleware(SecurityHeaders),
+            Middleware(RequestMetrics, metrics=metrics),
+            *_cors(settings.cors_origins),
+            Middleware(Drain, limits=limits),
+            Middleware(ErrorGuard),
+            Middleware(RequestLimits, limits=limits),
+            Middleware(Authentication, keys=keys),
+            Middleware(JsonBody, limits=limits),
+        ],
+    )
+    app.state.application = application
+    app.state.metrics = metrics
+    for module in (bootstrap, integration, health):
+        app.include_router(module.router)
+    return app
+
+
+def _cors(origins: list[str]) -> list[Middleware]:
+    if not origins:
+        return []
+    options: dict[str, Any] = {
+        "allow_origins": origins,
+        "allow_methods": ["GET", "POST", "DELETE"],
+        "allow_headers": ["Authorization", "Content-Type", "Idempotency-Key", "X-Api-Key"],
+        "expose_headers": ["Retry-After"],
+        # Front ends of the earlier back end send credentials: "include"; no cookie means anything.
+        "allow_credentials": "*" not in origins,
+    }
+    return [Middleware(CORSMiddleware, **options)]
+
+
+def _operation_id(route: APIRoute) -> str:
+    return to_camel(route.name)

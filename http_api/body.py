@@ -1,0 +1,153 @@
+"""Request bodies: bounded while they stream in, then well-formed JSON in UTF-8, or refused."""
+
+from __future__ import annotations
+
+import json
+import re
+from email.message import Message as Headers
+from typing import Any
+
+import trio
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from .envelope import Failure
+from .limits import Limits
+
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+_TOO_LATE = Failure(408, "request_timeout", "O corpo da requisição demorou demais para chegar.")
+_UNSUPPORTED = Failure(
+    415,
+    "unsupported_media_type",
+    "O corpo deve ser JSON em UTF-8, com o cabeçalho Content-Type: application/json.",
+)
+_MALFORMED = Failure(400, "malformed_json", "O corpo não é JSON válido em UTF-8.")
+
+
+class JsonBody:
+    """ASGI middleware: an application behind it gets a complete, well-formed JSON body or none.
+
+    An empty body passes whatever its type: many clients announce JSON and send nothing.
+    """
+
+    def __init__(self, app: ASGIApp, limits: Limits) -> None:
+        self._app = app
+        self._limits = limits
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] not in _WITH_BODY:
+            await self._app(scope, receive, send)
+            return
+        body: bytes | Failure | None = _TOO_LATE
+        with trio.move_on_after(self._limits.body_seconds):
+            body = await self._read(scope, receive)
+        if body is None:
+            return  # the client has gone: nobody to answer
+        if isinstance(body, bytes) and body:
+            body = check_media_type(Request(scope).headers) or check_json(body) or body
+        if isinstance(body, Failure):
+            await body.response()(scope, receive, send)
+            return
+        replayed = False
+
+        async def replay() -> Message:
+            nonlocal replayed
+            if replayed:
+                return await receive()
+            replayed = True
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        await self._app(scope, replay, send)
+
+    async def _read(self, scope: Scope, receive: Receive) -> bytes | Failure | None:
+        limit = self._limits.body_bytes
+        too_large = Failure(
+            413,
+            "body_too_large",
+            f"O corpo da requisição pode ter no máximo {limit // 1024} KiB.",
+            {"maxBytes": limit},
+        )
+        announced = Request(scope).headers.get("content-length", "")
+        if announced.isdecimal() and (len(announced) > 18 or int(announced) > limit):
+            return too_large
+        body = bytearray()
+        while True:
+            message = await receive()
+            if message["type"] != "http.request":
+                return None
+            body += message.get("body", b"")
+            if len(body) > limit:
+                return too_large
+            if not message.get("more_body", False):
+                return bytes(body)
+
+
+def check_media_type(headers: Any) -> Failure | None:
+    """Whether the body claims to be plain JSON in UTF-8; None if so."""
+    parsed = Headers()
+    parsed["content-type"] = headers.get("content-type", "")
+    subtype = parsed.get_content_subtype()
+    is_json = parsed.get_content_maintype() == "application" and (
+        subtype == "json" or subtype.endswith("+json")
+    )
+    charset = parsed.get_content_charset("utf-8")
+    encoding = headers.get("content-encoding", "identity").strip().lower()
+    return None if is_json and charset == "utf-8" and encoding == "identity" else _UNSUPPORTED
+
+
+def check_json(body: bytes) -> Failure | None:
+    """Whether ``body`` is JSON whose texts every part behind us can store; None if so."""
+    try:
+        document = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        return _MALFORMED
+    # Raw NUL is no JSON and raw surrogates are no UTF-8: only an escape can bring them in.
+    fields = _unstorable(document) if b"\\u" in body else []
+    if not fields:
+        return None
+    return Failure(
+        400,
+        "invalid_text",
+        "O texto contém caracteres que não podem ser guardados (NUL ou surrogates isolados) em: "
+        f"{', '.join(fields)}.",
+        [
+            {"field": field, "code": "invalid_text", "message": f"{field} contém NUL ou surrogates"}
+            for field in fields
+        ],
+    )
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(name)
+
+
+def _unstorable(document: object) -> list[str]:
+    """The top-level fields somewhere in which there is a NUL or a lone surrogate."""
+    if not isinstance(document, dict):
+        return ["body"] if _has_unstorable(document) else []
+    fields = [
+        name if _is_storable(name) else "body"
+        for name, value in document.items()
+        if not _is_storable(name) or _has_unstorable(value)
+    ]
+    return list(dict.fromkeys(fields))[:20]
+
+
+def _has_unstorable(value: object) -> bool:
+    pending = [value]  # a stack, not recursion: the depth is the client's choice
+    while pending:
+        match pending.pop():
+            case str() as text:
+                if not _is_storable(text):
+                    return True
+            case list() as items:
+                pending.extend(items)
+            case dict() as members:
+                pending.extend(members.keys())
+                pending.extend(members.values())
+    return False
+
+
+def _is_storable(text: str) -> bool:
+    return _UNSTORABLE.search(text) is None

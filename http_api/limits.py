@@ -1,0 +1,103 @@
+"""Bounds on what a client may ask: header size, time, number of requests at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import trio
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from .envelope import Failure
+from .errors import retry_after
+
+KIB = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Every bound of the HTTP layer, by name."""
+
+    body_bytes: int = 1024 * KIB
+    body_seconds: float = 20.0  # to send the whole body
+    header_bytes: int = 16 * KIB  # names and values together
+    header_count: int = 100
+    url_bytes: int = 8 * KIB
+    request_seconds: float = 30.0  # from the headers to the end of the answer
+    concurrent_requests: int = 128  # to /api; more are refused at once
+    drain_bytes: int = 16 * 1024 * KIB  # of a body that nobody wants, read before answering
+    drain_seconds: float = 2.0
+    # Server only:
+    connections: int = 512
+    header_seconds: float = 10.0  # to send the headers, and between requests of one connection
+    send_seconds: float = 20.0  # a client that reads nothing for so long is cut off
+    graceful_seconds: float = 5.0  # for running requests when the server stops
+
+
+_OVERLOADED = Failure(
+    503,
+    "overloaded",
+    "Há requisições demais ao mesmo tempo; tente de novo em instantes.",
+    headers=(retry_after(1),),
+)
+_TOO_SLOW = Failure(
+    504,
+    "deadline_exceeded",
+    "A operação demorou demais e pode ou não ter sido concluída; ao repetir um envio, use a "
+    "mesma Idempotency-Key.",
+    headers=(retry_after(5),),
+)
+
+
+class RequestLimits:
+    """ASGI middleware: refuses oversized headers and excess requests; bounds the time of each.
+
+    Also treats ``/path/`` as ``/path``, as the earlier back end did.
+    """
+
+    def __init__(self, app: ASGIApp, limits: Limits) -> None:
+        self._app = app
+        self._limits = limits
+        self._active = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        if (failure := self._oversized(scope)) is not None:
+            await failure.response()(scope, receive, send)
+            return
+        if scope["path"].endswith("/") and scope["path"] != "/":
+            scope["path"] = scope["path"].rstrip("/") or "/"
+        if not scope["path"].startswith("/api/"):
+            await self._in_time(scope, receive, send)
+        elif self._active >= self._limits.concurrent_requests:
+            await _OVERLOADED.response()(scope, receive, send)
+        else:
+            self._active += 1
+            try:
+                await self._in_time(scope, receive, send)
+            finally:
+                self._active -= 1
+
+    def _oversized(self, scope: Scope) -> Failure | None:
+        limits = self._limits
+        if len(scope.get("raw_path", b"")) + len(scope["query_string"]) > limits.url_bytes:
+            return Failure(414, "url_too_long", "O endereço da requisição é longo demais.")
+        headers = scope["headers"]
+        size = sum(len(name) + len(value) for name, value in headers)
+        if len(headers) > limits.header_count or size > limits.header_bytes:
+            return Failure(431, "headers_too_large", "Os cabeçalhos são grandes demais.")
+        return None
+
+    async def _in_time(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
+        async def observed(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        with trio.move_on_after(self._limits.request_seconds) as deadline:
+            await self._app(scope, receive, observed)
+        if deadline.cancelled_caught and not started:
+            await _TOO_SLOW.response()(scope, receive, send)

@@ -1,0 +1,223 @@
+"""``/api/whatsapp-integration``: connections, messages and what is stored of them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+import trio
+from fastapi import APIRouter, Depends, Header, Path, Query
+from starlette.responses import PlainTextResponse, Response
+
+from runtime.errors import Conflict, Invalid, NotFound, Unsendable
+
+from .. import qr as rendering
+from ..auth import authenticated
+from ..envelope import success
+from ..schemas import (
+    MAX_OFFSET,
+    MAX_PAGE,
+    Connection,
+    ConnectionCreated,
+    ConnectionDetail,
+    ConnectionId,
+    CreateConnection,
+    IdempotencyKey,
+    Message,
+    OptionalCompanyId,
+    OptionalOwnerId,
+    OwnerId,
+    Qr,
+    QueueCleared,
+    Row,
+    SendMessage,
+    Sent,
+    SupabaseStats,
+)
+from .answers import Runtime, answers
+
+router = APIRouter(
+    prefix="/api/whatsapp-integration", tags=["WhatsApp"], dependencies=[Depends(authenticated)]
+)
+
+IdInPath = Annotated[ConnectionId, Path(alias="id")]
+
+_QR_ANSWERS: dict[int | str, dict[str, Any]] = answers(Qr, 404, 409)
+_QR_ANSWERS[200]["content"] = {
+    "image/png": {"schema": {"type": "string", "format": "binary"}},
+    "text/plain": {"schema": {"type": "string"}},
+}
+_SEND_ANSWERS: dict[int | str, dict[str, Any]] = answers(Sent, 404, 409, 422, body=True)
+_SEND_ANSWERS[200]["description"] = "Enviada: o WhatsApp confirmou."
+_SEND_ANSWERS[202] = _SEND_ANSWERS[200] | {
+    "description": "Guardada em disco; será enviada assim que a conexão permitir."
+}
+
+
+@router.post(
+    "/connections",
+    summary="Cria uma conexão",
+    responses=answers(ConnectionCreated, 409, body=True),
+)
+async def create_connection(body: CreateConnection, runtime: Runtime) -> Response:
+    """Cria e inicia uma conexão; ela é lembrada quando o sistema reinicia."""
+    return success(
+        await runtime.create_connection(
+            connection_id=body.connection_id,
+            name=body.name,
+            owner_id=body.owner_id,
+            company_id=body.company_id,
+        )
+    )
+
+
+@router.get("/connections", summary="Lista as conexões", responses=answers(list[Connection]))
+async def list_connections(runtime: Runtime) -> Response:
+    """Todas as conexões, com o estado de cada uma."""
+    return success(await runtime.connections())
+
+
+@router.get("/connections/{id}", summary="Uma conexão", responses=answers(ConnectionDetail, 404))
+async def get_connection(connection_id: IdInPath, runtime: Runtime) -> Response:
+    """A conexão, o QR code atual e o que a supervisão sabe dela."""
+    return success(await runtime.connection(connection_id))
+
+
+@router.delete("/connections/{id}", summary="Exclui a conexão", responses=answers(Message, 404))
+async def delete_connection(connection_id: IdInPath, runtime: Runtime) -> Response:
+    """Sai do WhatsApp e esquece as credenciais; as mensagens continuam guardadas."""
+    await runtime.delete_connection(connection_id)
+    return _done("Conexão excluída; as mensagens foram mantidas.")
+
+
+@router.get("/connections/{id}/qr", summary="QR code para conectar", responses=_QR_ANSWERS)
+async def get_qr(
+    connection_id: IdInPath,
+    runtime: Runtime,
+    image_format: Annotated[
+        Literal["json", "png", "terminal"] | None,
+        Query(alias="format", description="png: imagem; terminal: blocos de texto."),
+    ] = None,
+    accept: Annotated[str, Header(include_in_schema=False)] = "",
+) -> Response:
+    """O QR code atual; também como imagem (`?format=png` ou `Accept: image/png`)."""
+    current = await runtime.qr(connection_id)
+    text = current.get("qrCode")
+    wanted = image_format or ("png" if "image/png" in accept.lower() else "json")
+    if text is None and not current.get("isConnected"):
+        raise NotFound(
+            "Não há QR code agora; tente de novo em alguns segundos.", code="qr_not_available"
+        )
+    if text is None and wanted != "json":
+        raise Conflict("Esta conexão já está conectada.", code="already_connected")
+    if wanted == "png":
+        return Response(await trio.to_thread.run_sync(rendering.png, text), media_type="image/png")
+    if wanted == "terminal":
+        return PlainTextResponse(await trio.to_thread.run_sync(rendering.terminal, text))
+    image = None if text is None else await trio.to_thread.run_sync(rendering.data_url, text)
+    return success({"expiresAt": None, **current, "qrCode": text, "qrCodePng": image})
+
+
+@router.post(
+    "/connections/{id}/restart", summary="Reinicia a conexão", responses=answers(Message, 404)
+)
+async def restart_connection(connection_id: IdInPath, runtime: Runtime) -> Response:
+    """Reinicia a conexão, também quando ela estava parada à espera de uma pessoa."""
+    await runtime.restart_connection(connection_id)
+    return _done("Conexão reiniciada.")
+
+
+@router.post("/connections/{id}/logout", summary="Sai do WhatsApp", responses=answers(Message, 404))
+async def logout_connection(connection_id: IdInPath, runtime: Runtime) -> Response:
+    """Sai do WhatsApp; para voltar, será preciso ler um novo QR code."""
+    await runtime.logout_connection(connection_id)
+    return _done("Conexão desconectada do WhatsApp.")
+
+
+@router.post("/messages/send", summary="Envia uma mensagem", responses=_SEND_ANSWERS)
+async def send_message(
+    body: SendMessage,
+    runtime: Runtime,
+    idempotency_key: Annotated[
+        IdempotencyKey | None,
+        Header(
+            alias="Idempotency-Key",
+            description="Repetir a chamada com a mesma chave não envia de novo.",
+        ),
+    ] = None,
+) -> Response:
+    """Guarda a mensagem em disco e envia; 200 se já foi enviada, 202 se ainda espera."""
+    if body.type != "text":
+        raise Unsendable(
+            "Por enquanto só é possível enviar mensagens de texto (type: text).",
+            code="unsupported_type",
+            details={"type": body.type},
+        )
+    key = idempotency_key or body.idempotency_key
+    if body.idempotency_key not in (None, key):
+        raise Invalid(
+            "O cabeçalho Idempotency-Key e o campo idempotencyKey são diferentes.",
+            code="invalid_idempotency_key",
+        )
+    sent = await runtime.send_message(
+        connection_id=body.connection_id,
+        to=body.to,
+        content=body.content,
+        kind=body.type,
+        idempotency_key=key,
+    )
+    return success(sent, status=202 if sent["status"] == "queued" else 200)
+
+
+@router.get(
+    "/messages/{atendimentoId}",
+    summary="Mensagens de um atendimento",
+    responses=answers(list[Row], 404),
+)
+async def list_messages(
+    atendimento_id: Annotated[UUID, Path(alias="atendimentoId")],
+    runtime: Runtime,
+    owner_id: Annotated[OptionalOwnerId, Query(alias="ownerId")] = None,
+    limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 50,
+    offset: Annotated[int, Query(ge=0, le=MAX_OFFSET)] = 0,
+) -> Response:
+    """Linhas de `whatsapp_mensagens`, da mais antiga para a mais nova."""
+    return success(await runtime.messages(atendimento_id, owner_id, limit, offset))
+
+
+@router.get("/atendimentos/active", summary="Atendimentos em aberto", responses=answers(list[Row]))
+async def active_atendimentos(
+    owner_id: Annotated[OwnerId, Query(alias="ownerId")],
+    runtime: Runtime,
+    company_id: Annotated[OptionalCompanyId, Query(alias="companyId")] = None,
+) -> Response:
+    """Linhas de `whatsapp_atendimentos` AGUARDANDO ou EM_ATENDIMENTO, a mais recente antes."""
+    return success(await runtime.active_atendimentos(owner_id, company_id))
+
+
+@router.get("/sessions/active", summary="Sessões do dono", responses=answers(list[Row]))
+async def active_sessions(
+    owner_id: Annotated[OwnerId, Query(alias="ownerId")], runtime: Runtime
+) -> Response:
+    """Linhas de `whatsapp_sessions`."""
+    return success(await runtime.active_sessions(owner_id))
+
+
+@router.get("/stats/supabase", summary="Saúde do Supabase", responses=answers(SupabaseStats))
+async def supabase_stats(runtime: Runtime) -> Response:
+    """Se o Supabase responde, e como está a fila."""
+    return success(await runtime.supabase_stats())
+
+
+@router.post(
+    "/queue/clear", summary="Arquiva as mensagens rejeitadas", responses=answers(QueueCleared)
+)
+async def clear_queue(runtime: Runtime) -> Response:
+    """Move as mensagens rejeitadas para um arquivo; as que ainda esperam não são tocadas."""
+    cleared = await runtime.clear_queue()
+    message = "Mensagens rejeitadas arquivadas; nenhuma mensagem pendente foi tocada."
+    return success({"message": message, **cleared}, message=message)
+
+
+def _done(message: str) -> Response:
+    return success({"message": message}, message=message)

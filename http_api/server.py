@@ -1,0 +1,229 @@
+"""The listening socket and its connections: Hypercorn's trio worker as a supervised child.
+
+The accept loop is ours rather than Hypercorn's: what one connection does wrong ends that
+connection and not the server, their number is bounded, and a client that stops reading cannot
+hold up a stop (Hypercorn shields its writes from cancellation).
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import socket
+from typing import Protocol, cast
+
+import trio
+from hypercorn.app_wrappers import ASGIWrapper
+from hypercorn.config import Config
+from hypercorn.trio.tcp_server import TCPServer
+from hypercorn.trio.worker_context import WorkerContext
+from hypercorn.typing import ASGIFramework, ConnectionState
+
+from runtime.errors import ZapvisorError
+from runtime.settings import Settings
+
+from .app import create_app
+from .facade import Application
+from .keys import KeyStore
+from .limits import KIB, Limits
+
+logger = logging.getLogger("zapvisor.http")
+
+_BACKLOG = 128
+
+
+class CannotListen(ZapvisorError):
+    """The address is taken, not ours, or not allowed; the message says which, for a person."""
+
+    code = "cannot_listen"
+
+
+class ChildContext(Protocol):
+    """What this child needs of its supervisor's context."""
+
+    def ready(self) -> None: ...
+
+
+class Server:
+    """Serves the control API on ``settings.host``:``settings.port`` (0: any free port)."""
+
+    def __init__(
+        self, app: Application, settings: Settings, *, limits: Limits | None = None
+    ) -> None:
+        self._application = app
+        self._settings = settings
+        self._limits = limits or Limits()
+        self._address: tuple[str, int] | None = None
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """The host and port in use; readable once the child is ready."""
+        if self._address is None:
+            raise RuntimeError("the server does not listen yet")
+        return self._address
+
+    async def run(self, ctx: ChildContext) -> None:
+        """Serve until cancelled; then finish running requests, ``graceful_seconds`` at most.
+
+        Raises CannotListen, or an error of the key store, before it is ready.
+        """
+        keys = await trio.to_thread.run_sync(KeyStore.load, self._settings)
+        if not keys:
+            logger.warning("no API key exists yet: every call under /api will be refused")
+        api = create_app(self._application, keys=keys, limits=self._limits)
+        listener = await _listen(self._settings.host, self._settings.port)
+        try:
+            self._address = listener.socket.getsockname()[:2]
+            connections = _Connections(ASGIWrapper(cast("ASGIFramework", api)), self._limits)
+            async with trio.open_nursery() as nursery:
+                handlers = await nursery.start(connections.host)
+                ctx.ready()
+                logger.info("listening on http://%s:%d", *self.address)
+                try:
+                    await trio.serve_listeners(
+                        connections.serve, [listener], handler_nursery=handlers
+                    )
+                finally:
+                    connections.stop()
+        finally:
+            listener.socket.close()
+            self._address = None
+
+
+class _Connections:
+    """All open connections; they outlive the accept loop by the graceful time."""
+
+    def __init__(self, app: ASGIWrapper, limits: Limits) -> None:
+        self._app = app
+        self._limits = limits
+        self._config = _configuration(limits)
+        self._context = WorkerContext(None)
+        self._open: set[_BoundedStream] = set()
+        self._stopping = trio.Event()
+        self._empty = trio.Event()
+
+    async def host(self, task_status: trio.TaskStatus[trio.Nursery]) -> None:
+        """Hold the nursery of the connections, shielded, until ``stop`` and then its deadline."""
+        with trio.CancelScope(shield=True):
+            async with trio.open_nursery() as nursery:
+                task_status.started(nursery)
+                await self._stopping.wait()
+                await self._context.terminated.set()  # idle ones close at once
+                with trio.move_on_after(self._limits.graceful_seconds):
+                    await self._empty.wait()
+                for stream in self._open:
+                    stream.break_off()
+                nursery.cancel_scope.cancel()
+
+    def stop(self) -> None:
+        """No connection comes any more; let those that exist finish."""
+        self._stopping.set()
+        if not self._open:
+            self._empty.set()
+
+    async def serve(self, accepted: trio.SocketStream) -> None:
+        """One connection, from accept to close; whatever goes wrong stays in here."""
+        if len(self._open) >= self._limits.connections:
+            return  # the accept loop closes it
+        stream = _BoundedStream(accepted, self._limits.send_seconds)
+        self._open.add(stream)
+        try:
+            # The wrapper has the part of SSLStream's interface that is used without TLS.
+            await TCPServer(
+                self._app,
+                self._config,
+                self._context,
+                ConnectionState({}),
+                stream,  # type: ignore[arg-type]
+            ).run()
+        except Exception:
+            logger.warning("a connection ended in an error", exc_info=True)
+        except BaseExceptionGroup as group:
+            stopped, errors = group.split(trio.Cancelled)
+            if errors is not None:
+                logger.warning("a connection ended in an error", exc_info=errors)
+            if stopped is not None:
+                raise stopped from None
+        finally:
+            self._open.remove(stream)
+            if self._stopping.is_set() and not self._open:
+                self._empty.set()
+
+
+class _BoundedStream:
+    """A socket stream whose writes have a deadline."""
+
+    def __init__(self, stream: trio.SocketStream, send_seconds: float) -> None:
+        self.socket = stream.socket
+        self._stream = stream
+        self._send_seconds = send_seconds
+
+    async def send_all(self, data: bytes) -> None:
+        with trio.move_on_after(self._send_seconds) as deadline:
+            await self._stream.send_all(data)
+        if deadline.cancelled_caught:
+            self.break_off()
+            raise trio.BrokenResourceError("the client does not read")
+
+    async def receive_some(self, max_bytes: int) -> bytes | bytearray:
+        return await self._stream.receive_some(max_bytes)
+
+    async def send_eof(self) -> None:
+        await self._stream.send_eof()
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+    def break_off(self) -> None:
+        """Close now; whoever reads or writes gets ClosedResourceError."""
+        self.socket.close()
+
+
+def _configuration(limits: Limits) -> Config:
+    config = Config()
+    config.include_server_header = False
+    config.accesslog = None
+    config.errorlog = logging.getLogger("zapvisor.http.hypercorn")
+    config.keep_alive_timeout = limits.header_seconds
+    # Coarse bounds of the parsers; RequestLimits refuses before them, in the envelope.
+    config.h11_max_incomplete_size = 2 * limits.header_bytes + 8 * KIB
+    config.h2_max_header_list_size = 2 * limits.header_bytes
+    config.h2_max_concurrent_streams = 16
+    config.websocket_max_message_size = KIB
+    return config
+
+
+async def _listen(host: str, port: int) -> trio.SocketListener:
+    """A listening socket on the first address that ``host`` means."""
+    try:
+        family, kind, protocol, _, address = (
+            await trio.socket.getaddrinfo(
+                host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            )
+        )[0]
+        sock = trio.socket.socket(family, kind, protocol)
+        try:
+            if hasattr(socket, "AF_UNIX"):  # elsewhere the option would let others take the port
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            await sock.bind(address)
+            sock.listen(_BACKLOG)
+        except BaseException:
+            sock.close()
+            raise
+    except OSError as error:
+        raise CannotListen(_reason(error, host, port)) from error
+    return trio.SocketListener(sock)
+
+
+def _reason(error: OSError, host: str, port: int) -> str:
+    where = f"{host}:{port}"
+    match error.errno:
+        case errno.EADDRINUSE:
+            return f"O endereço {where} já está em uso por outro programa; mude PORT ou pare-o."
+        case errno.EADDRNOTAVAIL:
+            return f"O endereço {where} não pertence a esta máquina; mude HOST."
+        case errno.EACCES:
+            return f"Não há permissão para usar o endereço {where}; use uma PORT acima de 1023."
+        case _:
+            return f"Não foi possível usar o endereço {where}: {error.strerror}."
