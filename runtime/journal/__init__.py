@@ -1,0 +1,49 @@
+"""The durable queue: what WhatsApp delivered and what the API accepted, until it has arrived.
+
+One SQLite file, one connection, one thread; WAL with ``synchronous=FULL`` and group commit. A call
+that returned is on the disk. Modules, from the disk upwards:
+
+- ``schema``, ``database``, ``faults``: tables and their versions; opening and checking the file;
+  what an SQLite error means for the journal.
+- ``lock``: one runtime per data directory.
+- ``thread``: the thread that owns the connection and commits many callers at once.
+- ``records``, ``codec``: the values callers see, and how they are stored.
+- ``inbox``, ``dead_letters``, ``outbox``, ``registry``, ``statistics``, ``upkeep``: what can be
+  done in a transaction, as plain functions on a connection.
+- ``journal``: the supervised child and its methods.
+"""
+
+from .journal import Journal
+from .lock import DataDirectoryInUse, DataDirectoryLock
+from .records import (
+    Accepted,
+    Command,
+    CommandState,
+    Connection,
+    DeadLetter,
+    Entry,
+    JournalState,
+    JournalStatistics,
+    NewCommand,
+    NewEntry,
+    Stored,
+    Submitted,
+)
+
+__all__ = [
+    "Accepted",
+    "Command",
+    "CommandState",
+    "Connection",
+    "DataDirectoryInUse",
+    "DataDirectoryLock",
+    "DeadLetter",
+    "Entry",
+    "Journal",
+    "JournalState",
+    "JournalStatistics",
+    "NewCommand",
+    "NewEntry",
+    "Stored",
+    "Submitted",
+]

@@ -1,0 +1,84 @@
+"""Opening the file: permissions, pragmas, integrity, schema; keeping a copy of a damaged one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from pathlib import Path
+
+from .faults import Corrupt
+from .schema import migrate
+
+
+def open_database(path: Path) -> sqlite3.Connection:
+    """A verified and migrated connection, to be used by the calling thread alone.
+
+    Raises sqlite3.DatabaseError, OSError, Corrupt or SchemaTooNew.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # SQLite gives -wal the same mode
+    path.chmod(0o600)
+    connection = sqlite3.connect(path, isolation_level=None, cached_statements=256)
+    try:
+        _configure(connection)
+        _verify(connection)
+        migrate(connection)
+        # After a failed sync the log may be in the page cache only, though it reads well. Moving
+        # all of it into the main file writes it anew, so that everything rests on fresh syncs.
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        # A commit proves that there is room to write.
+        connection.execute("UPDATE totals SET openings = openings + 1")
+    except (sqlite3.DatabaseError, Corrupt) as error:
+        if isinstance(error, Corrupt) or _is_corruption(error):
+            # Before close(), which would move the log into the damaged file.
+            keep_copy(path)
+        connection.close()
+        raise
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _configure(connection: sqlite3.Connection) -> None:
+    # Takes effect on a new file only: lets `incremental_vacuum` give space back.
+    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+    # One connection per file, enforced; the index of the log then lives on the heap instead of
+    # in a shared memory file, which a full disk would turn into SIGBUS.
+    connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+    (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+    if mode != "wal":
+        raise sqlite3.OperationalError(f"no write-ahead log on this file system (got {mode!r})")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA fullfsync = 1")
+    connection.execute("PRAGMA checkpoint_fullfsync = 1")
+    connection.execute("PRAGMA journal_size_limit = 67108864")
+    connection.execute("PRAGMA temp_store = MEMORY")
+    connection.execute("PRAGMA cache_size = -16384")
+    connection.execute("PRAGMA cell_size_check = ON")
+
+
+def _verify(connection: sqlite3.Connection) -> None:
+    findings = [row[0] for row in connection.execute("PRAGMA quick_check(10)")]
+    if findings != ["ok"]:
+        raise Corrupt("; ".join(findings))
+
+
+def _is_corruption(error: sqlite3.Error) -> bool:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def keep_copy(path: Path) -> Path:
+    """Copy a damaged database and its log aside, once per state of the file; returns where."""
+    stat = path.stat()
+    copy = path.with_name(f"{path.name}.corrupt-{stat.st_mtime_ns:x}-{stat.st_size:x}")
+    if not copy.exists():
+        partial = copy.with_name(f"{copy.name}.partial")
+        log = path.with_name(f"{path.name}-wal")
+        if log.exists():
+            shutil.copy2(log, copy.with_name(f"{copy.name}-wal"))
+        shutil.copy2(path, partial)
+        partial.rename(copy)
+    return copy

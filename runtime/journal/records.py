@@ -1,0 +1,207 @@
+"""The values that go into the journal and come out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Literal
+
+EntryKind = Literal["message", "status", "session"]
+
+
+@dataclass(frozen=True, slots=True)
+class NewEntry:
+    """Something on its way to Supabase.
+
+    Attributes:
+        kind: which ingest item ``payload`` is.
+        key: unique when given; an entry whose key was accepted before (within 14 days) is
+            reported as a duplicate and stored only once.
+        payload: the ingest item without its ``seq``; JSON-serialisable.
+        order_key: the chat. Messages of one chat within one second get increasing timestamps.
+        event_data: what the event published after storing carries; None publishes nothing.
+        raw: the original, kept for dead letters. When None and the payload has text that
+            PostgreSQL cannot store, the payload as it came is kept here.
+    """
+
+    kind: EntryKind
+    key: str | None
+    payload: Mapping[str, Any]
+    order_key: str | None = None
+    event_data: Mapping[str, Any] | None = None
+    raw: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The answer to one accepted entry; ``seq`` is that of the first one when a duplicate."""
+
+    seq: int
+    duplicate: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A pending entry. ``attempts`` counts its returns from the dead letters."""
+
+    seq: int
+    kind: str
+    key: str | None
+    payload: dict[str, Any]
+    raw: dict[str, Any] | None
+    event_data: dict[str, Any] | None
+    accepted_at: datetime
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What Supabase answered for one entry: inserted, duplicate, updated or ignored."""
+
+    seq: int
+    result: str
+    atendimento_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """An entry that Supabase refuses for what it contains; kept whole until a person decides."""
+
+    seq: int
+    kind: str
+    key: str | None
+    payload: dict[str, Any]
+    raw: dict[str, Any] | None
+    event_data: dict[str, Any] | None
+    code: str
+    reason: str
+    accepted_at: datetime
+    died_at: datetime
+    attempts: int
+
+
+class CommandState(StrEnum):
+    """Where an outgoing message is. ``unknown``: it may or may not have been sent."""
+
+    QUEUED = "queued"
+    SENT = "sent"
+    DELIVERED = "delivered"
+    READ = "read"
+    PLAYED = "played"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class NewCommand:
+    """A message to be sent.
+
+    Attributes:
+        message_id: the WhatsApp id, chosen beforehand.
+        row_id: primary key of its row in ``whatsapp_mensagens``.
+        request_hash: of the request, to tell a repetition from another use of the same
+            ``idempotency_key``.
+        expires_at: not sent any more after this.
+    """
+
+    connection_id: str
+    message_id: str
+    row_id: str
+    to_jid: str
+    content: Mapping[str, Any]
+    idempotency_key: str | None
+    request_hash: str
+    created_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command as the journal knows it; ``updated_at`` is when its state last changed."""
+
+    seq: int
+    connection_id: str
+    message_id: str
+    row_id: str
+    to_jid: str
+    content: dict[str, Any]
+    idempotency_key: str | None
+    request_hash: str
+    created_at: datetime
+    expires_at: datetime
+    state: CommandState
+    error: str | None
+    sent_at: datetime | None
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """``existing`` is True when the same idempotency key had been submitted before."""
+
+    command: Command
+    existing: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A WhatsApp number that the runtime keeps connected, as remembered across restarts."""
+
+    id: str
+    name: str
+    owner_id: str
+    company_id: str | None
+    created_at: datetime
+    phone_number: str | None = None
+    whatsapp_id: str | None = None
+    push_name: str | None = None
+    parked_code: str | None = None
+    parked_reason: str | None = None
+    last_seen: datetime | None = None
+    last_error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JournalState:
+    """Whether the journal takes work.
+
+    Attributes:
+        name: ``available``; ``draining`` (low disk space: new work is refused, what is pending
+            may leave); ``unavailable`` (no database open; opened again later); ``stopped``.
+        code: why, as a stable identifier; None when available.
+        reason: why, for a person; None when available.
+    """
+
+    name: Literal["available", "draining", "unavailable", "stopped"]
+    code: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JournalStatistics:
+    """Figures since the file was made, except where a window is named.
+
+    Attributes:
+        accepted, stored, dead, pending: ``accepted == stored + dead + pending``, always.
+        archived: dead letters moved to an archive file (part of ``dead``).
+        oldest_pending_age: seconds; 0 when nothing is pending.
+        outbox: commands by state (those of the last 14 days).
+        drain_rate: entries stored per second over the last minute.
+        file_bytes: database and write-ahead log together.
+        commit_p50_ms, commit_p99_ms: from a call to its durable answer, over the last
+            2,048 calls; None before the first.
+    """
+
+    accepted: int
+    stored: int
+    dead: int
+    pending: int
+    archived: int
+    oldest_pending_age: float
+    outbox: dict[str, int]
+    drain_rate: float
+    file_bytes: int
+    commit_p50_ms: float | None
+    commit_p99_ms: float | None

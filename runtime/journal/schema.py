@@ -1,0 +1,129 @@
+"""The tables, as a list of migrations; ``PRAGMA user_version`` counts those applied.
+
+Only append to ``MIGRATIONS``: an installation may come from any earlier version with pending rows.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+# Times are microseconds since the epoch (UTC), JSON is ASCII text.
+_VERSION_1 = """
+CREATE TABLE totals (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    accepted INTEGER NOT NULL DEFAULT 0,
+    stored INTEGER NOT NULL DEFAULT 0,
+    dead INTEGER NOT NULL DEFAULT 0,
+    pending INTEGER NOT NULL DEFAULT 0,
+    archived INTEGER NOT NULL DEFAULT 0,
+    openings INTEGER NOT NULL DEFAULT 0
+) STRICT;
+INSERT INTO totals (id) VALUES (1);
+
+-- Pending entries. AUTOINCREMENT: a seq is never used twice, also after its row is gone.
+CREATE TABLE entry (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind TEXT NOT NULL,
+    key TEXT,
+    payload TEXT NOT NULL,
+    crc INTEGER NOT NULL,
+    happened_at INTEGER,
+    raw TEXT,
+    event_data TEXT,
+    accepted_at INTEGER NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
+CREATE TABLE dead_letter (
+    seq INTEGER PRIMARY KEY,
+    kind TEXT NOT NULL,
+    key TEXT,
+    payload TEXT NOT NULL,
+    crc INTEGER NOT NULL,
+    happened_at INTEGER,
+    raw TEXT,
+    event_data TEXT,
+    accepted_at INTEGER NOT NULL,
+    attempts INTEGER NOT NULL,
+    code TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    died_at INTEGER NOT NULL
+) STRICT;
+
+-- The keys accepted within the retention, pending or not, as digests.
+CREATE TABLE seen (
+    seq INTEGER PRIMARY KEY,
+    digest BLOB NOT NULL UNIQUE,
+    accepted_at INTEGER NOT NULL
+) STRICT;
+
+-- The last microsecond given out in each second of each chat; the second leads, so that
+-- neighbours in time are neighbours on the disk.
+CREATE TABLE chat_second (
+    second INTEGER NOT NULL,
+    chat BLOB NOT NULL,
+    micros INTEGER NOT NULL,
+    PRIMARY KEY (second, chat)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE command (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    connection_id TEXT NOT NULL,
+    message_id TEXT NOT NULL,
+    row_id TEXT NOT NULL,
+    to_jid TEXT NOT NULL,
+    content TEXT NOT NULL,
+    idempotency_key TEXT,
+    request_hash TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    error TEXT,
+    sent_at INTEGER,
+    updated_at INTEGER NOT NULL,
+    UNIQUE (connection_id, message_id)
+) STRICT;
+CREATE UNIQUE INDEX command_by_idempotency_key ON command (connection_id, idempotency_key)
+    WHERE idempotency_key IS NOT NULL;
+CREATE INDEX command_queued ON command (connection_id, seq) WHERE state = 'queued';
+CREATE INDEX command_by_state ON command (state);
+
+CREATE TABLE connection (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    owner_id TEXT NOT NULL,
+    company_id TEXT,
+    created_at INTEGER NOT NULL,
+    phone_number TEXT,
+    whatsapp_id TEXT,
+    push_name TEXT,
+    parked_code TEXT,
+    parked_reason TEXT,
+    last_seen INTEGER,
+    last_error TEXT
+) STRICT, WITHOUT ROWID;
+"""
+
+MIGRATIONS: tuple[str, ...] = (_VERSION_1,)
+
+
+class SchemaTooNew(Exception):
+    """The file was written by a later release; this one must not touch it."""
+
+    def __init__(self, found: int) -> None:
+        super().__init__(
+            f"journal schema version {found} is newer than {len(MIGRATIONS)}, "
+            "the newest this release knows"
+        )
+        self.found = found
+
+
+def migrate(connection: sqlite3.Connection) -> int:
+    """Bring the schema up to date, each step in its own transaction; returns the version."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > len(MIGRATIONS):
+        raise SchemaTooNew(version)
+    for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
+        # executescript() would commit first; a single script keeps the step all-or-nothing.
+        connection.executescript(f"BEGIN;\n{script}\nPRAGMA user_version = {number};\nCOMMIT;")
+    return len(MIGRATIONS)

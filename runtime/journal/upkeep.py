@@ -1,0 +1,58 @@
+"""What is done now and then: retention, giving space back, auditing the accounts."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from .statistics import totals
+
+_VACUUM_PAGES = 2000
+
+
+def prune(connection: sqlite3.Connection, before: int, limit: int) -> int:
+    """Forget keys, chat seconds and finished commands older than ``before``.
+
+    Pending entries and dead letters keep their keys however old they are. Returns the number of
+    rows dropped, at most about ``limit`` per table; call again while it is not 0.
+    """
+    dropped = connection.execute(
+        # seq rises with time: the search ends at the first row that is young enough.
+        "DELETE FROM seen WHERE seq IN ("
+        " SELECT seq FROM seen WHERE seq < coalesce("
+        "  (SELECT seq FROM seen WHERE accepted_at >= ?1 ORDER BY seq LIMIT 1), 1 << 62)"
+        " AND NOT EXISTS (SELECT 1 FROM entry WHERE entry.seq = seen.seq)"
+        " AND NOT EXISTS (SELECT 1 FROM dead_letter WHERE dead_letter.seq = seen.seq)"
+        " ORDER BY seq LIMIT ?2)",
+        (before, limit),
+    ).rowcount
+    dropped += connection.execute(
+        "DELETE FROM chat_second WHERE (second, chat) IN"
+        " (SELECT second, chat FROM chat_second WHERE second < ?1 ORDER BY second LIMIT ?2)",
+        (before // 1_000_000, limit),
+    ).rowcount
+    dropped += connection.execute(
+        "DELETE FROM command WHERE seq IN (SELECT seq FROM command"
+        " WHERE state <> 'queued' AND updated_at < ?1 ORDER BY seq LIMIT ?2)",
+        (before, limit),
+    ).rowcount
+    connection.execute(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})").fetchall()
+    return dropped
+
+
+def audit(connection: sqlite3.Connection) -> list[str]:
+    """What is wrong with the accounts or the file; empty when all is well."""
+    findings = [
+        row[0] for row in connection.execute("PRAGMA integrity_check(10)") if row[0] != "ok"
+    ]
+    kept = totals(connection)
+    if kept.accepted != kept.stored + kept.dead + kept.pending:
+        findings.append(f"accepted is not stored + dead + pending: {kept}")
+    (pending,) = connection.execute("SELECT count(*) FROM entry").fetchone()
+    if pending != kept.pending:
+        findings.append(f"{pending} entries are pending, the account says {kept.pending}")
+    (letters,) = connection.execute("SELECT count(*) FROM dead_letter").fetchone()
+    if letters + kept.archived != kept.dead:
+        findings.append(
+            f"{letters} dead letters and {kept.archived} archived, the account says {kept.dead}"
+        )
+    return findings
