@@ -1,0 +1,181 @@
+// The admin API's calls.
+import type { Account, Role } from "./account.ts";
+import { type AdminRequest, HttpError } from "./admin.ts";
+import { applyFault } from "./fault-actions.ts";
+import { FAULT_KINDS } from "./faults.ts";
+import { oneOf, optionalFlag, optionalInteger, optionalText, text, texts } from "./fields.ts";
+import { createGroup } from "./groups.ts";
+import { parseNumber } from "./jid.ts";
+import { receivedBy, sentBy } from "./ledger.ts";
+import { sendText, type Target } from "./outgoing.ts";
+import { enterPairingCode, logOut, scan } from "./phone.ts";
+import { customerLine } from "./phrases.ts";
+import { acknowledge, type ReceiptType } from "./receipts.ts";
+import { describeAccount, describeGroup, describeState, faultView } from "./views.ts";
+import type { World } from "./world.ts";
+
+type Route = readonly [method: string, pattern: string, handle: (request: AdminRequest) => unknown];
+
+export const routes: readonly Route[] = [
+  ["GET", "/health", () => ({ status: "ok" })],
+  ["GET", "/state", ({ world }) => describeState(world)],
+
+  ["POST", "/phones", (request) => describeAccount(create(request, "phone"))],
+  ["GET", "/phones/:number", (request) => describeAccount(find(request, "phone"))],
+  ["POST", "/phones/:number/scan", async (request) => {
+    const companion = await scan(request.world, find(request, "phone"), text(request.body, "qr"));
+    return { device: companion.device, jid: companion.pnJid, lid: companion.lidJid };
+  }],
+  ["POST", "/phones/:number/pair", async (request) => {
+    const companion = await enterPairingCode(request.world, find(request, "phone"), text(request.body, "code"));
+    return { device: companion.device, jid: companion.pnJid, lid: companion.lidJid };
+  }],
+  ["POST", "/phones/:number/logout", (request) => ({
+    devices: logOut(request.world, find(request, "phone"), optionalInteger(request.body, "device", 1)),
+  })],
+  ["POST", "/phones/:number/send", (request) => send(request, find(request, "phone"))],
+  ["GET", "/phones/:number/inbox", (request) => receivedBy(find(request, "phone"))],
+
+  ["POST", "/contacts", (request) => describeAccount(create(request, "contact"))],
+  ["GET", "/contacts/:number", (request) => describeAccount(find(request, "contact"))],
+  ["POST", "/contacts/:number", (request) => change(request, find(request, "contact"))],
+  ["POST", "/contacts/:number/send", (request) => send(request, find(request, "contact"))],
+  ["POST", "/contacts/:number/deliver", (request) => receipts(request, "delivered")],
+  ["POST", "/contacts/:number/read", (request) => receipts(request, "read")],
+  ["GET", "/contacts/:number/inbox", (request) => receivedBy(find(request, "contact"))],
+
+  ["POST", "/groups", (request) => addGroup(request)],
+
+  ["GET", "/ledger", ({ world, query }) => ledger(world, query.get("phone"))],
+
+  ["GET", "/faults", ({ world }) => world.faults.list().map(faultView)],
+  ["POST", "/faults", ({ world, body }) => addFault(world, body)],
+  ["DELETE", "/faults", ({ world }) => world.faults.clearAll()],
+  ["DELETE", "/faults/:id", ({ world, params }) => {
+    if (!world.faults.clear(Number(params.id))) throw new HttpError(404, "no such fault");
+  }],
+];
+
+function create({ world, body }: AdminRequest, role: Role): Account {
+  const account = world.addAccount({
+    number: parseNumber(text(body, "number")),
+    role,
+    ...defined({
+      name: optionalText(body, "name"),
+      lid: optionalText(body, "lid"),
+      addressing: oneOf(body, "addressing", ["lid", "pn"] as const),
+    }),
+  });
+  setManners(account, body);
+  return account;
+}
+
+function defined<T extends object>(fields: T): Partial<{ [K in keyof T]: NonNullable<T[K]> }> {
+  const entries = Object.entries(fields).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(entries) as Partial<{ [K in keyof T]: NonNullable<T[K]> }>;
+}
+
+function change({ body, world }: AdminRequest, account: Account): unknown {
+  account.name = optionalText(body, "name") ?? account.name;
+  account.addressing = oneOf(body, "addressing", ["lid", "pn"] as const) ?? account.addressing;
+  setManners(account, body);
+  world.onChange();
+  return describeAccount(account);
+}
+
+function setManners({ manners }: Account, body: AdminRequest["body"]): void {
+  manners.delivers = optionalFlag(body, "delivers") ?? manners.delivers;
+  manners.reads = optionalFlag(body, "reads") ?? manners.reads;
+}
+
+function find({ world, params }: AdminRequest, role: Role): Account {
+  return findAccount(world, params.number!, role);
+}
+
+function findAccount(world: World, number: string, role?: Role): Account {
+  const account = world.findNumber(parseNumber(number));
+  if (!account || (role !== undefined && account.role !== role)) {
+    throw new HttpError(404, `no such ${role ?? "account"}: ${number}`);
+  }
+  return account;
+}
+
+async function send(request: AdminRequest, author: Account): Promise<unknown> {
+  const { body, world } = request;
+  const target = findTarget(world, text(body, "to"));
+  const lines = linesOf(body);
+  const intervalMs = optionalInteger(body, "intervalMs");
+  const id = optionalText(body, "id");
+  if (id !== undefined && lines.length !== 1) throw new RangeError("id is for one text");
+  if (intervalMs === undefined || intervalMs === 0 || lines.length === 1) {
+    const sent = lines.map((line) => sendText(world, author, target, line, id));
+    await Promise.all(sent.map(({ accepted }) => accepted));
+    return { ids: sent.map((one) => one.id) };
+  }
+  let next = 0;
+  const timer = setInterval(() => {
+    void sendText(world, author, target, lines[next]!).accepted;
+    next += 1;
+    if (next === lines.length) clearInterval(timer);
+  }, intervalMs);
+  return { scheduled: lines.length };
+}
+
+function linesOf(body: AdminRequest["body"]): string[] {
+  const given = texts(body, "texts");
+  if (given) return given;
+  const one = optionalText(body, "text");
+  const count = optionalInteger(body, "count", 1) ?? 1;
+  return Array.from({ length: count }, (_, index) => {
+    if (one === undefined) return customerLine(index);
+    return count === 1 ? one : `${one} ${index + 1}`;
+  });
+}
+
+function findTarget(world: World, to: string): Target {
+  const group = world.groups.get(to);
+  return group ? { group } : { account: findAccount(world, to) };
+}
+
+function receipts(request: AdminRequest, type: ReceiptType): unknown {
+  return { ids: acknowledge(request.world, find(request, "contact"), type, texts(request.body, "ids")) };
+}
+
+function addGroup({ body, world }: AdminRequest): unknown {
+  const members = (texts(body, "members") ?? []).map((number) => findAccount(world, number));
+  const group = createGroup(text(body, "subject"), members);
+  world.groups.set(group.jid, group);
+  world.onChange();
+  return describeGroup(group);
+}
+
+function ledger(world: World, phone: string | null): unknown {
+  const accounts = [...world.accounts.values()];
+  if (phone === null) return { sent: accounts.flatMap(sentBy), received: accounts.flatMap(receivedBy) };
+  const { number } = findAccount(world, phone, "phone");
+  const groups = new Set(
+    [...world.groups.values()].filter((group) => group.members.has(number)).map((group) => group.jid),
+  );
+  return {
+    sent: accounts.flatMap(sentBy).filter(({ from, to }) => from === number || to === number || groups.has(to)),
+    received: accounts
+      .flatMap(receivedBy)
+      .filter(({ chat, from, to }) => from === number || to === number || groups.has(chat)),
+  };
+}
+
+function addFault(world: World, body: AdminRequest["body"]): unknown {
+  const kind = oneOf(body, "kind", FAULT_KINDS);
+  if (!kind) throw new RangeError(`kind has to be one of ${FAULT_KINDS.join(", ")}`);
+  const phone = optionalText(body, "phone");
+  return applyFault(world, {
+    kind,
+    phone: phone === undefined ? undefined : findAccount(world, phone, "phone").number,
+    code: optionalInteger(body, "code"),
+    ms: optionalInteger(body, "ms"),
+    after: optionalInteger(body, "after", 1),
+    reset: optionalFlag(body, "reset"),
+    times: optionalInteger(body, "times", 1),
+    durationMs: optionalInteger(body, "durationMs", 1),
+  });
+}
