@@ -1,0 +1,78 @@
+"""What the decision core asks of its shell."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from supervisors._core.events import Event
+from supervisors._core.exits import Why
+from supervisors._core.slot import Slot
+
+
+class Launch(NamedTuple):
+    """Start a new incarnation of the slot."""
+
+    slot: Slot
+
+
+class Cancel(NamedTuple):
+    """Cancel the slot's live incarnation."""
+
+    slot: Slot
+    why: Why
+
+
+class Abandon(NamedTuple):
+    """The slot's incarnation did not end: the whole tree has to come down."""
+
+    slot: Slot
+
+
+class Remove(NamedTuple):
+    """The slot is gone for good; release what the shell keeps for it."""
+
+    slot: Slot
+
+
+class Emit(NamedTuple):
+    event: Event
+
+
+class Settle(NamedTuple):
+    """Tell a waiting caller how its command ended (error None: well)."""
+
+    ticket: Any
+    error: BaseException | None
+
+
+class Started(NamedTuple):
+    """The supervisor's own start is complete."""
+
+
+class Finish(NamedTuple):
+    """Nothing is left to wait for: ``run`` ends as ``ending`` says."""
+
+    ending: Ending
+
+
+Action = Launch | Cancel | Abandon | Remove | Emit | Settle | Started | Finish
+
+
+class EndKind(enum.Enum):
+    """STOP: told to. AUTO: auto_shutdown. ESCALATED: gave up. FATAL: Ctrl-C or SystemExit."""
+
+    STOP = "stop"
+    AUTO = "auto_shutdown"
+    ESCALATED = "escalated"
+    FATAL = "fatal"
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Why the supervisor ends; ``error`` is the triggering exception, if there was one."""
+
+    kind: EndKind
+    reason: str
+    error: BaseException | None = None

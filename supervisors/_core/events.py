@@ -1,0 +1,113 @@
+"""The one table of events: every transition of a child or supervisor is one frozen value.
+
+| event | means | logs as |
+| --- | --- | --- |
+| ChildStarting | an incarnation was launched | debug |
+| ChildReady | it called ``ctx.ready()`` | info |
+| ChildStopping | it was cancelled; ``why`` tells the reason | debug |
+| ChildExited | it ended; exactly one per incarnation | info; crash: error |
+| ChildRestarting | it will be restarted at ``due`` | warning |
+| ChildParked | it waits for a person | warning |
+| ChildUnparked | a person let it go on | info |
+| ChildStopped | it is at rest until a command starts it | info |
+| ChildDone | it ended for good by itself and stays in the tree | info |
+| ChildRemoved | its name is free again | debug |
+| ChildAbandoned | it did not end within ``stop_deadline`` | critical |
+| SupervisorReady | all its first children are ready, parked or done | info |
+| SupervisorStopping | it stops; ``escalated`` when it gives up | info; escalated: error |
+| SupervisorStopped | nothing of it is left | info |
+
+``path`` names the child (or supervisor), ``at`` is the run's clock in seconds, ``incarnation``
+counts from 1. Logs, metrics and status pages derive from this table and from nothing else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from supervisors._core.exits import Exit, Why
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Base of all events."""
+
+    path: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class ChildStarting(Event):
+    incarnation: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChildReady(Event):
+    incarnation: int
+    took: float  # seconds from launch
+
+
+@dataclass(frozen=True, slots=True)
+class ChildStopping(Event):
+    incarnation: int
+    why: Why
+
+
+@dataclass(frozen=True, slots=True)
+class ChildExited(Event):
+    incarnation: int
+    exit: Exit
+    error: BaseException | None  # what it raised, with its traceback
+
+
+@dataclass(frozen=True, slots=True)
+class ChildRestarting(Event):
+    restarts: int  # of this child so far, this one included
+    due: float
+
+
+@dataclass(frozen=True, slots=True)
+class ChildParked(Event):
+    reason: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChildUnparked(Event):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class ChildStopped(Event):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class ChildDone(Event):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class ChildRemoved(Event):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class ChildAbandoned(Event):
+    incarnation: int
+
+
+@dataclass(frozen=True, slots=True)
+class SupervisorReady(Event):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class SupervisorStopping(Event):
+    reason: str
+    escalated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SupervisorStopped(Event):
+    pass

@@ -1,0 +1,1 @@
+"""The trio shell: carries out what the decision core decides. It decides nothing itself."""
