@@ -1,0 +1,58 @@
+/**
+ * Named places where a fault test may kill the process, off unless `ZAPVISOR_FAILPOINT` is set.
+ *
+ * `ZAPVISOR_FAILPOINT=<name>:<action>[@<n>]`: at the n-th passage (default 1) of the named place
+ * do the action: `kill` sends SIGKILL to the process itself, `fail` throws there as a failing disk
+ * would. The names are listed in README.md.
+ */
+
+import { storageFailure } from "./fatal.ts";
+
+export const FAILPOINTS = [
+  "decrypted-before-commit",
+  "mid-commit",
+  "committed-before-receipt",
+  "receipt-before-event",
+  "event-before-frame",
+  "frame-before-ack",
+  "stored-before-send",
+  "sent-before-reply",
+] as const;
+
+export type Failpoint = (typeof FAILPOINTS)[number];
+
+interface Armed {
+  readonly name: Failpoint;
+  readonly action: "kill" | "fail";
+  remaining: number;
+}
+
+export function parseFailpoint(spec: string): Armed {
+  const match = /^([a-z-]+):(kill|fail)(?:@(\d+))?$/.exec(spec);
+  const name = FAILPOINTS.find((known) => known === match?.[1]);
+  if (match === null || name === undefined) throw new Error(`unknown failpoint: ${spec}`);
+  return { name, action: match[2] === "fail" ? "fail" : "kill", remaining: Number(match[3] ?? 1) };
+}
+
+const spec = process.env["ZAPVISOR_FAILPOINT"];
+const armed = spec ? parseFailpoint(spec) : null;
+
+/** Thrown by the action `fail`; handled like an error of SQLite. */
+export class InjectedFault extends Error {}
+
+export function failpoint(name: Failpoint): void {
+  if (armed === null || armed.name !== name) return;
+  armed.remaining -= 1;
+  if (armed.remaining !== 0) return;
+  if (armed.action === "fail") throw new InjectedFault(`failpoint ${name}`);
+  process.kill(process.pid, "SIGKILL");
+}
+
+/** A failpoint outside a transaction: a failure there is a failure of the storage all the same. */
+export function passed(name: Failpoint): void {
+  try {
+    failpoint(name);
+  } catch (error) {
+    storageFailure(error);
+  }
+}

@@ -1,0 +1,61 @@
+/**
+ * Structured log records on stdout: `{"time": ms, "level", "event", …}`, one JSON object per line.
+ * Message content, keys and whole phone numbers never get here: strings are masked on the way out
+ * and of Baileys' own records only the text and the error's message are kept.
+ */
+
+import type { ILogger } from "baileys/lib/Utils/logger.js";
+
+export type Level = "debug" | "info" | "warn" | "error";
+export type Fields = Readonly<Record<string, string | number | boolean | null | undefined>>;
+
+/** Keep the last four digits of whatever may be a phone number or a LID. */
+export function mask(text: string): string {
+  return text.replace(/\d{7,}/g, (digits) => `***${digits.slice(-4)}`);
+}
+
+export function formatRecord(time: number, level: Level, event: string, fields: Fields): string {
+  const record: Record<string, unknown> = { time, level, event };
+  for (const [name, value] of Object.entries(fields)) {
+    record[name] = typeof value === "string" ? mask(value) : value;
+  }
+  return JSON.stringify(record);
+}
+
+export function log(level: Level, event: string, fields: Fields = {}): void {
+  process.stdout.write(`${formatRecord(Date.now(), level, event, fields)}\n`);
+}
+
+export function errorMessage(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** The text of a Baileys record: its objects hold stanzas and keys, so only the error's message. */
+export function describeRecord(payload: unknown, message: string | undefined): Fields {
+  if (typeof payload === "string") return { message: payload };
+  const fields: Record<string, string> = { message: message ?? "" };
+  if (typeof payload === "object" && payload !== null) {
+    const { err, error } = payload as { err?: unknown; error?: unknown };
+    const cause = err ?? error;
+    if (cause instanceof Error) fields["error"] = cause.message;
+  }
+  return fields;
+}
+
+/** What Baileys logs, at warn and above, through our own masked records. */
+export function baileysLogger(connectionId: string): ILogger {
+  const write = (level: Level) => (payload: unknown, message?: string) => {
+    log(level, "baileys", { connection: connectionId, ...describeRecord(payload, message) });
+  };
+  const quiet = (): void => undefined;
+  const logger: ILogger = {
+    level: "warn",
+    child: () => logger,
+    trace: quiet,
+    debug: quiet,
+    info: quiet,
+    warn: write("warn"),
+    error: write("error"),
+  };
+  return logger;
+}

@@ -1,0 +1,211 @@
+/** Frames between runtime and bridge, protocol version 1; specified in README.md. */
+
+export const PROTOCOL_VERSION = 1;
+export const MAX_FRAME_BYTES = 1024 * 1024;
+export const MAX_WINDOW = 10_000;
+export const MAX_PHONES_PER_CHECK = 50;
+
+export const CLOSE_REPLACED = 4001;
+export const CLOSE_PROTOCOL = 4002;
+export const CLOSE_STORAGE = 4003;
+
+export interface TextContent {
+  readonly text: string;
+}
+
+export type RuntimeFrame =
+  | { readonly type: "hello"; readonly generation: number; readonly window: number }
+  | { readonly type: "open" }
+  | { readonly type: "close" }
+  | { readonly type: "ack"; readonly seq: number }
+  | {
+      readonly type: "send";
+      readonly requestId: string;
+      readonly messageId: string;
+      readonly to: string;
+      readonly content: TextContent;
+    }
+  | { readonly type: "check"; readonly requestId: string; readonly phones: readonly string[] }
+  | { readonly type: "pairingCode"; readonly requestId: string; readonly phone: string }
+  | { readonly type: "probe"; readonly requestId: string }
+  | { readonly type: "logout"; readonly requestId: string };
+
+export interface Me {
+  readonly id: string;
+  readonly lid: string | null;
+  readonly name: string | null;
+  readonly phone: string | null;
+}
+
+export type ConnectionState =
+  | { readonly state: "connecting" }
+  | { readonly state: "qr"; readonly qr: string; readonly expiresAt: number }
+  | { readonly state: "open"; readonly me: Me | null }
+  | {
+      readonly state: "closed";
+      readonly code: number;
+      readonly reason: string;
+      readonly qrEnded: boolean;
+    };
+
+export interface ReplyError {
+  /** A stable snake_case word. */
+  readonly code: string;
+  readonly message: string;
+  readonly retryable: boolean;
+}
+
+export type EventKind = "message" | "status" | "call" | "contact";
+
+export type BridgeFrame =
+  | {
+      readonly type: "welcome";
+      readonly epoch: string;
+      readonly registered: boolean;
+      readonly me: Me | null;
+      readonly pendingEvents: number;
+    }
+  | ({ readonly type: "state"; readonly generation: number } & ConnectionState)
+  | {
+      readonly type: "event";
+      readonly seq: number;
+      readonly kind: EventKind;
+      readonly receivedAt: number;
+      readonly data: unknown;
+    }
+  | { readonly type: "reply"; readonly requestId: string; readonly ok: true; readonly data: unknown }
+  | {
+      readonly type: "reply";
+      readonly requestId: string;
+      readonly ok: false;
+      readonly error: ReplyError;
+    }
+  | { readonly type: "fault"; readonly message: string };
+
+/** A frame that is not in the protocol; its message goes back in a `fault` frame. */
+export class ProtocolError extends Error {}
+
+/** A request that could not be done; becomes the `error` of a reply. */
+export class RequestError extends Error {
+  readonly code: string;
+  readonly retryable: boolean;
+
+  constructor(code: string, message: string, retryable: boolean) {
+    super(message);
+    this.code = code;
+    this.retryable = retryable;
+  }
+}
+
+export function encodeFrame(frame: BridgeFrame): string {
+  return JSON.stringify({ v: PROTOCOL_VERSION, ...frame });
+}
+
+export function isConnectionId(value: string): boolean {
+  return /^[A-Za-z0-9_-]{1,64}$/.test(value);
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+function isRecord(value: unknown): value is Fields {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function stringField(frame: Fields, name: string, pattern: RegExp): string {
+  const value = frame[name];
+  if (typeof value !== "string" || !pattern.test(value)) {
+    throw new ProtocolError(`field ${name} is missing or malformed`);
+  }
+  return value;
+}
+
+function integerField(frame: Fields, name: string, minimum: number, maximum: number): number {
+  const value = frame[name];
+  if (typeof value !== "number" || !Number.isSafeInteger(value)) {
+    throw new ProtocolError(`field ${name} must be an integer`);
+  }
+  if (value < minimum || value > maximum) {
+    throw new ProtocolError(`field ${name} must be between ${minimum} and ${maximum}`);
+  }
+  return value;
+}
+
+const REQUEST_ID = /^[\x21-\x7e]{1,128}$/;
+const MESSAGE_ID = /^[A-Za-z0-9_.-]{1,128}$/;
+const JID = /^[A-Za-z0-9_.:-]{1,64}@(s\.whatsapp\.net|lid|g\.us|newsletter)$/;
+const PHONE = /^[0-9]{5,20}$/;
+
+function contentField(frame: Fields): TextContent {
+  const content = frame["content"];
+  if (!isRecord(content) || typeof content["text"] !== "string" || content["text"] === "") {
+    throw new ProtocolError("field content must be {text}");
+  }
+  if (Object.keys(content).length !== 1) {
+    throw new ProtocolError("field content has unknown parts");
+  }
+  return { text: content["text"] };
+}
+
+function phonesField(frame: Fields): readonly string[] {
+  const phones = frame["phones"];
+  if (!Array.isArray(phones) || phones.length === 0 || phones.length > MAX_PHONES_PER_CHECK) {
+    throw new ProtocolError(`field phones must list 1 to ${MAX_PHONES_PER_CHECK} phones`);
+  }
+  return phones.map((phone: unknown) => {
+    if (typeof phone !== "string" || !PHONE.test(phone)) {
+      throw new ProtocolError("field phones must hold digits only");
+    }
+    return phone;
+  });
+}
+
+/** Parse one frame of the runtime; raises ProtocolError for anything that is not in version 1. */
+export function parseFrame(text: string): RuntimeFrame {
+  let frame: unknown;
+  try {
+    frame = JSON.parse(text);
+  } catch {
+    throw new ProtocolError("frame is not JSON");
+  }
+  if (!isRecord(frame)) throw new ProtocolError("frame is not an object");
+  if (frame["v"] !== PROTOCOL_VERSION) {
+    throw new ProtocolError(`version must be ${PROTOCOL_VERSION}`);
+  }
+  const requestId = (): string => stringField(frame, "requestId", REQUEST_ID);
+  switch (frame["type"]) {
+    case "hello":
+      return {
+        type: "hello",
+        generation: integerField(frame, "generation", 0, Number.MAX_SAFE_INTEGER),
+        window: integerField(frame, "window", 1, MAX_WINDOW),
+      };
+    case "open":
+      return { type: "open" };
+    case "close":
+      return { type: "close" };
+    case "ack":
+      return { type: "ack", seq: integerField(frame, "seq", 1, Number.MAX_SAFE_INTEGER) };
+    case "send":
+      return {
+        type: "send",
+        requestId: requestId(),
+        messageId: stringField(frame, "messageId", MESSAGE_ID),
+        to: stringField(frame, "to", JID),
+        content: contentField(frame),
+      };
+    case "check":
+      return { type: "check", requestId: requestId(), phones: phonesField(frame) };
+    case "pairingCode":
+      return {
+        type: "pairingCode",
+        requestId: requestId(),
+        phone: stringField(frame, "phone", PHONE),
+      };
+    case "probe":
+      return { type: "probe", requestId: requestId() };
+    case "logout":
+      return { type: "logout", requestId: requestId() };
+    default:
+      throw new ProtocolError("unknown frame type");
+  }
+}

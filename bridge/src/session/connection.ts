@@ -1,0 +1,338 @@
+/**
+ * One WhatsApp connection: at most one live Baileys socket at a time, each with its own life.
+ *
+ * When a socket is over (by itself, by request or by a deadline) its life ends first: its keys
+ * refuse to work, its listeners are gone, whatever it still emits is ignored.
+ */
+
+import type { BinaryNode, ConnectionState as BaileysState, WAVersion } from "baileys";
+
+import { errorMessage, log } from "../log.ts";
+import type { ConnectionState, Me } from "../protocol.ts";
+import { callOfStanza, groupStub, statusOfAck, statusesOfReceipt } from "./arrivals.ts";
+import { decodeStanza } from "./codec.ts";
+import { ProgressDeadline } from "./deadline.ts";
+import { fillsOf } from "./fills.ts";
+import { GroupCache } from "./groups.ts";
+import type { Life } from "./keys.ts";
+import { meOf } from "./me.ts";
+import { directory, rebuildMessage } from "./rebuild.ts";
+import { loadCredentials, makeSocket, saveCredentials } from "./socket.ts";
+import type { Socket } from "./socket.ts";
+import { StanzaJoin, isRefused } from "./stanza-join.ts";
+import type { NewEvent, Store } from "./store.ts";
+import { endSocket } from "./teardown.ts";
+import type { TtlCache } from "./ttl-cache.ts";
+
+const CONNECT_IDLE_MS = 20_000;
+const CONNECT_TOTAL_MS = 90_000;
+const OFFLINE_SYNC_IDLE_MS = 60_000;
+/** Keep-alive answers arrive every 30 s; Baileys itself may notice silence much later. */
+const SILENCE_MS = 45_000;
+const FIRST_QR_MS = 60_000;
+const NEXT_QR_MS = 20_000;
+/** Unacknowledged events beyond which further messages are better left with WhatsApp. */
+export const MAX_PENDING_EVENTS = 100_000;
+
+/** Reasons of ours; everything else is the code Baileys gives. */
+const CODE_CLOSED_BY_RUNTIME = 1000;
+const CODE_TIMED_OUT = 408;
+const CODE_UNAVAILABLE = 503;
+const CODE_UNKNOWN = 500;
+
+export interface ConnectionOptions {
+  readonly id: string;
+  readonly store: Store;
+  readonly retries: TtlCache;
+  readonly version: WAVersion | null;
+  readonly onState: (state: ConnectionState) => void;
+  readonly onSocketMade: () => void;
+}
+
+interface Live {
+  readonly life: Life;
+  readonly sock: Socket;
+  readonly detach: (() => void)[];
+}
+
+export class Connection {
+  readonly groups = new GroupCache();
+  readonly #options: ConnectionOptions;
+  #live: Live | null = null;
+  #state: ConnectionState["state"] = "closed";
+  #lastFrameAt: number | null = null;
+
+  constructor(options: ConnectionOptions) {
+    this.#options = options;
+  }
+
+  get state(): ConnectionState["state"] {
+    return this.#state;
+  }
+
+  get lastFrameAt(): number | null {
+    return this.#lastFrameAt;
+  }
+
+  /** The socket while WhatsApp is open. */
+  get openSocket(): Socket | null {
+    return this.#state === "open" ? (this.#live?.sock ?? null) : null;
+  }
+
+  /** The socket in any state: pairing by code needs it before it is open. */
+  get anySocket(): Socket | null {
+    return this.#live?.sock ?? null;
+  }
+
+  me(): Me | null {
+    return meOf(this.#live?.sock.authState.creds ?? loadCredentials(this.#options.store));
+  }
+
+  /** End the live socket, if any, and make a new one. */
+  open(): void {
+    this.#end(null);
+    this.#enter({ state: "connecting" });
+    if (this.#isBacklogFull()) {
+      this.#enter(closed(CODE_UNAVAILABLE, "too many unacknowledged events"));
+      return;
+    }
+    const { store } = this.#options;
+    const life: Life = { alive: true };
+    const join = new StanzaJoin();
+    const creds = loadCredentials(store);
+    const sock: Socket = makeSocket({
+      connectionId: this.#options.id,
+      life,
+      creds,
+      retries: this.#options.retries,
+      version: this.#options.version,
+      groupOf: (jid) => this.groups.get(jid),
+      gate: {
+        store,
+        join,
+        fillsOf: (joined, plaintext) => fillsOf(joined, plaintext, meOf(creds), store),
+        onPeer: (id) => {
+          // Queued behind the message in hand: runs when Baileys is done with it.
+          void sock.messageMutex.mutex(() => {
+            if (life.alive) store.markPeerProcessed(id);
+          });
+        },
+      },
+    });
+    this.#options.onSocketMade();
+    this.#live = { life, sock, detach: [] };
+    this.#watchTransport(this.#live);
+    this.#watchStanzas(this.#live, join);
+    this.#watchEvents(this.#live);
+    this.groups.watch(sock);
+  }
+
+  /** End the socket; the credentials stay. */
+  close(reason = "closed by the runtime"): void {
+    if (this.#live === null) return;
+    this.#finish(closed(CODE_CLOSED_BY_RUNTIME, reason));
+  }
+
+  // --- the transport -----------------------------------------------------------------------
+
+  #watchTransport(live: Live): void {
+    const { sock } = live;
+    const connecting = new ProgressDeadline(CONNECT_IDLE_MS, CONNECT_TOTAL_MS, () => {
+      this.#finish(closed(CODE_TIMED_OUT, "connect deadline"));
+    });
+    let syncing: ProgressDeadline | null = null;
+    const onFrame = (): void => {
+      this.#lastFrameAt = Date.now();
+      connecting.touch();
+      syncing?.touch();
+    };
+    // Without a listener an upgrade that is refused ends in silence.
+    const onRefused = (_request: unknown, response: { statusCode?: number }): void => {
+      this.#finish(closed(CODE_UNAVAILABLE, `upgrade answered with ${response.statusCode}`));
+    };
+    const onUpdate = (update: Partial<BaileysState>): void => {
+      if (update.qr !== undefined || update.connection === "open") connecting.stop();
+      if (update.connection === "open") {
+        syncing = new ProgressDeadline(OFFLINE_SYNC_IDLE_MS, null, () => {
+          this.#finish(closed(CODE_TIMED_OUT, "offline sync deadline"));
+        });
+      }
+      if (update.receivedPendingNotifications) {
+        syncing?.stop();
+        syncing = null;
+      }
+    };
+    const silence = setInterval(() => {
+      const since = Date.now() - (this.#lastFrameAt ?? 0);
+      if (this.#state === "open" && since > SILENCE_MS) {
+        this.#finish(closed(CODE_TIMED_OUT, "no frames received"));
+      }
+    }, SILENCE_MS / 3);
+    sock.ws.on("frame", onFrame);
+    sock.ws.on("unexpected-response", onRefused);
+    sock.ev.on("connection.update", onUpdate);
+    live.detach.push(() => {
+      connecting.stop();
+      syncing?.stop();
+      clearInterval(silence);
+      sock.ws.off("frame", onFrame);
+      sock.ws.off("unexpected-response", onRefused);
+      sock.ev.off("connection.update", onUpdate);
+    });
+  }
+
+  // --- stanzas, before Baileys sees them ---------------------------------------------------
+
+  #watchStanzas(live: Live, join: StanzaJoin): void {
+    const { store } = this.#options;
+    const names = directory(store);
+    const prepend = (event: string, handle: (node: BinaryNode, me: Me) => void): void => {
+      const listener = (node: BinaryNode): void => {
+        const me = meOf(live.sock.authState.creds);
+        if (!live.life.alive || me === null) return;
+        try {
+          handle(node, me);
+        } catch (error) {
+          // A stanza that cannot be read: Baileys refuses it as well and tells the server.
+          log("warn", "unreadable_stanza", {
+            connection: this.#options.id,
+            tag: node.tag,
+            error: errorMessage(error),
+          });
+        }
+      };
+      live.sock.ws.prependListener(event, listener);
+      live.detach.push(() => live.sock.ws.off(event, listener));
+    };
+    const journal = (events: (NewEvent | null)[]): void => {
+      store.appendEvents(events.filter((event) => event !== null));
+    };
+
+    prepend("CB:message", (node, me) => {
+      const inbound = join.note(node, me, Date.now());
+      if (inbound.hashes.length === 0 || isRefused(node)) store.storeUndecryptable(inbound);
+      // One queue for live and offline messages keeps the order of the wire.
+      node.attrs["offline"] ??= "1";
+      if (this.#isBacklogFull()) {
+        this.#finish(closed(CODE_UNAVAILABLE, "too many unacknowledged events"));
+      }
+    });
+    prepend("CB:receipt", (node, me) => {
+      journal(statusesOfReceipt(node, me).map((data) => ({ kind: "status", data })));
+    });
+    prepend("CB:ack,class:message", (node) => {
+      const data = statusOfAck(node);
+      journal([data && { kind: "status", data }]);
+    });
+    prepend("CB:call", (node) => {
+      const data = callOfStanza(node, names);
+      journal([data && { kind: "call", data }]);
+    });
+    prepend("CB:notification", (node, me) => {
+      const data = groupStub(node, me);
+      journal([data && { kind: "message", data }]);
+    });
+  }
+
+  #isBacklogFull(): boolean {
+    return this.#options.store.pendingEvents >= MAX_PENDING_EVENTS;
+  }
+
+  // --- Baileys' events ---------------------------------------------------------------------
+
+  #watchEvents(live: Live): void {
+    const { sock, life } = live;
+    const { store } = this.#options;
+    let qrs = 0;
+    let named = Boolean(sock.authState.creds.me?.name);
+    const onCredentials = (): void => {
+      if (!life.alive) return;
+      const { creds } = sock.authState;
+      saveCredentials(store, creds);
+      // Without a name Baileys skipped the presence that tells WhatsApp to keep notifying the phone.
+      if (!named && creds.me?.name && this.#state === "open") {
+        named = true;
+        sock.sendPresenceUpdate("unavailable").catch((error: unknown) => {
+          log("warn", "presence_failed", { error: errorMessage(error) });
+        });
+      }
+    };
+    const onUpdate = (update: Partial<BaileysState>): void => {
+      if (!life.alive) return;
+      if (update.qr !== undefined) {
+        const expiresAt = Date.now() + (qrs === 0 ? FIRST_QR_MS : NEXT_QR_MS);
+        qrs += 1;
+        this.#enter({ state: "qr", qr: update.qr, expiresAt });
+      }
+      if (update.connection === "open") {
+        this.#enter({ state: "open", me: meOf(sock.authState.creds) });
+      }
+      if (update.receivedPendingNotifications) this.#replayPeers(live);
+      if (update.connection === "close") {
+        sock.ev.flush();
+        this.#finish(closedBy(update.lastDisconnect?.error));
+      }
+    };
+    sock.ev.on("creds.update", onCredentials);
+    sock.ev.on("connection.update", onUpdate);
+    live.detach.push(() => {
+      sock.ev.off("creds.update", onCredentials);
+      sock.ev.off("connection.update", onUpdate);
+    });
+  }
+
+  /** Keys and history from the phone that an earlier process received but did not work through. */
+  #replayPeers({ sock, life }: Live): void {
+    const { store } = this.#options;
+    void sock.messageMutex.mutex(async () => {
+      const me = meOf(sock.authState.creds);
+      for (const { id, stanza } of store.unprocessedPeers()) {
+        if (!life.alive || me === null || stanza === null) return;
+        try {
+          await sock.upsertMessage(await rebuildMessage(decodeStanza(stanza), me, store), "append");
+        } catch (error) {
+          log("warn", "peer_replay_failed", { error: errorMessage(error) });
+        }
+        if (life.alive) store.markPeerProcessed(id);
+      }
+    });
+  }
+
+  // --- ends --------------------------------------------------------------------------------
+
+  #finish(state: ConnectionState): void {
+    if (this.#live === null) return;
+    this.#end(null);
+    this.#enter(state);
+  }
+
+  #end(error: Error | null): void {
+    const live = this.#live;
+    if (live === null) return;
+    this.#live = null;
+    live.life.alive = false;
+    for (const detach of live.detach) detach();
+    endSocket(live.sock, error);
+  }
+
+  #enter(state: ConnectionState): void {
+    this.#state = state.state;
+    log("info", "state", {
+      connection: this.#options.id,
+      state: state.state,
+      ...(state.state === "closed" ? { code: state.code, reason: state.reason } : {}),
+    });
+    this.#options.onState(state);
+  }
+}
+
+function closed(code: number, reason: string, qrEnded = false): ConnectionState {
+  return { state: "closed", code, reason, qrEnded };
+}
+
+function closedBy(error: Error | undefined): ConnectionState {
+  const output = (error as { output?: { statusCode?: number } } | undefined)?.output;
+  const reason = error?.message ?? "closed";
+  const qrEnded = reason === "QR refs attempts ended";
+  return closed(output?.statusCode ?? CODE_UNKNOWN, reason, qrEnded);
+}

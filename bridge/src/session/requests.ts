@@ -1,0 +1,108 @@
+/** The requests of the runtime that ask WhatsApp something. */
+
+import { S_WHATSAPP_NET } from "baileys";
+
+import { errorMessage, log } from "../log.ts";
+import { RequestError } from "../protocol.ts";
+import type { Connection } from "./connection.ts";
+import { DeadlineExceeded, within } from "./deadline.ts";
+import type { Socket } from "./socket.ts";
+
+const QUERY_DEADLINE_MS = 20_000;
+const PROBE_DEADLINE_MS = 10_000;
+const LOGOUT_DEADLINE_MS = 10_000;
+const PAIRING_READY_MS = 20_000;
+const POLL_MS = 50;
+
+export interface CheckedPhone {
+  readonly phone: string;
+  readonly exists: boolean;
+  readonly jid: string | null;
+  readonly lid: string | null;
+}
+
+function openSocket(connection: Connection): Socket {
+  const sock = connection.openSocket;
+  if (sock === null) throw new RequestError("not_connected", "WhatsApp is not connected", true);
+  return sock;
+}
+
+async function asked<T>(ms: number, work: Promise<T>, what: string): Promise<T> {
+  try {
+    return await within(ms, work, what);
+  } catch (error) {
+    const code = error instanceof DeadlineExceeded ? "timeout" : "query_failed";
+    throw new RequestError(code, errorMessage(error), true);
+  }
+}
+
+/** One query per phone: an answer may name another number (the ninth digit), not the one asked. */
+export async function checkPhones(
+  connection: Connection,
+  phones: readonly string[],
+): Promise<CheckedPhone[]> {
+  const checked: CheckedPhone[] = [];
+  for (const phone of phones) {
+    const sock = openSocket(connection);
+    const question = sock.onWhatsApp(`${phone}@${S_WHATSAPP_NET.slice(1)}`);
+    const found = (await asked(QUERY_DEADLINE_MS, question, "check"))?.[0];
+    if (found === undefined || !found.exists) {
+      checked.push({ phone, exists: false, jid: null, lid: null });
+      continue;
+    }
+    const mapping = sock.signalRepository.lidMapping.getLIDForPN(found.jid);
+    const lid = await asked(QUERY_DEADLINE_MS, mapping, "check");
+    checked.push({ phone, exists: true, jid: found.jid, lid });
+  }
+  return checked;
+}
+
+/** A round trip to WhatsApp in milliseconds. */
+export async function probe(connection: Connection): Promise<{ rttMs: number }> {
+  const sock = openSocket(connection);
+  const started = performance.now();
+  const ping = sock.query(
+    {
+      tag: "iq",
+      attrs: { to: S_WHATSAPP_NET, type: "get", xmlns: "w:p" },
+      content: [{ tag: "ping", attrs: {} }],
+    },
+    PROBE_DEADLINE_MS,
+  );
+  // Baileys answers a query that timed out with undefined.
+  if ((await asked(PROBE_DEADLINE_MS, ping, "probe")) === undefined) {
+    throw new RequestError("timeout", `probe: no answer in ${PROBE_DEADLINE_MS} ms`, true);
+  }
+  return { rttMs: Math.round((performance.now() - started) * 10) / 10 };
+}
+
+/** A code to be typed on the phone; the socket must be at the point of showing a QR. */
+export async function pairingCode(
+  connection: Connection,
+  phone: string,
+): Promise<{ pairingCode: string }> {
+  if (connection.state === "open") {
+    throw new RequestError("already_paired", "this connection is paired", false);
+  }
+  const until = Date.now() + PAIRING_READY_MS;
+  while (connection.state === "connecting" && Date.now() < until) {
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+  const sock = connection.anySocket;
+  if (connection.state !== "qr" || sock === null) {
+    throw new RequestError("not_ready", "the connection does not wait for pairing", true);
+  }
+  const code = sock.requestPairingCode(phone);
+  return { pairingCode: await asked(QUERY_DEADLINE_MS, code, "pairingCode") };
+}
+
+/** Tell WhatsApp that this device leaves; that it cannot be told does not keep us from leaving. */
+export async function requestLogout(connection: Connection): Promise<void> {
+  const sock = connection.openSocket;
+  if (sock === null) return;
+  try {
+    await within(LOGOUT_DEADLINE_MS, sock.logout(), "logout");
+  } catch (error) {
+    log("warn", "logout_unconfirmed", { error: errorMessage(error) });
+  }
+}

@@ -1,0 +1,108 @@
+/** Sends messages, one at a time and in the order asked for. */
+
+import { generateWAMessage, isJidGroup, proto } from "baileys";
+import type { WAMessageContent } from "baileys";
+
+import { passed } from "../failpoints.ts";
+import { baileysLogger, errorMessage } from "../log.ts";
+import { RequestError } from "../protocol.ts";
+import type { TextContent } from "../protocol.ts";
+import { DeadlineExceeded, within } from "./deadline.ts";
+import type { GroupCache } from "./groups.ts";
+import type { Socket } from "./socket.ts";
+import type { Store } from "./store.ts";
+
+const SEND_DEADLINE_MS = 60_000;
+const MAX_WAITING = 256;
+
+export interface Outgoing {
+  readonly messageId: string;
+  readonly to: string;
+  readonly content: TextContent;
+}
+
+export class Sender {
+  readonly #connectionId: string;
+  readonly #store: Store;
+  readonly #groups: GroupCache;
+  readonly #socket: () => Socket | null;
+  #last: Promise<unknown> = Promise.resolve();
+  #waiting = 0;
+
+  constructor(
+    connectionId: string,
+    store: Store,
+    groups: GroupCache,
+    socket: () => Socket | null,
+  ) {
+    this.#connectionId = connectionId;
+    this.#store = store;
+    this.#groups = groups;
+    this.#socket = socket;
+  }
+
+  /** Resolves when the frame was written to WhatsApp; raises RequestError. */
+  send(message: Outgoing): Promise<{ timestamp: number }> {
+    if (this.#waiting >= MAX_WAITING) {
+      throw new RequestError("busy", "too many messages are waiting to be sent", true);
+    }
+    this.#waiting += 1;
+    const turn = this.#last.then(() => this.#deliver(message));
+    this.#last = turn
+      .catch(() => undefined)
+      .finally(() => {
+        this.#waiting -= 1;
+      });
+    return turn;
+  }
+
+  async #deliver(message: Outgoing): Promise<{ timestamp: number }> {
+    const sock = this.#socket();
+    if (sock === null) throw new RequestError("not_connected", "WhatsApp is not connected", true);
+    try {
+      await within(SEND_DEADLINE_MS, this.#relay(sock, message), "send");
+    } catch (error) {
+      if (error instanceof DeadlineExceeded) {
+        throw new RequestError("timeout", error.message, true);
+      }
+      throw new RequestError("send_failed", errorMessage(error), true);
+    }
+    passed("sent-before-reply");
+    return { timestamp: Math.floor(Date.now() / 1000) };
+  }
+
+  async #relay(sock: Socket, { messageId, to, content }: Outgoing): Promise<void> {
+    if (isJidGroup(to)) await this.#groups.prepare(sock, to);
+    const stored = this.#store.sent(messageId);
+    const message =
+      stored === null
+        ? await this.#compose(sock, to, messageId, content)
+        : proto.Message.decode(stored);
+    // Kept before it is sent: a recipient's retry receipt may arrive before the next line runs.
+    if (stored === null) {
+      this.#store.storeSent(messageId, proto.Message.encode(message).finish());
+    }
+    passed("stored-before-send");
+    await sock.relayMessage(to, message, { messageId });
+  }
+
+  async #compose(
+    sock: Socket,
+    to: string,
+    messageId: string,
+    { text }: TextContent,
+  ): Promise<WAMessageContent> {
+    // `linkPreview: null` keeps Baileys from fetching whatever address a text mentions.
+    const composed = await generateWAMessage(
+      to,
+      { text, linkPreview: null },
+      {
+        messageId,
+        userJid: sock.user?.id ?? "",
+        logger: baileysLogger(this.#connectionId),
+        upload: sock.waUploadToServer,
+      },
+    );
+    return composed.message!;
+  }
+}

@@ -1,0 +1,213 @@
+/** One runtime on one connection: what its frames do and what goes back. */
+
+import { existsSync } from "node:fs";
+import { join as joinPath } from "node:path";
+
+import type { WAVersion } from "baileys";
+
+import { Outbox } from "../events/outbox.ts";
+import { bug, storageFailure } from "../fatal.ts";
+import { errorMessage, log } from "../log.ts";
+import { ProtocolError, RequestError, encodeFrame, parseFrame } from "../protocol.ts";
+import type { BridgeFrame, RuntimeFrame } from "../protocol.ts";
+import { Connection } from "./connection.ts";
+import { isRegistered } from "./me.ts";
+import { messageData } from "./rebuild.ts";
+import { checkPhones, pairingCode, probe, requestLogout } from "./requests.ts";
+import { Sender } from "./send.ts";
+import { loadCredentials } from "./socket.ts";
+import { Store } from "./store.ts";
+import type { EventRow } from "./store.ts";
+import type { TtlCache } from "./ttl-cache.ts";
+
+export interface SessionOptions {
+  readonly id: string;
+  readonly directory: string;
+  readonly version: WAVersion | null;
+  readonly retries: TtlCache;
+  /** Write one text frame to the runtime. */
+  readonly write: (text: string) => void;
+  readonly onSocketMade: () => void;
+}
+
+type Request = Extract<RuntimeFrame, { requestId: string }>;
+
+export class Session {
+  readonly id: string;
+  readonly #options: SessionOptions;
+  #store: Store;
+  #outbox: Outbox;
+  #connection: Connection;
+  #sender: Sender;
+  /** From `hello`; null until then. */
+  #hello: { generation: number; window: number } | null = null;
+
+  /** Raises when the connection's database cannot be opened. */
+  constructor(options: SessionOptions) {
+    this.id = options.id;
+    this.#options = options;
+    this.#store = new Store(this.#path(), storageFailure);
+    this.#outbox = this.#makeOutbox();
+    this.#connection = this.#makeConnection();
+    this.#sender = this.#makeSender();
+  }
+
+  health(): { id: string; state: string; lastFrameAt: number | null; pendingEvents: number } {
+    return {
+      id: this.id,
+      state: this.#connection.state,
+      lastFrameAt: this.#connection.lastFrameAt,
+      pendingEvents: this.#store.pendingEvents,
+    };
+  }
+
+  /** Handle one frame; raises ProtocolError when it is not in the protocol. */
+  receive(text: string): void {
+    const frame = parseFrame(text);
+    if (this.#hello === null) {
+      if (frame.type !== "hello") throw new ProtocolError("the first frame must be hello");
+      this.#welcome(frame);
+      return;
+    }
+    switch (frame.type) {
+      case "hello":
+        throw new ProtocolError("hello was already said");
+      case "open":
+        this.#connection.open();
+        break;
+      case "close":
+        this.#connection.close();
+        break;
+      case "ack":
+        this.#outbox.acknowledge(frame.seq);
+        break;
+      default:
+        void this.#answer(frame);
+    }
+  }
+
+  /** The runtime is gone: end the socket, keep everything else for its return. */
+  dispose(): void {
+    this.#connection.close("the runtime went away");
+    this.#outbox.stop();
+    this.#store.close();
+  }
+
+  #welcome(hello: { generation: number; window: number }): void {
+    this.#hello = { generation: hello.generation, window: hello.window };
+    const creds = loadCredentials(this.#store);
+    this.#send({
+      type: "welcome",
+      epoch: this.#store.epoch,
+      registered: isRegistered(creds),
+      me: isRegistered(creds) ? this.#connection.me() : null,
+      pendingEvents: this.#store.pendingEvents,
+    });
+    this.#outbox.start(hello.window);
+  }
+
+  async #answer(request: Request): Promise<void> {
+    const { requestId } = request;
+    try {
+      const data = await this.#perform(request);
+      this.#send({ type: "reply", requestId, ok: true, data });
+    } catch (error) {
+      const known =
+        error instanceof RequestError
+          ? error
+          : new RequestError("internal", errorMessage(error), true);
+      const { code, message, retryable } = known;
+      log("warn", "request_failed", { connection: this.id, type: request.type, code, message });
+      this.#send({ type: "reply", requestId, ok: false, error: { code, message, retryable } });
+    }
+  }
+
+  async #perform(request: Request): Promise<unknown> {
+    switch (request.type) {
+      case "send":
+        return this.#sender.send(request);
+      case "check":
+        return checkPhones(this.#connection, request.phones);
+      case "pairingCode":
+        return pairingCode(this.#connection, request.phone);
+      case "probe":
+        return probe(this.#connection);
+      case "logout":
+        await requestLogout(this.#connection);
+        return this.#startAnew();
+    }
+  }
+
+  /** Archive the database and go on with a new one: same numbering, events not yet acknowledged. */
+  async #startAnew(): Promise<{ epoch: string }> {
+    this.#connection.close("logged out");
+    this.#outbox.stop();
+    const open = this.#store.eventsAfter(0, -1);
+    const events: EventRow[] = [];
+    for (const event of open) events.push({ ...event, data: await this.#render(event) });
+    const lastSeq = this.#store.lastSeq();
+    this.#store.archive(this.#archivePath());
+    this.#store = new Store(this.#path(), storageFailure);
+    this.#store.continueFrom(lastSeq, events);
+    this.#outbox = this.#makeOutbox();
+    this.#connection = this.#makeConnection();
+    this.#sender = this.#makeSender();
+    this.#outbox.start(this.#hello!.window);
+    return { epoch: this.#store.epoch };
+  }
+
+  async #render(event: EventRow): Promise<string> {
+    if (event.data !== null) return event.data;
+    const me = this.#connection.me() ?? { id: "", lid: null, name: null, phone: null };
+    return JSON.stringify(await messageData(event.inbound!, me, this.#store));
+  }
+
+  #makeOutbox(): Outbox {
+    return new Outbox({
+      store: this.#store,
+      render: (event) => this.#render(event),
+      send: ({ seq, kind, receivedAt }, dataJson) => {
+        const data: unknown = JSON.parse(dataJson);
+        this.#send({ type: "event", seq, kind, receivedAt, data });
+      },
+      onError: bug,
+    });
+  }
+
+  #makeConnection(): Connection {
+    return new Connection({
+      id: this.id,
+      store: this.#store,
+      retries: this.#options.retries,
+      version: this.#options.version,
+      onSocketMade: this.#options.onSocketMade,
+      onState: (state) => {
+        this.#send({ type: "state", generation: this.#hello?.generation ?? 0, ...state });
+      },
+    });
+  }
+
+  #makeSender(): Sender {
+    return new Sender(
+      this.id,
+      this.#store,
+      this.#connection.groups,
+      () => this.#connection.openSocket,
+    );
+  }
+
+  #send(frame: BridgeFrame): void {
+    this.#options.write(encodeFrame(frame));
+  }
+
+  #path(): string {
+    return joinPath(this.#options.directory, `${this.id}.sqlite`);
+  }
+
+  #archivePath(): string {
+    for (let time = Date.now(); ; time += 1) {
+      const path = joinPath(this.#options.directory, `${this.id}.${time}.archived.sqlite`);
+      if (!existsSync(path)) return path;
+    }
+  }
+}

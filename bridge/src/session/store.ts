@@ -1,0 +1,471 @@
+/**
+ * The durable state of one connection: credentials, Signal keys, received plaintexts, events for
+ * the runtime and sent messages, in one SQLite file with one writer.
+ *
+ * Every call is synchronous: when it returns, the change is on disk (WAL, `synchronous=FULL`).
+ * An error of SQLite while running goes to `onFailure`, which must not return.
+ */
+
+import { randomUUID } from "node:crypto";
+import { renameSync } from "node:fs";
+import { DatabaseSync } from "node:sqlite";
+import type { SQLInputValue, StatementSync } from "node:sqlite";
+
+import { failpoint } from "../failpoints.ts";
+import type { EventKind } from "../protocol.ts";
+import { decodeKey, encodeKey } from "./codec.ts";
+import { migrate } from "./schema.ts";
+
+const DAY_MS = 24 * 60 * 60 * 1000;
+/** As long as WhatsApp may deliver or fill a message again. */
+export const HASH_RETENTION_MS = 14 * DAY_MS;
+export const SENT_RETENTION_MS = 14 * DAY_MS;
+export const SENT_MAX_COUNT = 20_000;
+const PRUNE_EVERY_MS = 60 * 60 * 1000;
+
+/** A message stanza as it arrived, in the form in which it is kept. */
+export interface InboundStanza {
+  readonly identity: Buffer;
+  readonly messageId: string;
+  /** JSON of the key, name and time, kept for a later fill. */
+  readonly header: string;
+  readonly stanza: string;
+  /** One per ciphertext of the stanza. */
+  readonly hashes: readonly Buffer[];
+  readonly offline: boolean;
+  readonly peer: boolean;
+  readonly receivedAt: number;
+}
+
+/** A decrypted ciphertext with everything that must be committed together with the ratchet. */
+export interface InboundPlaintext {
+  readonly inbound: InboundStanza;
+  readonly hash: Buffer;
+  readonly body: Uint8Array;
+  /** Messages that this (peer) message delivers on behalf of an earlier stub. */
+  readonly fills: readonly Fill[];
+}
+
+export interface Fill {
+  readonly messageId: string;
+  readonly data: string;
+}
+
+export interface EventRow {
+  readonly seq: number;
+  readonly kind: EventKind;
+  readonly inbound: number | null;
+  readonly data: string | null;
+  readonly receivedAt: number;
+}
+
+export interface InboundRow {
+  readonly id: number;
+  readonly stanza: string | null;
+  readonly header: string;
+  readonly offline: boolean;
+}
+
+export interface NewEvent {
+  readonly kind: EventKind;
+  readonly data: unknown;
+}
+
+/** Values per key type and id; null deletes. */
+export type KeyWrites = Readonly<Record<string, Readonly<Record<string, unknown>> | undefined>>;
+
+type Row = Record<string, unknown>;
+
+export class Store {
+  readonly path: string;
+  readonly epoch: string;
+  readonly #database: DatabaseSync;
+  readonly #onFailure: (error: unknown) => never;
+  readonly #statements = new Map<string, StatementSync>();
+  #onEvent: () => void = () => undefined;
+  #pendingEvents: number;
+  #prunedAt = 0;
+
+  /** Open or create; raises when the file cannot be used (locked, damaged, not ours to read). */
+  constructor(path: string, onFailure: (error: unknown) => never) {
+    this.path = path;
+    this.#onFailure = onFailure;
+    this.#database = new DatabaseSync(path, { timeout: 2000 });
+    try {
+      // The exclusive lock keeps a second bridge out: two writers would fork the ratchets.
+      this.#database.exec(`
+        PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
+        PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON; PRAGMA wal_autocheckpoint = 1000;
+      `);
+      const check = this.#database.prepare("PRAGMA quick_check(1)").get();
+      if (check?.["quick_check"] !== "ok") throw new Error("quick_check found damage");
+      migrate(this.#database);
+      this.epoch = this.#initialEpoch();
+      this.#pendingEvents = Number(this.#get("SELECT count(*) AS n FROM event")?.["n"] ?? 0);
+    } catch (error) {
+      this.#database.close();
+      throw error;
+    }
+  }
+
+  get pendingEvents(): number {
+    return this.#pendingEvents;
+  }
+
+  /** Called (synchronously, after the commit) whenever an event was added. */
+  set onEvent(listener: () => void) {
+    this.#onEvent = listener;
+  }
+
+  close(): void {
+    this.#statements.clear();
+    this.#database.close();
+  }
+
+  /** Close and move the file away; its write-ahead log is folded in first. */
+  archive(target: string): void {
+    this.#run(() => {
+      this.#database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+      this.close();
+      renameSync(this.path, target);
+    });
+  }
+
+  // --- credentials and Signal keys ---------------------------------------------------------
+
+  credentials(): string | null {
+    const row = this.#get("SELECT value FROM meta WHERE name = 'credentials'");
+    return row === undefined ? null : String(row["value"]);
+  }
+
+  writeCredentials(json: string): void {
+    this.#write("INSERT OR REPLACE INTO meta VALUES ('credentials', ?)", json);
+  }
+
+  keys(type: string, ids: readonly string[]): Record<string, unknown> {
+    const found: Record<string, unknown> = {};
+    for (const id of ids) {
+      const row = this.#get("SELECT value FROM signal_key WHERE type = ? AND id = ?", type, id);
+      if (row !== undefined) found[id] = decodeKey(type, row["value"]);
+    }
+    return found;
+  }
+
+  /**
+   * One transaction: Signal keys, the plaintexts that came out of them, the events that follow.
+   * `events` is asked inside it for what the key changes mean to the runtime.
+   */
+  commit(
+    writes: KeyWrites,
+    plaintexts: readonly InboundPlaintext[],
+    events: readonly NewEvent[] = [],
+  ): void {
+    const now = Date.now();
+    this.#transaction(() => {
+      for (const [type, values] of Object.entries(writes)) {
+        for (const [id, value] of Object.entries(values ?? {})) {
+          if (value === null || value === undefined) {
+            this.#exec("DELETE FROM signal_key WHERE type = ? AND id = ?", type, id);
+          } else {
+            const encoded = encodeKey(value);
+            this.#exec("INSERT OR REPLACE INTO signal_key VALUES (?, ?, ?)", type, id, encoded);
+          }
+        }
+      }
+      if (plaintexts.length > 0) failpoint("mid-commit");
+      for (const plaintext of plaintexts) this.#storePlaintext(plaintext);
+      for (const event of events) this.#appendEvent(event.kind, null, event.data, now);
+    });
+  }
+
+  // --- received messages -------------------------------------------------------------------
+
+  /**
+   * The plaintext of a ciphertext that was decrypted before: its bytes, `"erased"` when the
+   * runtime has it already, or null when it is new.
+   */
+  plaintext(hash: Buffer): Buffer | "erased" | null {
+    const row = this.#get("SELECT body FROM plaintext WHERE hash = ?", hash);
+    if (row === undefined) return null;
+    return row["body"] === null ? "erased" : Buffer.from(row["body"] as Uint8Array);
+  }
+
+  /** A stanza that has nothing to decrypt: kept and announced once. */
+  storeUndecryptable(inbound: InboundStanza): void {
+    this.#transaction(() => {
+      if (this.#inboundId(inbound.identity) !== null) return;
+      const id = this.#upsertInbound(inbound);
+      this.#exec("UPDATE inbound SET complete = 1 WHERE id = ?", id);
+      if (!inbound.peer) this.#appendEvent("message", id, null, inbound.receivedAt);
+    });
+  }
+
+  /** A stanza that could not be decrypted (yet): announced once, unless it was complete before. */
+  storeFailure(inbound: InboundStanza): void {
+    this.#transaction(() => {
+      const known = this.#get(
+        `SELECT id, complete, EXISTS (SELECT 1 FROM event WHERE inbound = inbound.id) AS announced
+         FROM inbound WHERE identity = ?`,
+        inbound.identity,
+      );
+      if (known !== undefined && (known["complete"] === 1 || known["announced"] === 1)) return;
+      const id = this.#upsertInbound(inbound);
+      if (!inbound.peer) this.#appendEvent("message", id, null, inbound.receivedAt);
+    });
+  }
+
+  inbound(id: number): InboundRow | null {
+    const row = this.#get("SELECT id, stanza, header, offline FROM inbound WHERE id = ?", id);
+    return row === undefined ? null : inboundRow(row);
+  }
+
+  inboundIdOf(identity: Buffer): number | null {
+    return this.#inboundId(identity);
+  }
+
+  /** The header of the stub that a message with this id is still owed to, if there is one. */
+  stubHeader(messageId: string): string | null {
+    const row = this.#get(
+      "SELECT header FROM inbound WHERE message_id = ? AND peer = 0 ORDER BY id LIMIT 1",
+      messageId,
+    );
+    return row === undefined ? null : String(row["header"]);
+  }
+
+  /** Peer messages (keys and history from the phone) that Baileys has not worked through. */
+  unprocessedPeers(): InboundRow[] {
+    return this.#all(
+      `SELECT id, stanza, header, offline FROM inbound
+       WHERE peer = 1 AND stanza IS NOT NULL AND complete = 1 ORDER BY id`,
+    ).map(inboundRow);
+  }
+
+  markPeerProcessed(id: number): void {
+    this.#transaction(() => this.#erase(id));
+  }
+
+  // --- events ------------------------------------------------------------------------------
+
+  appendEvents(events: readonly NewEvent[]): void {
+    if (events.length === 0) return;
+    const now = Date.now();
+    this.#transaction(() => {
+      for (const event of events) this.#appendEvent(event.kind, null, event.data, now);
+    });
+  }
+
+  eventsAfter(seq: number, limit: number): EventRow[] {
+    return this.#all("SELECT * FROM event WHERE seq > ? ORDER BY seq LIMIT ?", seq, limit).map(
+      (row) => ({
+        seq: Number(row["seq"]),
+        kind: row["kind"] as EventKind,
+        inbound: row["inbound"] === null ? null : Number(row["inbound"]),
+        data: row["data"] === null ? null : String(row["data"]),
+        receivedAt: Number(row["received_at"]),
+      }),
+    );
+  }
+
+  /** Everything up to `seq` is durable at the runtime: forget it, keep the hashes. */
+  acknowledge(seq: number): void {
+    this.#transaction(() => {
+      const inbounds = this.#all(
+        "SELECT DISTINCT inbound FROM event WHERE seq <= ? AND inbound IS NOT NULL",
+        seq,
+      );
+      this.#pendingEvents -= this.#exec("DELETE FROM event WHERE seq <= ?", seq);
+      for (const { inbound } of inbounds) {
+        const open = this.#get("SELECT 1 FROM event WHERE inbound = ?", inbound as number);
+        if (open === undefined) this.#erase(inbound as number);
+      }
+    });
+    this.#prune();
+  }
+
+  lastSeq(): number {
+    const row = this.#get("SELECT seq FROM sqlite_sequence WHERE name = 'event'");
+    return Number(row?.["seq"] ?? 0);
+  }
+
+  /** Take over the numbering and the open events of an archived database. */
+  continueFrom(lastSeq: number, events: readonly EventRow[]): void {
+    this.#transaction(() => {
+      for (const event of events) {
+        this.#exec(
+          "INSERT INTO event (seq, kind, data, received_at) VALUES (?, ?, ?, ?)",
+          event.seq,
+          event.kind,
+          event.data,
+          event.receivedAt,
+        );
+        this.#pendingEvents += 1;
+      }
+      this.#exec("DELETE FROM sqlite_sequence WHERE name = 'event'");
+      this.#exec("INSERT INTO sqlite_sequence (name, seq) VALUES ('event', ?)", lastSeq);
+    });
+  }
+
+  // --- sent messages -----------------------------------------------------------------------
+
+  sent(id: string): Buffer | null {
+    const row = this.#get("SELECT message FROM sent WHERE id = ?", id);
+    return row === undefined ? null : Buffer.from(row["message"] as Uint8Array);
+  }
+
+  storeSent(id: string, message: Uint8Array): void {
+    this.#write("INSERT OR IGNORE INTO sent VALUES (?, ?, ?)", id, message, Date.now());
+    this.#prune();
+  }
+
+  // --- inside transactions -----------------------------------------------------------------
+
+  #storePlaintext({ inbound, hash, body, fills }: InboundPlaintext): void {
+    const id = this.#upsertInbound(inbound);
+    this.#exec("INSERT OR IGNORE INTO plaintext VALUES (?, ?, ?)", hash, id, body);
+    const missing = inbound.hashes.some(
+      (other) => this.#get("SELECT 1 FROM plaintext WHERE hash = ?", other) === undefined,
+    );
+    if (!missing) {
+      this.#exec("UPDATE inbound SET complete = 1 WHERE id = ?", id);
+      if (!inbound.peer) this.#appendEvent("message", id, null, inbound.receivedAt);
+    }
+    for (const fill of fills) {
+      this.#exec("UPDATE inbound SET complete = 1 WHERE message_id = ?", fill.messageId);
+      this.#appendEvent("message", null, fill.data, inbound.receivedAt);
+    }
+  }
+
+  /** The row of this stanza; a resend (new ciphertext, same id) takes the place of an older one. */
+  #upsertInbound(inbound: InboundStanza): number {
+    this.#exec(
+      `INSERT INTO inbound
+         (identity, message_id, header, stanza, offline, peer, complete, received_at)
+       VALUES (?, ?, ?, ?, ?, ?, 0, ?)
+       ON CONFLICT (identity) DO UPDATE SET
+         stanza = excluded.stanza, offline = excluded.offline, received_at = excluded.received_at`,
+      inbound.identity,
+      inbound.messageId,
+      inbound.header,
+      inbound.stanza,
+      Number(inbound.offline),
+      Number(inbound.peer),
+      inbound.receivedAt,
+    );
+    return this.#inboundId(inbound.identity)!;
+  }
+
+  #inboundId(identity: Buffer): number | null {
+    const row = this.#get("SELECT id FROM inbound WHERE identity = ?", identity);
+    return row === undefined ? null : Number(row["id"]);
+  }
+
+  #appendEvent(kind: EventKind, inbound: number | null, data: unknown, at: number): void {
+    const json = typeof data === "string" || data === null ? data : JSON.stringify(data);
+    this.#exec(
+      "INSERT INTO event (kind, inbound, data, received_at) VALUES (?, ?, ?, ?)",
+      kind,
+      inbound,
+      json,
+      at,
+    );
+    this.#pendingEvents += 1;
+    this.#eventAdded = true;
+  }
+
+  #erase(inbound: number): void {
+    this.#exec("UPDATE inbound SET stanza = NULL WHERE id = ?", inbound);
+    this.#exec("UPDATE plaintext SET body = NULL WHERE inbound = ?", inbound);
+  }
+
+  #prune(): void {
+    const now = Date.now();
+    if (now - this.#prunedAt < PRUNE_EVERY_MS) return;
+    this.#prunedAt = now;
+    this.#transaction(() => {
+      this.#exec(
+        `DELETE FROM inbound WHERE received_at < ?
+           AND NOT EXISTS (SELECT 1 FROM event WHERE event.inbound = inbound.id)
+           AND NOT (peer = 1 AND stanza IS NOT NULL)`,
+        now - HASH_RETENTION_MS,
+      );
+      this.#exec("DELETE FROM sent WHERE stored_at < ?", now - SENT_RETENTION_MS);
+      this.#exec(
+        `DELETE FROM sent WHERE id IN
+           (SELECT id FROM sent ORDER BY stored_at DESC LIMIT -1 OFFSET ?)`,
+        SENT_MAX_COUNT,
+      );
+    });
+  }
+
+  #initialEpoch(): string {
+    const row = this.#get("SELECT value FROM meta WHERE name = 'epoch'");
+    if (row !== undefined) return String(row["value"]);
+    const epoch = randomUUID();
+    this.#exec("INSERT INTO meta VALUES ('epoch', ?)", epoch);
+    return epoch;
+  }
+
+  // --- SQLite ------------------------------------------------------------------------------
+
+  #eventAdded = false;
+
+  #transaction(work: () => void): void {
+    this.#eventAdded = false;
+    this.#run(() => {
+      this.#exec("BEGIN IMMEDIATE");
+      work();
+      this.#exec("COMMIT");
+    });
+    if (this.#eventAdded) this.#onEvent();
+  }
+
+  #write(sql: string, ...values: SQLInputValue[]): void {
+    this.#run(() => this.#exec(sql, ...values));
+  }
+
+  #run(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.#onFailure(error);
+    }
+  }
+
+  #exec(sql: string, ...values: SQLInputValue[]): number {
+    return Number(this.#statement(sql).run(...values).changes);
+  }
+
+  #get(sql: string, ...values: SQLInputValue[]): Row | undefined {
+    return this.#read(() => this.#statement(sql).get(...values));
+  }
+
+  #all(sql: string, ...values: SQLInputValue[]): Row[] {
+    return this.#read(() => this.#statement(sql).all(...values));
+  }
+
+  #read<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      return this.#onFailure(error);
+    }
+  }
+
+  #statement(sql: string): StatementSync {
+    let statement = this.#statements.get(sql);
+    if (statement === undefined) {
+      statement = this.#database.prepare(sql);
+      this.#statements.set(sql, statement);
+    }
+    return statement;
+  }
+}
+
+function inboundRow(row: Row): InboundRow {
+  return {
+    id: Number(row["id"]),
+    stanza: row["stanza"] === null ? null : String(row["stanza"]),
+    header: String(row["header"]),
+    offline: row["offline"] === 1,
+  };
+}
