@@ -23,6 +23,7 @@ class Limits:
     header_count: int = 100
     url_bytes: int = 8 * KIB
     request_seconds: float = 30.0  # from the headers to the end of the answer
+    control_seconds: float = 120.0  # the same for what starts, stops or tests the whole tree
     concurrent_requests: int = 128  # to /api; more are refused at once
     drain_bytes: int = 16 * 1024 * KIB  # of a body that nobody wants, read before answering
     drain_seconds: float = 2.0
@@ -97,7 +98,9 @@ class RequestLimits:
             started = True
             await send(message)
 
-        with trio.move_on_after(self._limits.request_seconds) as deadline:
+        controls = scope["path"].startswith("/api/whatsapp-bootstrap/")
+        seconds = self._limits.control_seconds if controls else self._limits.request_seconds
+        with trio.move_on_after(seconds) as deadline:
             await self._app(scope, receive, observed)
         if deadline.cancelled_caught and not started:
             await _TOO_SLOW.response()(scope, receive, send)

@@ -117,12 +117,12 @@ class SendMessage(RequestBody):
     connection_id: ConnectionId
     to: Annotated[
         str,
-        AfterValidator(checked(recipient_jid)),
         Field(
             max_length=64,
             description="JID, ou número de telefone em qualquer grafia brasileira ou E.164.",
             examples=["(11) 98765-4321", "+5511987654321", "5511987654321@s.whatsapp.net"],
         ),
+        AfterValidator(checked(recipient_jid)),
     ]
     type: Annotated[
         Literal["text", "image", "video", "audio", "document"],

@@ -1,0 +1,169 @@
+"""A runtime without WhatsApp, Supabase or disk: the facade's shapes and errors, from memory."""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+import trio
+
+from runtime.errors import Conflict, NotFound, StorageUnavailable, Unsendable
+from runtime.settings import Settings
+
+OWNER = "7f1d7f0e-6f0e-4c0c-9a53-0c3f6a1b2c3d"
+STRANGER = "11111111-2222-4333-8444-555555555555"
+ATENDIMENTO = "0d8c3a52-64b7-4b36-9d3d-5a1c9e3b7f10"
+NOW = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
+QR = "2@" + "Zk9x" * 50 + ",abc=,def=,ghi="
+NOT_ON_WHATSAPP = "+5511900000000"
+
+
+class FakeApplication:
+    """Set ``failure`` to make the next calls raise it, ``delay`` to make them slow."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.calls: list[tuple] = []
+        self.failure: Exception | None = None
+        self.delay = 0.0
+        self.alive = True
+        self.is_ready = True
+        self.send_status = "sent"
+        self.book: dict[str, dict] = {}
+
+    async def _called(self, *call) -> None:
+        self.calls.append(call)
+        await trio.sleep(self.delay)
+        if self.failure is not None:
+            raise self.failure
+
+    async def initialize(self):
+        await self._called("initialize")
+        return self.status()
+
+    async def restart(self):
+        await self._called("restart")
+
+    async def shutdown(self):
+        await self._called("shutdown")
+
+    def status(self):
+        return {
+            "isInitialized": True,
+            "supabaseConnected": True,
+            "integrationServiceRunning": True,
+            "watchdogRunning": True,
+            "errors": [],
+            "startTime": NOW,
+        }
+
+    async def stats(self):
+        await self._called("stats")
+        return {
+            **self.status(),
+            "uptime": 5000,
+            "timestamp": NOW.isoformat(),
+            "memory": {"rss": 1},
+            "platform": "linux",
+            "queue": {"pending": 3, "oldestPendingAge": 1.5, "deadLetters": 1, "drainRate": 10.0},
+            "connections": list(self.book.values()),
+            "supabase": {"responseTime": {"p50": 3.0, "p95": 5.0, "p99": 9.0}},
+            "tree": {"name": "root", "restarts": 1, "children": [{"name": "a", "restarts": 2}]},
+        }
+
+    async def self_test(self):
+        await self._called("self_test")
+        return {
+            "success": True,
+            "results": dict.fromkeys(("supabase", "integration", "watchdog", "messageQueue"), True),
+            "checks": [{"name": "supabase", "ok": True, "durationMs": 3.0, "error": None}],
+        }
+
+    def live(self):
+        return self.alive
+
+    async def ready(self):
+        await self._called("ready")
+        return self.is_ready, {"journal": "ready"}
+
+    async def create_connection(self, *, connection_id, name, owner_id, company_id):
+        await self._called("create_connection", connection_id, name, owner_id, company_id)
+        if connection_id in self.book:
+            raise Conflict("Já existe uma conexão com este id.", code="connection_exists")
+        self.book[connection_id] = {
+            "id": connection_id,
+            "name": name,
+            "isConnected": False,
+            "status": "connecting",
+            "phoneNumber": None,
+            "lastSeen": None,
+            "ownerId": owner_id,
+            "companyId": company_id,
+            "qrCode": QR,
+        }
+        return {"connectionId": connection_id, "name": name, "status": "connecting", "qrCode": QR}
+
+    async def connections(self):
+        await self._called("connections")
+        return list(self.book.values())
+
+    async def connection(self, connection_id):
+        await self._called("connection", connection_id)
+        if connection_id not in self.book:
+            raise NotFound("Não existe conexão com este id.", code="connection_not_found")
+        return self.book[connection_id]
+
+    async def delete_connection(self, connection_id):
+        await self.connection(connection_id)
+        del self.book[connection_id]
+
+    async def qr(self, connection_id):
+        one = await self.connection(connection_id)
+        return {
+            "connectionId": connection_id,
+            "qrCode": one["qrCode"],
+            "isConnected": one["isConnected"],
+            "expiresAt": None if one["qrCode"] is None else NOW.isoformat(),
+        }
+
+    async def restart_connection(self, connection_id):
+        await self.connection(connection_id)
+
+    async def logout_connection(self, connection_id):
+        await self.connection(connection_id)
+
+    async def send_message(self, *, connection_id, to, content, kind="text", idempotency_key=None):
+        await self._called("send_message", connection_id, to, content, kind, idempotency_key)
+        if to == NOT_ON_WHATSAPP:
+            raise Unsendable("Este número não está no WhatsApp.", code="not_on_whatsapp")
+        sent = self.send_status == "sent"
+        return {
+            "messageId": "3EB0AA",
+            "id": OWNER,
+            "status": self.send_status,
+            "sentAt": NOW.isoformat() if sent else None,
+        }
+
+    async def messages(self, atendimento_id: UUID, owner_id: UUID | None, limit, offset):
+        await self._called("messages", atendimento_id, owner_id, limit, offset)
+        if str(atendimento_id) != ATENDIMENTO or str(owner_id) == STRANGER:
+            raise NotFound("Este atendimento não existe.", code="atendimento_not_found")
+        return [{"id": OWNER, "conteudo": "Olá", "remetente": "CLIENTE"}]
+
+    async def active_atendimentos(self, owner_id, company_id):
+        await self._called("active_atendimentos", owner_id, company_id)
+        return [{"id": ATENDIMENTO, "owner_id": str(owner_id), "status": "AGUARDANDO"}]
+
+    async def active_sessions(self, owner_id):
+        await self._called("active_sessions", owner_id)
+        return []
+
+    async def supabase_stats(self):
+        await self._called("supabase_stats")
+        return {"isHealthy": True, "queueStats": {"pending": 3}, "timestamp": NOW.isoformat()}
+
+    async def clear_queue(self):
+        await self._called("clear_queue")
+        return {"archived": 2}
+
+
+def supabase_down() -> StorageUnavailable:
+    return StorageUnavailable("O Supabase não responde agora.", retry_after=2.2)
