@@ -17,7 +17,11 @@ Layout::
         run         one run of one supervisor
         supervisor  Supervisor, DynamicSupervisor and their commands
         root        open_supervisor
-        context, mailbox, ref, tree, hang, system
+        context     what a child is given
+        mailbox, ref    actors
+        tree, hang, log     looking: pictures, stacks, logs
+        pulse, systemd      is the process alive?
+        system      what a whole tree shares
     _process/   a program as a child
     testing     what tests of supervised programs need
 """
@@ -66,8 +70,11 @@ from supervisors._process.child import ProcessInfo as ProcessInfo
 from supervisors._process.child import SubprocessChild as SubprocessChild
 from supervisors._process.child import SubprocessError as SubprocessError
 from supervisors._trio.context import ChildContext as ChildContext
+from supervisors._trio.log import log_events as log_events
 from supervisors._trio.mailbox import Call as Call
 from supervisors._trio.mailbox import Inbox as Inbox
+from supervisors._trio.pulse import Liveness as Liveness
+from supervisors._trio.pulse import Pulse as Pulse
 from supervisors._trio.ref import Ref as Ref
 from supervisors._trio.root import EXIT_STOP_OVERRUN as EXIT_STOP_OVERRUN
 from supervisors._trio.root import Root as Root

@@ -161,12 +161,12 @@ class Board:
     ) -> None:
         if slot.start_tickets:
             self._settle(slot.start_tickets, error(slot) if error else None)
-            slot.start_tickets = []
+            slot.start_tickets = ()
 
     def settle_stop(self, slot: Slot, error: BaseException | None = None) -> None:
         if slot.stop_tickets:
             self._settle(slot.stop_tickets, error)
-            slot.stop_tickets = []
+            slot.stop_tickets = ()
 
-    def _settle(self, tickets: list[Any], error: BaseException | None) -> None:
+    def _settle(self, tickets: tuple[Any, ...], error: BaseException | None) -> None:
         self.actions.extend(Settle(ticket, error) for ticket in tickets)

@@ -100,7 +100,7 @@ def judge(
         subject = parts[0] if len(parts) == 1 else error
         try:
             verdict = classify(subject)
-        except Exception as failure:
+        except BaseException as failure:
             error.add_note(f"the classifier itself failed: {describe(failure)}")
     if isinstance(verdict, Escalate):
         return Exit(ExitKind.ESCALATED, verdict.reason, verdict.code, frames(error))

@@ -81,14 +81,14 @@ class Machine(Judgement):
             raise TooManyChildrenError(f"{self.path} has {limit} children already")
         slot = self.admit(spec, now)
         slot.first_start = State.WAITING
-        slot.start_tickets.append(ticket)
+        slot.start_tickets += (ticket,)
         self.launch(slot, now)
         return slot
 
     def terminate(self, name: str, now: float, ticket: Any) -> None:
         """Brings a child to rest whatever it does; it stays known, unless it is temporary."""
         slot = self._find(name)
-        slot.stop_tickets.append(ticket)
+        slot.stop_tickets += (ticket,)
         if slot in self._queue:
             self._queue.remove(slot)
         if slot.state in (State.STARTING, State.RUNNING):
@@ -109,7 +109,7 @@ class Machine(Judgement):
         if slot.state not in (State.STOPPED, State.DONE):
             raise ChildStateError(f"{slot.path} is {slot.state.value}, not stopped")
         slot.first_start = State.STOPPED
-        slot.start_tickets.append(ticket)
+        slot.start_tickets += (ticket,)
         self.launch(slot, now)
 
     def delete(self, name: str, now: float) -> None:
@@ -125,7 +125,7 @@ class Machine(Judgement):
         if slot.state is not State.PARKED:
             raise ChildStateError(f"{slot.path} is {slot.state.value}, not parked")
         slot.ceiling = 0.0
-        slot.start_tickets.append(ticket)
+        slot.start_tickets += (ticket,)
         self.emit(ChildUnparked(slot.path, now))
         self.launch(slot, now)
 

@@ -72,8 +72,8 @@ class Slot:
         self.why: Why | None = None
         self.first_start: State | None = None  # where a failed commanded start leads back to
         self.timer = 0  # number of the valid entry in the timer heap; 0: none
-        self.start_tickets: list[Any] = []
-        self.stop_tickets: list[Any] = []
+        self.start_tickets: tuple[Any, ...] = ()
+        self.stop_tickets: tuple[Any, ...] = ()
         self.current: Any = None  # the shell's live incarnation; opaque here
         self.box: Any = None  # the shell's mailbox; opaque here
 

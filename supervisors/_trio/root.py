@@ -278,5 +278,5 @@ def open_supervisor(
         stop_limit,
         observers,
         rng or random.Random(),
-        overrun,  # noqa: S311
+        overrun,
     )

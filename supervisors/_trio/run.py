@@ -27,7 +27,7 @@ from supervisors._core.actions import (
     Started,
 )
 from supervisors._core.board import Policy
-from supervisors._core.errors import EscalationError, SupervisionError
+from supervisors._core.errors import EscalationError, SupervisionError, SupervisorDownError
 from supervisors._core.exits import Why, judge, missed_deadline
 from supervisors._core.machine import Machine
 from supervisors._core.settings import ChildSpec
@@ -82,18 +82,19 @@ class Run:
 
     async def serve(self, specs: Iterable[ChildSpec]) -> None:
         """Runs until the core says that nothing is left. Raises EscalationError when it gave up."""
-        async with trio.open_nursery() as self._nursery:
-            self.machine.begin(specs, trio.current_time())
-            self.pump()
-            try:
-                await self._until_finished()
-            except trio.Cancelled:
-                # Children are shielded from this cancellation; the core stops them in order, each
-                # within its own deadline. It is raised again below.
-                with trio.CancelScope(shield=True):
-                    self.machine.stop(trio.current_time())
-                    self.pump()
+        try:
+            async with trio.open_nursery() as self._nursery:
+                self.feed(lambda now: self.machine.begin(specs, now))
+                try:
                     await self._until_finished()
+                except trio.Cancelled:
+                    # Children are shielded from this cancellation; the core stops them in order,
+                    # each within its own deadline. It is raised again below.
+                    with trio.CancelScope(shield=True):
+                        self.feed(self.machine.stop)
+                        await self._until_finished()
+        finally:
+            self._release()
         await self._leave()
 
     async def _leave(self) -> None:
@@ -109,11 +110,25 @@ class Run:
         while not self.machine.finished:
             with trio.CancelScope(deadline=self.machine.timers.next()) as self._nap:
                 await self._finished.wait()
-            self.machine.tick(trio.current_time())
-            self.pump()
+            self.feed(self.machine.tick)
+
+    def _release(self) -> None:
+        """Nobody waits for a run that is over."""
+        for slot in self.machine.slots.values():
+            if slot.box is not None:
+                slot.box.close()
+            for ticket in slot.start_tickets + slot.stop_tickets:
+                ticket.settle(SupervisorDownError(f"{self.machine.path} has ended"))
 
     # ------------------------------------------------------------------ news
 
+    @trio.lowlevel.enable_ki_protection
+    def feed(self, event: Callable[[float], object]) -> None:
+        """Tells the core something and does what it decides."""
+        event(trio.current_time())
+        self.pump()
+
+    @trio.lowlevel.enable_ki_protection
     def ready(self, slot: Slot) -> None:
         self.machine.ready(slot, trio.current_time())
         self.pump()
@@ -129,6 +144,10 @@ class Run:
         except BaseException as caught:
             # The scope has removed the cancellation that was ours, so nothing is swallowed here.
             error = _without_cancelled(caught)
+        self._ended(slot, ctx, error)
+
+    @trio.lowlevel.enable_ki_protection
+    def _ended(self, slot: Slot, ctx: ChildContext, error: BaseException | None) -> None:
         ctx._close()
         slot.current = None
         exit_ = judge(error, slot.why, slot.spec.classify, ctx._where)
@@ -141,7 +160,6 @@ class Run:
 
     # ------------------------------------------------------------------ actions
 
-    @trio.lowlevel.enable_ki_protection
     def pump(self) -> None:
         """Carries out what the core has decided. Reentrant calls leave it to the outer one."""
         if self._pumping:
@@ -188,9 +206,6 @@ class Run:
         self.parent.ready()
 
     def _finish(self, _action: Finish) -> None:
-        for slot in self.machine.slots.values():
-            if slot.box is not None:
-                slot.box.close()
         self._finished.set()
 
     # ------------------------------------------------------------------ mailboxes

@@ -8,6 +8,7 @@ import trio
 
 from supervisors._core.board import Policy
 from supervisors._core.errors import NoSuchChildError, SupervisorDownError
+from supervisors._core.machine import Machine
 from supervisors._core.settings import (
     AutoShutdown,
     ChildSpec,
@@ -60,7 +61,7 @@ class SupervisorBase:
         supervisor restarts, unless ``initial`` returns it again.
         """
         self._check(spec)
-        await self._do(lambda run, ticket: run.machine.start(spec, trio.current_time(), ticket))
+        await self._do(lambda machine, now, ticket: machine.start(spec, now, ticket))
         return Ref(self, spec.name)
 
     async def terminate_child(self, name: str) -> None:
@@ -69,7 +70,7 @@ class SupervisorBase:
         It stays in the tree as STOPPED and no strategy starts it again; a temporary child is
         removed.
         """
-        await self._do(lambda run, ticket: run.machine.terminate(name, trio.current_time(), ticket))
+        await self._do(lambda machine, now, ticket: machine.terminate(name, now, ticket))
 
     async def restart_child(self, name: str) -> None:
         """Starts a child that is STOPPED or DONE; returns when it is ready (or has parked).
@@ -77,7 +78,7 @@ class SupervisorBase:
         Raises ChildStateError in any other state, StartFailedError when this first attempt fails
         (the child is then at rest again).
         """
-        await self._do(lambda run, ticket: run.machine.restart(name, trio.current_time(), ticket))
+        await self._do(lambda machine, now, ticket: machine.restart(name, now, ticket))
 
     async def unpark(self, name: str) -> None:
         """Lets a parked child go on; returns when it is ready or has parked again.
@@ -85,20 +86,18 @@ class SupervisorBase:
         Raises ChildStateError if it is not parked, StartFailedError if this start fails (the
         child's restart type and backoff then apply as after any crash).
         """
-        await self._do(lambda run, ticket: run.machine.unpark(name, trio.current_time(), ticket))
+        await self._do(lambda machine, now, ticket: machine.unpark(name, now, ticket))
 
     async def delete_child(self, name: str) -> None:
         """Forgets a child that is STOPPED, DONE or PARKED, and its mailbox."""
         run = self.running()
-        run.machine.delete(name, trio.current_time())
-        run.pump()
+        run.feed(lambda now: run.machine.delete(name, now))
         await trio.lowlevel.checkpoint()
 
-    async def _do(self, command: Callable[[Run, Ticket], object]) -> None:
+    async def _do(self, command: Callable[[Machine, float, Ticket], object]) -> None:
         run = self.running()
         ticket = Ticket()
-        command(run, ticket)
-        run.pump()
+        run.feed(lambda now: command(run.machine, now, ticket))
         await ticket.wait()
 
     def _check(self, spec: ChildSpec) -> None:
