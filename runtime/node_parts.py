@@ -95,23 +95,36 @@ def prepare(data_dir: Path, progress: Callable[[str], None] = log.info) -> NodeP
 
     Raises NodePartsError.
     """
+    ready = installed_parts(data_dir)
+    if ready is not None:
+        return ready
     sources = locate_sources()
     if is_checkout(sources):
-        if not (sources / "node_modules").is_dir():
-            raise NodePartsError("the Node packages are not installed; start zapvisor with ./zap")
-        return _parts(sources)
-    home = data_dir.resolve() / "node-parts"
-    installed = home / _digest(sources)
+        raise NodePartsError("the Node packages are not installed; start zapvisor with ./zap")
+    target = _home(data_dir, sources)
+    home = target.parent
     home.mkdir(parents=True, exist_ok=True)
     with _locked(home):
-        if not installed.is_dir():
+        if not target.is_dir():
             # What is there is of an earlier version, or of an installation that was interrupted;
             # one data directory serves one running zapvisor.
             for other in home.iterdir():
                 if other.is_dir():
                     shutil.rmtree(other)
-            _install(sources, installed, progress)
-    return _parts(installed)
+            _install(sources, target, progress)
+    return _parts(target)
+
+
+def installed_parts(data_dir: Path) -> NodeParts | None:
+    """The parts if they are there already; installs nothing."""
+    sources = locate_sources()
+    root = sources if is_checkout(sources) else _home(data_dir, sources)
+    return _parts(root) if (root / "node_modules").is_dir() else None
+
+
+def _home(data_dir: Path, sources: Path) -> Path:
+    """Where an installed wheel keeps this version of the parts."""
+    return data_dir.resolve() / "node-parts" / _digest(sources)
 
 
 def _parts(root: Path) -> NodeParts:

@@ -71,7 +71,7 @@ async def _stop_on_signal(scope: trio.CancelScope) -> None:
     scope.cancel()
 
 
-def _cannot_be_cured(error: Exception) -> Escalate | None:
+def _cannot_be_cured(error: BaseException) -> Escalate | None:
     """An address or a key file that is not usable stays so: no use in starting the API again."""
     if isinstance(error, ZapvisorError):
         return Escalate(error.message, error.code)

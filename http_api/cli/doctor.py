@@ -1,0 +1,206 @@
+"""``zapvisor doctor``: is everything there that the product needs? Changes nothing."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import socket
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import click
+import httpx
+import trio
+from runtime.storage import Supabase
+
+from runtime.errors import ZapvisorError
+from runtime.journal import DataDirectoryInUse, DataDirectoryLock
+from runtime.local_stack.postgrest import PostgrestError, executable
+from runtime.node_parts import (
+    NodePartsError,
+    installed_parts,
+    locate_sources,
+    locked_version,
+    node_executable,
+)
+from runtime.settings import Settings
+
+from .terminal import Problem, load_settings
+
+OLDEST_PYTHON = (3, 11)
+OLDEST_NODE = (24, 18)
+# Below this the journal may soon have no room for what WhatsApp delivers.
+LOW_DISK_BYTES = 1024**3
+COMMAND_TIMEOUT = 20.0
+ANSWER_TIMEOUT = 5.0
+SUPABASE_TIMEOUT = 15.0
+
+
+class Ailing(Exception):
+    """A check failed; the message says what is wrong and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """``run`` returns what it found, or raises Ailing."""
+
+    name: str
+    run: Callable[[Settings], str]
+
+
+def doctor() -> int:
+    """Print one line for each check; return 0 when all is well, 1 otherwise."""
+    settings = load_settings()
+    well = True
+    for check in CHECKS:
+        try:
+            finding, mark, colour = check.run(settings), "ok", None
+        except (Ailing, Problem, NodePartsError) as error:
+            finding, mark, colour = str(error), "FAILED", "red"
+            well = False
+        click.secho(f"{mark:7}{check.name:16}{finding}", fg=colour)
+    return 0 if well else 1
+
+
+def _python(_settings: Settings) -> str:
+    if sys.version_info < OLDEST_PYTHON:
+        raise Ailing(f"{platform.python_version()} is too old; 3.11 or newer is needed")
+    return platform.python_version()
+
+
+def _node(_settings: Settings) -> str:
+    node = node_executable()
+    try:
+        answer = subprocess.run(  # noqa: S603 - the Node of our own wheel
+            [node, "--version"], capture_output=True, text=True, timeout=COMMAND_TIMEOUT, check=True
+        ).stdout.strip()
+    except (OSError, subprocess.SubprocessError) as error:
+        raise Ailing(f"{node} does not run ({error}); install zapvisor anew") from None
+    major, minor, *_ = (int(part) for part in answer.removeprefix("v").split("."))
+    if (major, minor) < OLDEST_NODE:
+        raise Ailing(f"{answer} is too old; {'.'.join(map(str, OLDEST_NODE))} or newer is needed")
+    return answer
+
+
+def _node_packages(settings: Settings) -> str:
+    parts = installed_parts(settings.data_dir)
+    baileys = locked_version(locate_sources(), "baileys")
+    if parts is None:
+        return f"Baileys {baileys} will be installed by the first `up`"
+    if not (parts.node_modules / "baileys" / "package.json").is_file():
+        raise Ailing(f"Baileys is missing; remove {parts.node_modules} and start again")
+    return f"Baileys {baileys}"
+
+
+def _data_directory(settings: Settings) -> str:
+    directory = settings.data_dir.resolve()
+    existing = next(path for path in (directory, *directory.parents) if path.exists())
+    try:
+        with tempfile.TemporaryFile(dir=existing) as file:
+            file.write(b"zapvisor")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise Ailing(
+            f"{directory} is not writable ({error.strerror}); set ZAPVISOR_DATA_DIR"
+        ) from None
+    free = shutil.disk_usage(existing).free
+    if free < LOW_DISK_BYTES:
+        raise Ailing(f"{directory}: only {free // 1024**2} MB are free; make room")
+    return f"{directory}, {free // 1024**3} GB free"
+
+
+def _journal(settings: Settings) -> str:
+    path = settings.data_dir.resolve() / "journal.sqlite"
+    if not path.exists():
+        return "will be made by the first `up`"
+    try:
+        # The lock keeps a runtime from starting meanwhile: the journal allows one connection.
+        with DataDirectoryLock(path.parent):
+            connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
+            try:
+                (finding,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+            finally:
+                connection.close()
+    except DataDirectoryInUse as error:
+        return f"in use by the running zapvisor (pid {error.pid})"
+    except (sqlite3.Error, OSError) as error:
+        raise Ailing(f"{path} is not readable ({error})") from None
+    if finding != "ok":
+        raise Ailing(f"{path} is damaged ({finding}); restore it from a backup")
+    return f"readable, {path.stat().st_size // 1024} KB"
+
+
+def _port(settings: Settings) -> str:
+    address = f"{settings.host}:{settings.port}"
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            if _answers(address):
+                return f"zapvisor answers on {address}"
+            raise Ailing(
+                f"{address} cannot be used ({error.strerror}); stop what does, or set HOST and PORT"
+            ) from None
+    return f"{address} is free"
+
+
+def _answers(address: str) -> bool:
+    try:
+        return httpx.get(f"http://{address}/health/live", timeout=ANSWER_TIMEOUT).is_success
+    except httpx.HTTPError:
+        return False
+
+
+def _supabase(settings: Settings) -> str:
+    if settings.uses_local_stack:
+        return _local_stack(settings)
+    if settings.supabase_service_role_key is None:
+        raise Ailing("SUPABASE_URL is set, but SUPABASE_SERVICE_ROLE_KEY is not")
+    try:
+        version = trio.run(_schema_version, settings)
+    except ZapvisorError as error:
+        raise Ailing(f"{settings.supabase_url}: {error}") from None
+    except trio.TooSlowError:
+        raise Ailing(
+            f"{settings.supabase_url} did not answer in {SUPABASE_TIMEOUT:.0f} s"
+        ) from None
+    if version < 1:
+        raise Ailing("reachable, but the schema is missing; run `zapvisor migrate`")
+    return f"{settings.supabase_url}, schema {version}"
+
+
+async def _schema_version(settings: Settings) -> int:
+    assert settings.supabase_url is not None
+    assert settings.supabase_service_role_key is not None
+    key = settings.supabase_service_role_key.get_secret_value()
+    with trio.fail_after(SUPABASE_TIMEOUT):
+        async with Supabase(settings.supabase_url, key) as supabase:
+            return await supabase.schema_version()
+
+
+def _local_stack(settings: Settings) -> str:
+    parts = installed_parts(settings.data_dir)
+    if parts is not None:
+        try:
+            executable(parts.node_modules)
+        except PostgrestError as error:
+            raise Ailing(f"{error}; set SUPABASE_URL to use a Supabase project") from None
+    return "the local stack (set SUPABASE_URL to use a project)"
+
+
+CHECKS = (
+    Check("Python", _python),
+    Check("Node", _node),
+    Check("Node packages", _node_packages),
+    Check("data directory", _data_directory),
+    Check("journal", _journal),
+    Check("address", _port),
+    Check("Supabase", _supabase),
+)
