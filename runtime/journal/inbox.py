@@ -153,6 +153,7 @@ def decode(row: Row) -> Entry | str:
             event_data=codec.decode_optional(event_data),
             accepted_at=codec.moment(accepted_at),
             attempts=attempts,
+            size=len(payload),
         )
     except (json.JSONDecodeError, UnicodeError) as error:
         return f"the stored entry is unreadable: {error}"

@@ -44,7 +44,11 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A pending entry. ``attempts`` counts its returns from the dead letters."""
+    """A pending entry.
+
+    ``size`` is the length of the stored payload in bytes, ``attempts`` counts its returns from
+    the dead letters.
+    """
 
     seq: int
     kind: str
@@ -54,6 +58,7 @@ class Entry:
     event_data: dict[str, Any] | None
     accepted_at: datetime
     attempts: int
+    size: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,32 @@
+"""Supabase: the client, what its errors mean, whether it is there, and the writer into it.
+
+- ``errors``: one error for every refusal, with HTTP status, code and ``Retry-After``.
+- ``classify``: what an error asks for (retry, split, bisect, pause), as one table.
+- ``client``: supabase-py on trio.
+- ``probe``: is it there, and is it migrated.
+- ``batch``: how many entries go into the next call. Pure.
+- ``backoff``: how long to wait before the next try.
+- ``writer``: drains the journal.
+"""
+
+from .classify import Action, Verdict, classify
+from .client import REQUIRED_SCHEMA_VERSION, Supabase, SupabaseStatistics
+from .errors import SupabaseError, UnexpectedAnswer
+from .probe import Probe, Problem
+from .writer import Writer, WriterState, WriterStatistics
+
+__all__ = [
+    "REQUIRED_SCHEMA_VERSION",
+    "Action",
+    "Probe",
+    "Problem",
+    "Supabase",
+    "SupabaseError",
+    "SupabaseStatistics",
+    "UnexpectedAnswer",
+    "Verdict",
+    "Writer",
+    "WriterState",
+    "WriterStatistics",
+    "classify",
+]

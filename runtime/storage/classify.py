@@ -1,0 +1,178 @@
+"""What an error of Supabase asks for. Pure; one table by code, one by HTTP status.
+
+Codes: https://www.postgresql.org/docs/current/errcodes-appendix.html and
+https://docs.postgrest.org/en/stable/references/errors.html. When in doubt the answer is to retry
+or to pause, which keep everything, never to bisect, which sets rows aside.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import httpx
+import trio
+from postgrest.exceptions import APIError
+
+from .errors import SupabaseError, UnexpectedAnswer
+
+
+class Action(StrEnum):
+    """What to do with the batch.
+
+    RETRY: the same later. SPLIT: less at once. BISECT: find the row that is refused for what it
+    contains. PAUSE: nothing will work until somebody changes something over there.
+    """
+
+    RETRY = "retry"
+    SPLIT = "split"
+    BISECT = "bisect"
+    PAUSE = "pause"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """``code`` is SQLSTATE, PGRST code, HTTP status or a word; ``reason`` a sentence for people."""
+
+    action: Action
+    code: str
+    reason: str
+    retry_after: float | None = None
+
+
+EXPECTED: tuple[type[Exception], ...] = (
+    SupabaseError,
+    UnexpectedAnswer,
+    APIError,
+    httpx.HTTPError,
+    httpx.InvalidURL,
+    trio.TooSlowError,
+    UnicodeEncodeError,
+)
+"""The errors that `classify` knows; any other is a bug and should crash its child."""
+
+TOO_LARGE = "413"
+MIGRATION_REQUIRED = "migration_required"
+MIGRATION_HINT = (
+    "As tabelas ou funções do zapvisor faltam ou estão desatualizadas neste projeto Supabase: "
+    "execute `zapvisor migrate`."
+)
+
+# The longest prefix of the code that is listed decides.
+_BY_CODE: dict[str, Action] = {
+    # PostgREST
+    "PGRST0": Action.RETRY,  # connection to the database, schema cache, pool
+    "PGRST1": Action.PAUSE,  # the request itself: a version that we do not speak
+    "PGRST102": Action.BISECT,  # invalid body
+    "PGRST2": Action.PAUSE,  # unknown table, function or column
+    "PGRST3": Action.PAUSE,  # JWT
+    "PGRSTX": Action.RETRY,
+    # PostgreSQL
+    "08": Action.RETRY,  # connection
+    "0A": Action.PAUSE,  # feature not supported
+    "21": Action.BISECT,  # cardinality
+    "22": Action.BISECT,  # data
+    "23": Action.BISECT,  # constraint
+    "25": Action.RETRY,  # transaction state
+    "25006": Action.PAUSE,  # read-only: Supabase's answer to a full disk
+    "28": Action.PAUSE,  # authorization
+    "3D": Action.PAUSE,  # no such database
+    "3F": Action.PAUSE,  # no such schema
+    "40": Action.RETRY,  # serialization, deadlock
+    "42": Action.PAUSE,  # privilege, missing or different table, column or function
+    "44": Action.BISECT,  # check option of a view
+    "53": Action.RETRY,  # resources
+    "54": Action.BISECT,  # program limits: an index entry too large
+    "55": Action.RETRY,  # lock not available, object in use
+    "57": Action.RETRY,  # operator intervention, shutdown
+    "57014": Action.SPLIT,  # statement timeout
+    "58": Action.RETRY,  # system error
+    "P0": Action.BISECT,  # raised by a trigger of the installation
+    "XX": Action.RETRY,  # internal
+}
+
+_BY_STATUS: dict[int, Action] = {
+    400: Action.BISECT,
+    401: Action.PAUSE,
+    402: Action.PAUSE,  # Supabase: quota exceeded
+    403: Action.PAUSE,
+    404: Action.PAUSE,
+    405: Action.PAUSE,
+    406: Action.PAUSE,
+    408: Action.SPLIT,
+    409: Action.RETRY,
+    410: Action.PAUSE,
+    413: Action.SPLIT,
+    415: Action.PAUSE,
+    422: Action.BISECT,
+    425: Action.RETRY,
+    429: Action.RETRY,
+    504: Action.SPLIT,
+    524: Action.SPLIT,  # Cloudflare: timeout
+    540: Action.PAUSE,  # Supabase: project paused
+}
+
+_SCHEMA_CODES = frozenset(
+    {"PGRST202", "PGRST203", "PGRST204", "PGRST205", "42P01", "42883", "42703", "3F000"}
+)
+
+
+def classify(error: Exception) -> Verdict:
+    """What ``error`` asks for; TypeError for one that is not in ``EXPECTED``."""
+    if isinstance(error, SupabaseError):
+        return _refusal(error)
+    if isinstance(error, APIError):
+        return _refusal(_from_postgrest(error))
+    if isinstance(error, UnexpectedAnswer):
+        return Verdict(Action.PAUSE, "unexpected_answer", str(error))
+    if isinstance(error, trio.TooSlowError | httpx.ReadTimeout | httpx.WriteTimeout):
+        return Verdict(Action.SPLIT, "timeout", "Supabase did not answer in time")
+    if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol):
+        return Verdict(Action.PAUSE, "invalid_url", f"SUPABASE_URL makes no sense: {error}")
+    if isinstance(error, httpx.HTTPError):
+        return Verdict(Action.RETRY, "network", f"{type(error).__name__}: {error}".rstrip(": "))
+    if isinstance(error, UnicodeEncodeError):
+        return Verdict(Action.BISECT, "unencodable_text", "text with lone surrogates")
+    raise TypeError(f"{type(error).__name__} is not an error of Supabase") from error
+
+
+def _from_postgrest(error: APIError) -> SupabaseError:
+    """supabase-py gives the HTTP status as the code when the body has none."""
+    code = error.code or ""
+    message = (error.message or "")[:500]
+    if len(code) == 3 and code.isdigit():
+        return SupabaseError(int(code), message=message)
+    return SupabaseError(0, code=code or None, message=message)
+
+
+def _refusal(error: SupabaseError) -> Verdict:
+    action = _by_code(error.code) or _by_status(error.status)
+    if error.status == 413:
+        return Verdict(Action.SPLIT, TOO_LARGE, error.message or "request body too large")
+    if error.code in _SCHEMA_CODES:
+        return Verdict(
+            Action.PAUSE, MIGRATION_REQUIRED, f"{MIGRATION_HINT} ({error.code}: {error.message})"
+        )
+    return Verdict(
+        action,
+        error.code or str(error.status),
+        error.message or f"HTTP {error.status}",
+        error.retry_after,
+    )
+
+
+def _by_code(code: str | None) -> Action | None:
+    if code is None:
+        return None
+    for length in range(len(code), 1, -1):
+        action = _BY_CODE.get(code[:length])
+        if action is not None:
+            return action
+    return None
+
+
+def _by_status(status: int) -> Action:
+    if status in _BY_STATUS:
+        return _BY_STATUS[status]
+    # Redirects and unknown 4xx: another service answers. 5xx and anything else passes.
+    return Action.PAUSE if 300 <= status < 500 else Action.RETRY

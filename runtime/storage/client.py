@@ -1,0 +1,261 @@
+"""supabase-py on trio: one shared HTTP client, explicit deadlines, errors kept whole."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+from uuid import UUID
+
+import httpx
+import trio
+
+from supabase import AsyncClient, AsyncClientOptions
+
+from ..errors import Invalid, NotFound, StorageUnavailable
+from .classify import EXPECTED, Action, classify
+from .errors import SupabaseError, UnexpectedAnswer, read_refusal
+
+REQUIRED_SCHEMA_VERSION = 1
+"""What ``zapvisor_schema_version()`` must at least return."""
+
+CALL_SECONDS = 20.0
+"""Deadline of one call; hosted projects end a statement after 8 s themselves."""
+
+MAX_ROWS = 1000
+"""Rows per select; Supabase cuts silently there."""
+
+TIMING_WINDOW = 1000
+
+_TIMEOUT = httpx.Timeout(connect=5.0, read=15.0, write=15.0, pool=5.0)
+_LIMITS = httpx.Limits(max_connections=16, max_keepalive_connections=8, keepalive_expiry=30.0)
+
+
+@dataclass(frozen=True, slots=True)
+class SupabaseStatistics:
+    """Of all calls since the start, and response times in ms over the last 1,000 (or None)."""
+
+    calls: int
+    failures: int
+    p50_ms: float | None
+    p95_ms: float | None
+    p99_ms: float | None
+
+
+class Supabase:
+    """A Supabase project, as an async context manager.
+
+    `ingest` and `schema_version` raise what happened as it came (``classify.EXPECTED``), for those
+    who decide by it. The other calls raise StorageUnavailable, Invalid or NotFound.
+
+    Args:
+        url: of the project, without ``/rest/v1``.
+        service_role_key: never logged.
+        transport: replaces the network, for tests.
+    """
+
+    def __init__(
+        self, url: str, service_role_key: str, *, transport: httpx.AsyncBaseTransport | None = None
+    ) -> None:
+        self._http = httpx.AsyncClient(
+            timeout=_TIMEOUT,
+            limits=_LIMITS,
+            transport=transport,
+            follow_redirects=False,
+            event_hooks={"response": [_refuse]},
+        )
+        self._client = AsyncClient(
+            url,
+            service_role_key,
+            AsyncClientOptions(
+                # Its own retries sleep on asyncio.
+                postgrest_client_retry=False,
+                auto_refresh_token=False,
+                persist_session=False,
+                postgrest_client_timeout=_TIMEOUT,
+                httpx_client=self._http,
+            ),
+        )
+        self._timings: deque[float] = deque(maxlen=TIMING_WINDOW)
+        self._calls = 0
+        self._failures = 0
+
+    async def __aenter__(self) -> Supabase:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        with trio.move_on_after(2, shield=True):
+            await self._http.aclose()
+
+    # --- writing
+
+    async def ingest(self, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Store items in one transaction; one answer per item, in order (see the migrations).
+
+        Each item carries its ``seq``. Idempotent. Raises UnexpectedAnswer when the answers do not
+        belong to the items.
+        """
+        rpc = self._client.rpc("zapvisor_ingest", {"items": items})
+        answers = (await self._timed(rpc.execute)).data
+        if not isinstance(answers, list) or not all(isinstance(one, dict) for one in answers):
+            raise UnexpectedAnswer("zapvisor_ingest returned no list of results")
+        if [one.get("seq") for one in answers] != [item.get("seq") for item in items]:
+            raise UnexpectedAnswer("zapvisor_ingest returned the results of other items")
+        return answers
+
+    async def ingest_checked(self, item: dict[str, Any]) -> dict[str, Any]:
+        """Store one item for a caller who waits: Invalid when its content is refused."""
+        answers: list[dict[str, Any]] = await self._mapped(lambda: self.ingest([item]))
+        return answers[0]
+
+    # --- health
+
+    async def schema_version(self) -> int:
+        """What the migrations have brought this project to."""
+        version = (await self._timed(self._client.rpc("zapvisor_schema_version", {}).execute)).data
+        if not isinstance(version, int):
+            raise UnexpectedAnswer("zapvisor_schema_version returned no number")
+        return version
+
+    async def ping(self) -> None:
+        """One round trip to the database."""
+        await self._mapped(self.schema_version)
+
+    async def round_trip(self, nonce: str) -> None:
+        """Write a value and read it back (``zapvisor_self_test``).
+
+        Raises StorageUnavailable, also when what is read is not what was written.
+        """
+        table = self._client.table("zapvisor_self_test")
+        await self._rows(table.upsert({"id": True, "nonce": nonce}).execute)
+        rows = await self._rows(table.select("nonce").eq("nonce", nonce).execute)
+        if not rows:
+            raise StorageUnavailable(
+                "O Supabase não devolveu o que foi gravado.", code="supabase_round_trip_failed"
+            )
+
+    def statistics(self) -> SupabaseStatistics:
+        """Counters and response times."""
+        ordered = sorted(self._timings)
+
+        def percentile(fraction: float) -> float | None:
+            if not ordered:
+                return None
+            return ordered[min(len(ordered) - 1, int(fraction * len(ordered)))]
+
+        return SupabaseStatistics(
+            self._calls, self._failures, percentile(0.50), percentile(0.95), percentile(0.99)
+        )
+
+    # --- reading
+
+    async def messages(
+        self, atendimento_id: UUID, owner_id: UUID | None, limit: int, offset: int
+    ) -> list[dict[str, Any]]:
+        """Rows of ``whatsapp_mensagens``, ascending by timestamp.
+
+        NotFound when there is no such atendimento, or when it is not this owner's.
+        """
+        query = (
+            self._client.table("whatsapp_mensagens")
+            .select("*")
+            .eq("atendimento_id", str(atendimento_id))
+        )
+        if owner_id is not None:
+            query = query.eq("owner_id", str(owner_id))
+        query = query.order("timestamp").order("ordem")
+        query = query.range(offset, offset + min(limit, MAX_ROWS) - 1)
+        rows = await self._rows(query.execute)
+        if not rows:
+            await self._check_atendimento(atendimento_id, owner_id)
+        return rows
+
+    async def _check_atendimento(self, atendimento_id: UUID, owner_id: UUID | None) -> None:
+        query = (
+            self._client.table("whatsapp_atendimentos").select("id").eq("id", str(atendimento_id))
+        )
+        if owner_id is not None:
+            query = query.eq("owner_id", str(owner_id))
+        if not await self._rows(query.limit(1).execute):
+            raise NotFound("Atendimento não encontrado.", code="atendimento_not_found")
+
+    async def active_atendimentos(
+        self, owner_id: UUID, company_id: UUID | None = None, limit: int = MAX_ROWS
+    ) -> list[dict[str, Any]]:
+        """Open rows of ``whatsapp_atendimentos``, newest message first."""
+        query = (
+            self._client.table("whatsapp_atendimentos")
+            .select("*")
+            .eq("owner_id", str(owner_id))
+            .in_("status", ["AGUARDANDO", "EM_ATENDIMENTO"])
+        )
+        if company_id is not None:
+            query = query.eq("company_id", str(company_id))
+        query = query.order("ultima_mensagem", desc=True).limit(min(limit, MAX_ROWS))
+        return await self._rows(query.execute)
+
+    async def sessions(self, owner_id: UUID) -> list[dict[str, Any]]:
+        """Rows of ``whatsapp_sessions``, oldest first."""
+        query = (
+            self._client.table("whatsapp_sessions")
+            .select("*")
+            .eq("owner_id", str(owner_id))
+            .order("created_at")
+            .limit(MAX_ROWS)
+        )
+        return await self._rows(query.execute)
+
+    # ---
+
+    async def _rows(self, execute: Callable[[], Awaitable[Any]]) -> list[dict[str, Any]]:
+        answer = await self._mapped(lambda: self._timed(execute))
+        rows: list[dict[str, Any]] = answer.data
+        return rows
+
+    async def _timed(self, execute: Callable[[], Awaitable[Any]]) -> Any:
+        self._calls += 1
+        started = time.perf_counter()
+        try:
+            with trio.fail_after(CALL_SECONDS):
+                return await execute()
+        except EXPECTED:
+            self._failures += 1
+            raise
+        finally:
+            self._timings.append((time.perf_counter() - started) * 1000)
+
+    async def _mapped(self, call: Callable[[], Awaitable[Any]]) -> Any:
+        try:
+            return await call()
+        except EXPECTED as error:
+            verdict = classify(error)
+            if verdict.action is Action.BISECT:
+                raise Invalid(
+                    "O Supabase recusou os dados enviados.",
+                    code="refused_by_supabase",
+                    details={"code": verdict.code, "reason": verdict.reason},
+                ) from error
+            raise StorageUnavailable(
+                "O Supabase não está disponível no momento.",
+                code="supabase_unavailable",
+                details={"code": verdict.code, "reason": verdict.reason},
+                retry_after=verdict.retry_after or 5.0,
+            ) from error
+
+
+async def _refuse(response: httpx.Response) -> None:
+    """Raise refusals here, where status, headers and body are all at hand."""
+    if not response.is_success:
+        await response.aread()
+        raise read_refusal(response.status_code, response.headers, response.content)
+
+
+__all__ = ["REQUIRED_SCHEMA_VERSION", "Supabase", "SupabaseError", "SupabaseStatistics"]

@@ -1,0 +1,73 @@
+"""What Supabase says when it refuses, whole: supabase-py's own error has no HTTP status."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+TEXT_LIMIT = 500
+
+
+class SupabaseError(Exception):
+    """An HTTP answer other than success.
+
+    Attributes:
+        status: the HTTP status.
+        code: SQLSTATE or PGRST code from the body; None when the body has none (a proxy's page).
+        message: what the body says, cut to ``TEXT_LIMIT`` characters.
+        retry_after: seconds asked for by the ``Retry-After`` header.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        *,
+        code: str | None = None,
+        message: str = "",
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(f"HTTP {status} {code or ''} {message}".rstrip())
+        self.status = status
+        self.code = code
+        self.message = message
+        self.retry_after = retry_after
+
+
+class UnexpectedAnswer(Exception):
+    """A success whose body is not what our function returns: another version answers."""
+
+
+def read_refusal(status: int, headers: Mapping[str, str], body: bytes) -> SupabaseError:
+    """The error in an HTTP answer; never raises itself."""
+    code: str | None = None
+    message = ""
+    try:
+        parsed = json.loads(body)
+    except ValueError:
+        parsed = None
+    if isinstance(parsed, dict):
+        code = parsed["code"] if isinstance(parsed.get("code"), str) else None
+        message = str(parsed.get("message") or parsed.get("error") or "")
+    return SupabaseError(
+        status,
+        code=code,
+        message=message[:TEXT_LIMIT],
+        retry_after=_retry_after(headers.get("retry-after")),
+    )
+
+
+def _retry_after(value: str | None) -> float | None:
+    """Seconds from either form of the header (RFC 9110 §10.2.3); None when it makes no sense."""
+    if value is None:
+        return None
+    if value.strip().isdigit():
+        return float(value)
+    try:
+        moment = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return max(0.0, (moment - datetime.now(UTC)).total_seconds())

@@ -1,0 +1,257 @@
+"""Drains the journal into Supabase: oldest first, one transaction at a time."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from random import Random
+from typing import Any, Literal, Protocol
+
+import trio
+
+from supervisors import ChildContext
+
+from ..errors import JournalUnavailable
+from ..events import EventBus, EventName
+from ..journal import Entry, Journal, Stored
+from .backoff import Backoff
+from .batch import BatchSize
+from .classify import EXPECTED, TOO_LARGE, Action, Verdict, classify
+from .probe import Probe
+
+_log = logging.getLogger("zapvisor.storage")
+
+BEAT_SECONDS = 5.0
+RETRY_FIRST_SECONDS = 0.25
+RETRY_CAP_SECONDS = 30.0
+PAUSE_FIRST_SECONDS = 1.0
+PAUSE_CAP_SECONDS = 60.0
+JOURNAL_RETRY_SECONDS = 1.0
+
+LINGER_SECONDS = 0.005
+LINGER_FROM = 20
+"""Under load (the last batch had so many entries) wait a moment, so that batches fill up."""
+
+
+@dataclass(frozen=True, slots=True)
+class WriterState:
+    """What the writer is doing.
+
+    ``retrying``: errors that pass by themselves. ``offline``: the probe says that Supabase is
+    away. ``paused``: refused until somebody changes something. ``journal``: the journal is not
+    available. ``code`` and ``reason`` say why, and are None for ``idle`` and ``draining``.
+    """
+
+    name: Literal["stopped", "idle", "draining", "retrying", "offline", "paused", "journal"]
+    since: datetime
+    code: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WriterStatistics:
+    """Counts since the start, and the limits for the next batch."""
+
+    stored: int
+    buried: int
+    batches: int
+    failures: int
+    batch_count_limit: int
+    batch_bytes_limit: int
+
+
+class Ingesting(Protocol):
+    """What the writer writes to."""
+
+    async def ingest(self, items: list[dict[str, Any]]) -> list[dict[str, Any]]: ...
+
+
+class Writer:
+    """The child that empties the journal. Errors of Supabase never crash it."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        supabase: Ingesting,
+        probe: Probe,
+        events: EventBus,
+        *,
+        random: Random | None = None,
+    ) -> None:
+        random = random or Random()  # noqa: S311 - jitter
+        self._journal = journal
+        self._supabase = supabase
+        self._probe = probe
+        self._events = events
+        self._size = BatchSize()
+        self._retry = Backoff(RETRY_FIRST_SECONDS, RETRY_CAP_SECONDS, random)
+        self._pause = Backoff(PAUSE_FIRST_SECONDS, PAUSE_CAP_SECONDS, random)
+        self._last_count = 0
+        self._stored = self._buried = self._batches = self._failures = 0
+        self.state = WriterState("stopped", datetime.now(UTC))
+
+    def statistics(self) -> WriterStatistics:
+        """Counters and limits."""
+        return WriterStatistics(
+            self._stored,
+            self._buried,
+            self._batches,
+            self._failures,
+            self._size.count,
+            self._size.bytes,
+        )
+
+    async def run(self, ctx: ChildContext) -> None:
+        """Write until cancelled. A cancelled call may have been committed: it is repeated, and
+        Supabase answers ``duplicate``. Beats at least every 30 s.
+        """
+        ctx.ready()
+        try:
+            while True:
+                ctx.beat()
+                try:
+                    await self._turn(ctx)
+                except JournalUnavailable as error:
+                    self._enter("journal", error.code, str(error))
+                    await trio.sleep(JOURNAL_RETRY_SECONDS)
+        finally:
+            self._enter("stopped")
+
+    async def _turn(self, ctx: ChildContext) -> None:
+        """Wait for something to write and for somewhere to write it, then write one batch."""
+        await self._until_healthy(ctx)
+        with trio.move_on_after(BEAT_SECONDS) as patience:
+            await self._journal.wait_pending()
+        if patience.cancelled_caught:
+            return
+        if LINGER_FROM <= self._last_count < self._size.count:
+            await trio.sleep(LINGER_SECONDS)
+        entries = await self._journal.pending(limit=self._size.count, max_bytes=self._size.bytes)
+        self._last_count = len(entries)
+        if not entries:
+            self._enter("idle")
+            return
+        started = trio.current_time()
+        outcome = await self._send(entries)
+        if isinstance(outcome, Verdict):
+            self._failures += 1
+            await self._face(outcome, entries, ctx)
+        else:
+            self._enter("draining")
+            self._retry.succeeded()
+            self._pause.succeeded()
+            self._size.succeeded(len(entries), trio.current_time() - started)
+            await self._settle(entries, outcome)
+
+    async def _until_healthy(self, ctx: ChildContext) -> None:
+        while not self._probe.healthy:
+            problem = self._probe.problem
+            if problem is not None:
+                self._enter("offline", problem.code, problem.reason)
+            self._size.half_open()
+            with trio.move_on_after(BEAT_SECONDS):
+                await self._probe.wait_checked()
+            ctx.beat()
+
+    async def _send(self, entries: list[Entry]) -> list[Stored] | Verdict:
+        """One call, one transaction."""
+        items = [{**entry.payload, "seq": entry.seq} for entry in entries]
+        try:
+            answers = await self._supabase.ingest(items)
+        except EXPECTED as error:
+            return classify(error)
+        return [
+            Stored(entry.seq, str(answer.get("result")), answer.get("atendimento_id"))
+            for entry, answer in zip(entries, answers, strict=True)
+        ]
+
+    async def _settle(self, entries: list[Entry], outcomes: list[Stored]) -> None:
+        await self._journal.settle(outcomes)
+        self._stored += len(entries)
+        self._batches += 1
+        for entry, outcome in zip(entries, outcomes, strict=True):
+            if (
+                entry.event_data is not None
+                and entry.kind == "message"
+                and entry.payload.get("remetente") == "CLIENTE"
+            ):
+                self._events.publish(
+                    EventName.MESSAGE_RECEIVED,
+                    {**entry.event_data, "atendimentoId": outcome.atendimento_id},
+                    connection_id=entry.payload.get("connection_id"),
+                    owner_id=entry.payload.get("owner_id"),
+                )
+
+    # --- failures: nothing is held in memory, the entries are still pending in the journal
+
+    async def _face(self, verdict: Verdict, entries: list[Entry], ctx: ChildContext) -> None:
+        match verdict.action:
+            case Action.BISECT if len(entries) > 1:
+                self._size.poisoned(len(entries))
+            case Action.BISECT:
+                await self._bury(entries[0], verdict)
+            case Action.SPLIT if verdict.code == TOO_LARGE and len(entries) == 1:
+                await self._bury(entries[0], verdict)
+            case Action.SPLIT if verdict.code == TOO_LARGE:
+                self._size.too_large(sum(entry.size for entry in entries))
+            case Action.SPLIT:
+                self._size.timed_out(len(entries))
+                await self._later(verdict, ctx)
+            case Action.RETRY:
+                await self._later(verdict, ctx)
+            case Action.PAUSE:
+                await self._wait_for_change(verdict, ctx)
+
+    async def _bury(self, entry: Entry, verdict: Verdict) -> None:
+        await self._journal.bury(entry.seq, code=verdict.code, reason=verdict.reason)
+        self._size.set_aside()
+        self._buried += 1
+        _log.warning("entry %d (%s) is a dead letter: %s", entry.seq, entry.kind, verdict.code)
+        self._events.publish(
+            EventName.DEAD_LETTER,
+            {
+                "seq": entry.seq,
+                "kind": entry.kind,
+                "code": verdict.code,
+                "reason": verdict.reason,
+                "messageId": entry.payload.get("whatsapp_id"),
+            },
+            connection_id=entry.payload.get("connection_id"),
+            owner_id=entry.payload.get("owner_id"),
+        )
+
+    async def _later(self, verdict: Verdict, ctx: ChildContext) -> None:
+        self._enter("retrying", verdict.code, verdict.reason)
+        self._probe.nudge()
+        await self._rest(self._retry.failed(verdict.retry_after), ctx)
+
+    async def _wait_for_change(self, verdict: Verdict, ctx: ChildContext) -> None:
+        """Until the probe has been let in again, then try a few entries."""
+        self._enter("paused", verdict.code, verdict.reason)
+        self._size.half_open()
+        await self._rest(self._pause.failed(verdict.retry_after), ctx)
+        begun = self._probe.checks_begun
+        self._probe.nudge()
+        while not self._probe.verified_since(begun):
+            with trio.move_on_after(BEAT_SECONDS):
+                await self._probe.wait_checked()
+            ctx.beat()
+
+    async def _rest(self, seconds: float, ctx: ChildContext) -> None:
+        until = trio.current_time() + seconds
+        while (left := until - trio.current_time()) > 0:
+            await trio.sleep(min(left, BEAT_SECONDS))
+            ctx.beat()
+
+    def _enter(
+        self,
+        name: Literal["stopped", "idle", "draining", "retrying", "offline", "paused", "journal"],
+        code: str | None = None,
+        reason: str | None = None,
+    ) -> None:
+        if self.state.name == name and self.state.code == code:
+            return
+        if code is not None:
+            _log.warning("writer %s: %s", name, code)
+        self.state = WriterState(name, datetime.now(UTC), code, reason)
