@@ -33,7 +33,7 @@ class Liveness:
 
 
 class Pulse:
-    """A child that measures the loop it runs in: ``ChildSpec("pulse", Pulse())``, best as the first.
+    """A child that measures the loop it runs in: ``ChildSpec("pulse", Pulse())``, best the first.
 
     interval
         Seconds between measurements. Default 1.
@@ -92,9 +92,8 @@ class Pulse:
             unsubscribe()
 
     def _on_event(self, event: Event, root: str) -> None:
-        if (isinstance(event, ChildStopping) and event.why is Why.HUNG) or isinstance(
-            event, ChildAbandoned
-        ):
+        hung = isinstance(event, ChildStopping) and event.why is Why.HUNG
+        if hung or isinstance(event, ChildAbandoned):
             self._hung[event.path] = None
         elif isinstance(event, ChildExited):
             self._hung.pop(event.path, None)

@@ -272,11 +272,5 @@ def open_supervisor(
     check_name(name)
     if not stop_limit > 0:
         raise ValueError(f"stop_limit must be positive, got {stop_limit}")
-    return _Opened(
-        supervisor,
-        name,
-        stop_limit,
-        observers,
-        rng or random.Random(),
-        overrun,
-    )
+    rng = rng or random.Random()  # noqa: S311  jitter, not a secret
+    return _Opened(supervisor, name, stop_limit, observers, rng, overrun)

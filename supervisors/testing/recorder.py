@@ -73,6 +73,9 @@ class EventRecorder:
                 numbers[event.path] = number
             if isinstance(event, ev.ChildRemoved):
                 numbers.pop(event.path, None)
+            if isinstance(event, ev.ChildStarting):  # what is below it begins anew
+                for path in [path for path in numbers if path.startswith(event.path + "/")]:
+                    del numbers[path]
             states[event.path] = after
 
     def unfinished(self) -> list[str]:
