@@ -1,4 +1,4 @@
-"""The command line: ``zapvisor up | demo | test | doctor | migrate | version``.
+"""The command line: ``zapvisor up | demo | test | doctor | migrate | owner | version``.
 
 Exit codes: 0 done (for ``up`` and ``demo``: stopped in order), 1 a problem that the printed
 sentence names, 2 wrong usage, 130 interrupted. A traceback means a defect of zapvisor.
@@ -92,6 +92,18 @@ def migrate() -> None:
     from .migrate import migrate as run
 
     run()
+
+
+@cli.command()
+@click.argument("email")
+def owner(email: str) -> None:
+    """Print a user's id in the local stack.
+
+    Creates the user where there is none. The id is what the API calls ownerId.
+    """
+    from .owner import owner as run
+
+    run(email)
 
 
 @cli.command()

@@ -13,8 +13,10 @@ from pydantic import SecretStr
 
 from runtime.app import Application
 from runtime.events import EventName
+from runtime.local_stack import LocalStack
 from supervisors import Backoff, ChildContext, ChildSpec
 
+from .owner import local_stack
 from .serving import serve
 from .simulator import Simulator, SimulatorRefused
 from .terminal import load_settings, node_parts, say
@@ -81,7 +83,8 @@ def demo(*, every: float) -> None:
 
     async def main(application: Application, url: str) -> None:
         say(f"the API listens on {url}; Ctrl-C stops everything")
-        shop = Shop(application, simulator, url=url, key=key, every=every)
+        stack = local_stack(demo_settings, parts)
+        shop = Shop(application, stack, simulator, url=url, key=key, every=every)
         await application.root.start_child(simulator.child())
         await application.root.start_child(ChildSpec("customers", shop.run, backoff=BACKOFF))
         await trio.sleep_forever()
@@ -94,9 +97,17 @@ class Shop:
     """A business with one WhatsApp number and customers who write to it."""
 
     def __init__(
-        self, application: Application, simulator: Simulator, *, url: str, key: str, every: float
+        self,
+        application: Application,
+        stack: LocalStack,
+        simulator: Simulator,
+        *,
+        url: str,
+        key: str,
+        every: float,
     ) -> None:
         self._application = application
+        self._stack = stack
         self._simulator = simulator
         self._url = url
         self._key = key
@@ -109,9 +120,7 @@ class Shop:
         for customer in CUSTOMERS:
             await self._ensure("/contacts", customer.number, customer.name)
         ctx.ready()
-        stack = self._application.local_stack
-        assert stack is not None
-        owner = await stack.create_owner(OWNER_EMAIL)
+        owner = await self._stack.create_owner(OWNER_EMAIL)
         await self._pair(owner)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._tell_of_stored, owner)
