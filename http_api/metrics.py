@@ -14,7 +14,7 @@ from typing import Any
 import trio
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
-from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -29,14 +29,22 @@ _GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "journal_pending": ("Entries not yet in Supabase", ("queue", "pending")),
     "journal_oldest_pending_seconds": (
         "Age of the oldest entry not yet in Supabase",
-        ("queue", "oldestPendingAge"),
+        ("queue", "oldestPendingSeconds"),
     ),
     "journal_dead_letters": ("Entries that Supabase refuses for good", ("queue", "deadLetters")),
     "journal_drain_rate": ("Rows per second over the last minute", ("queue", "drainRate")),
+    "send_success_ratio": (
+        "Of the messages whose fate is known, the part that WhatsApp took",
+        ("sendSuccessRate",),
+    ),
     "supabase_up": ("1 when Supabase answers", ("supabaseConnected",)),
     "initialized": ("1 when the supervised tree runs", ("isInitialized",)),
 }
-_QUANTILES = {"p50": "0.5", "p95": "0.95", "p99": "0.99"}
+_COUNTERS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "journal_accepted": ("Entries ever accepted", ("queue", "accepted")),
+    "journal_stored": ("Entries ever stored in Supabase", ("queue", "stored")),
+}
+_QUANTILES = {"p50Ms": "0.5", "p95Ms": "0.95", "p99Ms": "0.99"}
 
 
 class Metrics:
@@ -87,6 +95,9 @@ class _Snapshot(Collector):
         for name, (text, path) in _GAUGES.items():
             if (value := _number(stats, *path)) is not None:
                 yield GaugeMetricFamily(f"zapvisor_{name}", text, value=value)
+        for name, (text, path) in _COUNTERS.items():
+            if (value := _number(stats, *path)) is not None:
+                yield CounterMetricFamily(f"zapvisor_{name}", text, value=value)
         if (uptime := _number(stats, "uptime")) is not None:
             yield GaugeMetricFamily(
                 "zapvisor_uptime_seconds", "Time since the start", value=uptime / 1000
@@ -119,7 +130,7 @@ class _Snapshot(Collector):
             labels=["quantile"],
         )
         for key, quantile in _QUANTILES.items():
-            value = _number(self._stats, "supabase", "responseTime", key)
+            value = _number(self._stats, "supabase", key)
             if value is not None:
                 family.add_metric([quantile], value / 1000)
         return family

@@ -207,14 +207,18 @@ class Stats(Status):
     timestamp: datetime
     memory: dict[str, Any] = {}
     platform: Any = None
-    queue: dict[str, Any] = Field(
-        default={},
-        examples=[{"pending": 0, "oldestPendingAge": 0.0, "deadLetters": 0, "drainRate": 12.5}],
+    queue: dict[str, Any] | None = Field(
+        default=None,
+        description="null enquanto o diário não está disponível.",
+        examples=[{"pending": 0, "oldestPendingSeconds": 0.0, "deadLetters": 0, "drainRate": 12.5}],
     )
-    connections: Any = None
+    connections: list[dict[str, Any]] = Field(
+        default=[], examples=[[{"id": _CONNECTION_EXAMPLE, "status": "connected", "sent": 3}]]
+    )
     supabase: dict[str, Any] = Field(
-        default={}, examples=[{"responseTime": {"p50": 3.1, "p95": 5.0, "p99": 9.7}}]
+        default={}, examples=[{"p50Ms": 3.1, "p95Ms": 5.0, "p99Ms": 9.7}]
     )
+    send_success_rate: float | None = Field(default=None, examples=[0.998])
     tree: Any = None
 
 

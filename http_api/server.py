@@ -1,8 +1,9 @@
-"""The listening socket and its connections: Hypercorn's trio worker as a supervised child.
+"""The listening socket and its connections, as a supervised child.
 
-The accept loop is ours rather than Hypercorn's: what one connection does wrong ends that
-connection and not the server, their number is bounded, and a client that stops reading cannot
-hold up a stop (Hypercorn shields its writes from cancellation).
+Hypercorn's trio worker reads HTTP and calls the application. Its accept loop and transport are
+replaced by ours: what one connection does wrong ends that connection and not the server, their
+number is bounded, and a client that stops reading cannot hold up a stop (Hypercorn shields its
+writes from cancellation).
 """
 
 from __future__ import annotations
@@ -15,17 +16,17 @@ from typing import Protocol, cast
 import trio
 from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.config import Config
-from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
-from hypercorn.typing import ASGIFramework, ConnectionState
+from hypercorn.typing import ASGIFramework
 
 from runtime.errors import ZapvisorError
 from runtime.settings import Settings
 
 from .app import create_app
+from .connection import Connection
 from .facade import Application
 from .keys import KeyStore
-from .limits import KIB, Limits
+from .limits import Limits
 
 logger = logging.getLogger("zapvisor.http")
 
@@ -98,7 +99,7 @@ class _Connections:
         self._limits = limits
         self._config = _configuration(limits)
         self._context = WorkerContext(None)
-        self._open: set[_BoundedStream] = set()
+        self._open: set[Connection] = set()
         self._stopping = trio.Event()
         self._empty = trio.Event()
 
@@ -108,11 +109,13 @@ class _Connections:
             async with trio.open_nursery() as nursery:
                 task_status.started(nursery)
                 await self._stopping.wait()
-                await self._context.terminated.set()  # idle ones close at once
+                await self._context.terminated.set()  # no request after the running one
+                for connection in self._open:
+                    connection.close_if_idle()
                 with trio.move_on_after(self._limits.graceful_seconds):
                     await self._empty.wait()
-                for stream in self._open:
-                    stream.break_off()
+                for connection in self._open:
+                    connection.break_off()
                 nursery.cancel_scope.cancel()
 
     def stop(self) -> None:
@@ -125,17 +128,10 @@ class _Connections:
         """One connection, from accept to close; whatever goes wrong stays in here."""
         if len(self._open) >= self._limits.connections:
             return  # the accept loop closes it
-        stream = _BoundedStream(accepted, self._limits.send_seconds)
-        self._open.add(stream)
+        connection = Connection(self._app, self._config, self._context, accepted, self._limits)
+        self._open.add(connection)
         try:
-            # The wrapper has the part of SSLStream's interface that is used without TLS.
-            await TCPServer(
-                self._app,
-                self._config,
-                self._context,
-                ConnectionState({}),
-                stream,  # type: ignore[arg-type]
-            ).run()
+            await connection.run()
         except Exception:
             logger.warning("a connection ended in an error", exc_info=True)
         except BaseExceptionGroup as group:
@@ -145,38 +141,9 @@ class _Connections:
             if stopped is not None:
                 raise stopped from None
         finally:
-            self._open.remove(stream)
+            self._open.remove(connection)
             if self._stopping.is_set() and not self._open:
                 self._empty.set()
-
-
-class _BoundedStream:
-    """A socket stream whose writes have a deadline."""
-
-    def __init__(self, stream: trio.SocketStream, send_seconds: float) -> None:
-        self.socket = stream.socket
-        self._stream = stream
-        self._send_seconds = send_seconds
-
-    async def send_all(self, data: bytes) -> None:
-        with trio.move_on_after(self._send_seconds) as deadline:
-            await self._stream.send_all(data)
-        if deadline.cancelled_caught:
-            self.break_off()
-            raise trio.BrokenResourceError("the client does not read")
-
-    async def receive_some(self, max_bytes: int) -> bytes | bytearray:
-        return await self._stream.receive_some(max_bytes)
-
-    async def send_eof(self) -> None:
-        await self._stream.send_eof()
-
-    async def aclose(self) -> None:
-        await self._stream.aclose()
-
-    def break_off(self) -> None:
-        """Close now; whoever reads or writes gets ClosedResourceError."""
-        self.socket.close()
 
 
 def _configuration(limits: Limits) -> Config:
@@ -184,12 +151,8 @@ def _configuration(limits: Limits) -> Config:
     config.include_server_header = False
     config.accesslog = None
     config.errorlog = logging.getLogger("zapvisor.http.hypercorn")
-    config.keep_alive_timeout = limits.header_seconds
-    # Coarse bounds of the parsers; RequestLimits refuses before them, in the envelope.
-    config.h11_max_incomplete_size = 2 * limits.header_bytes + 8 * KIB
-    config.h2_max_header_list_size = 2 * limits.header_bytes
-    config.h2_max_concurrent_streams = 16
-    config.websocket_max_message_size = KIB
+    # The parser's coarse bound; RequestLimits refuses before it, in the envelope.
+    config.h11_max_incomplete_size = 2 * limits.header_bytes
     return config
 
 

@@ -46,7 +46,7 @@ def answers(model: Any, *extra: int, body: bool = False) -> dict[int | str, dict
     return documented
 
 
-def application(request: Request) -> Application:
+async def application(request: Request) -> Application:
     """The runtime that this API controls."""
     return cast("Application", request.app.state.application)
 

@@ -22,6 +22,7 @@ class FakeApplication:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.calls: list[tuple] = []
+        self.called = trio.Event()
         self.failure: Exception | None = None
         self.delay = 0.0
         self.alive = True
@@ -31,6 +32,7 @@ class FakeApplication:
 
     async def _called(self, *call) -> None:
         self.calls.append(call)
+        self.called.set()
         await trio.sleep(self.delay)
         if self.failure is not None:
             raise self.failure
@@ -63,9 +65,17 @@ class FakeApplication:
             "timestamp": NOW.isoformat(),
             "memory": {"rss": 1},
             "platform": "linux",
-            "queue": {"pending": 3, "oldestPendingAge": 1.5, "deadLetters": 1, "drainRate": 10.0},
+            "queue": {
+                "accepted": 9,
+                "stored": 5,
+                "pending": 3,
+                "deadLetters": 1,
+                "oldestPendingSeconds": 1.5,
+                "drainRate": 10.0,
+            },
             "connections": list(self.book.values()),
-            "supabase": {"responseTime": {"p50": 3.0, "p95": 5.0, "p99": 9.0}},
+            "supabase": {"calls": 4, "p50Ms": 3.0, "p95Ms": 5.0, "p99Ms": None},
+            "sendSuccessRate": 0.75,
             "tree": {"name": "root", "restarts": 1, "children": [{"name": "a", "restarts": 2}]},
         }
 

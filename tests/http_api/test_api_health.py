@@ -1,0 +1,159 @@
+"""Health, metrics and documentation."""
+
+import re
+
+import pytest
+from fake_application import OWNER
+from prometheus_client.parser import text_string_to_metric_families
+
+from http_api.metrics import Metrics
+
+API = "/api/whatsapp-integration"
+
+
+async def test_live(stranger, application):
+    assert (await stranger.get("/health/live")).json()["data"] == {"status": "alive"}
+    application.alive = False
+    response = await stranger.get("/health/live")
+    assert response.status_code == 503
+    assert response.json()["code"] == "not_alive"
+
+
+async def test_ready_with_parts(stranger, application):
+    response = await stranger.get("/health/ready")
+    assert response.status_code == 200
+    assert response.json()["data"] == {"journal": "ready"}
+    application.is_ready = False
+    response = await stranger.get("/health/ready")
+    assert response.status_code == 503
+    assert response.json()["code"] == "not_ready"
+    assert response.json()["details"] == {"journal": "ready"}
+    assert response.headers["retry-after"] == "5"
+
+
+async def samples(client):
+    response = await client.get("/metrics")
+    assert response.status_code == 200
+    assert response.headers["content-type"].startswith("text/plain; version=")
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(response.text)
+        for sample in family.samples
+    }
+
+
+async def test_metrics_of_the_runtime(client, application):
+    body = {"connectionId": "5511987654321", "name": "Loja", "ownerId": OWNER}
+    await client.post(f"{API}/connections", json=body)
+    values = await samples(client)
+    assert values["zapvisor_journal_pending", ()] == 3
+    assert values["zapvisor_journal_oldest_pending_seconds", ()] == 1.5
+    assert values["zapvisor_journal_dead_letters", ()] == 1
+    assert values["zapvisor_journal_drain_rate", ()] == 10
+    assert values["zapvisor_journal_accepted_total", ()] == 9
+    assert values["zapvisor_journal_stored_total", ()] == 5
+    assert values["zapvisor_send_success_ratio", ()] == 0.75
+    assert values["zapvisor_supabase_up", ()] == 1
+    assert values["zapvisor_initialized", ()] == 1
+    assert values["zapvisor_uptime_seconds", ()] == 5
+    assert values["zapvisor_child_restarts", ()] == 3
+    assert values["zapvisor_connections", (("status", "connecting"),)] == 1
+    assert values["zapvisor_supabase_response_seconds", (("quantile", "0.95"),)] == 0.005
+    assert ("zapvisor_supabase_response_seconds", (("quantile", "0.99"),)) not in values
+
+
+async def test_metrics_of_requests_name_routes_and_never_ids(client):
+    await client.get(f"{API}/connections/5511987654321")
+    await client.get("/5511987654321")
+    await client.request("BREW5511987654321", "/docs")
+    values = await samples(client)
+    labels = (("method", "GET"), ("route", f"{API}/connections/{{id}}"), ("status", "404"))
+    assert values["zapvisor_http_requests_total", labels] == 1
+    labels = (("method", "GET"), ("route", "none"), ("status", "404"))
+    assert values["zapvisor_http_requests_total", labels] == 1
+    assert not any("5511987654321" in str(key) for key in values)
+
+
+async def test_metrics_survive_a_runtime_in_trouble(client, application, autojump_clock):
+    application.failure = RuntimeError("no statistics")
+    assert ("zapvisor_http_requests_active", ()) in await samples(client)
+    application.failure = None
+    application.delay = 1000
+    values = await samples(client)
+    assert ("zapvisor_http_requests_active", ()) in values
+    assert ("zapvisor_journal_pending", ()) not in values
+
+
+@pytest.mark.parametrize(
+    "stats", [{}, {"queue": None, "connections": 3, "tree": "x", "supabase": []}]
+)
+async def test_metrics_leave_out_what_is_not_there(application, stats):
+    async def partial():
+        return stats
+
+    application.stats = partial
+    text, _ = await Metrics().exposition(application)
+    assert b"zapvisor_child_restarts 0.0" in text
+    assert b"zapvisor_journal_pending" not in text
+
+
+# --- documentation
+
+
+async def test_openapi_describes_every_call_of_the_contract(stranger):
+    spec = (await stranger.get("/openapi.json")).json()
+    assert spec["openapi"].startswith("3.1")
+    calls = {(m, p) for p, methods in spec["paths"].items() for m in methods}
+    bootstrap = "/api/whatsapp-bootstrap"
+    assert calls == {
+        ("post", f"{bootstrap}/initialize"),
+        ("get", f"{bootstrap}/status"),
+        ("get", f"{bootstrap}/stats"),
+        ("post", f"{bootstrap}/test"),
+        ("post", f"{bootstrap}/test-connection"),
+        ("post", f"{bootstrap}/restart"),
+        ("post", f"{bootstrap}/shutdown"),
+        ("post", f"{API}/connections"),
+        ("get", f"{API}/connections"),
+        ("get", f"{API}/connections/{{id}}"),
+        ("delete", f"{API}/connections/{{id}}"),
+        ("get", f"{API}/connections/{{id}}/qr"),
+        ("post", f"{API}/connections/{{id}}/restart"),
+        ("post", f"{API}/connections/{{id}}/logout"),
+        ("post", f"{API}/messages/send"),
+        ("get", f"{API}/messages/{{atendimentoId}}"),
+        ("get", f"{API}/atendimentos/active"),
+        ("get", f"{API}/sessions/active"),
+        ("get", f"{API}/stats/supabase"),
+        ("post", f"{API}/queue/clear"),
+        ("get", "/health/live"),
+        ("get", "/health/ready"),
+        ("get", "/metrics"),
+    }
+
+
+async def test_openapi_documents_failures_and_sign_in(api):
+    spec = api.openapi()
+    ids = []
+    for path, methods in spec["paths"].items():
+        for operation in methods.values():
+            ids.append(operation["operationId"])
+            assert operation["summary"]
+            assert operation["tags"]
+            if path.startswith("/api/"):
+                assert operation["security"] == [{"HTTPBearer": []}, {"APIKeyHeader": []}]
+                assert {"200", "400", "401", "503"} <= set(operation["responses"])
+    assert len(ids) == len(set(ids))
+    assert "HTTPValidationError" not in spec["components"]["schemas"]
+
+
+async def test_docs_need_neither_scripts_nor_the_internet(stranger, api):
+    response = await stranger.get("/docs")
+    assert response.status_code == 200
+    assert response.headers["content-type"] == "text/html; charset=utf-8"
+    assert "default-src 'none'" in response.headers["content-security-policy"]
+    page = response.text
+    assert "<script" not in page
+    assert not re.search(r'(?:src|href)="(?!/openapi\.json")', page)
+    for path in api.openapi()["paths"]:
+        assert f"<code>{path}</code>" in page
