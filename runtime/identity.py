@@ -23,7 +23,7 @@ def check_connection_id(value: str) -> str:
     """Return ``value`` if it may name a connection (it becomes a file name), else Invalid."""
     if not _CONNECTION_ID.fullmatch(value):
         raise Invalid(
-            "O connectionId deve ter de 1 a 64 letras (sem acento), números, hífens ou sublinhados.",
+            "O connectionId deve ter de 1 a 64 letras sem acento, números, hífens ou sublinhados.",
             code="invalid_connection_id",
         )
     return value
@@ -39,7 +39,9 @@ def recipient_jid(to: str) -> str:
     if "@" in to:
         match = _USER_JID.fullmatch(to)
         if match is None:
-            raise Invalid("O destinatário não é um JID de usuário válido.", code="invalid_recipient")
+            raise Invalid(
+                "O destinatário não é um JID de usuário válido.", code="invalid_recipient"
+            )
         server = "lid" if match["server"] == "lid" else "s.whatsapp.net"
         return f"{match['user']}@{server}"
     return f"{phone_digits(to)}@s.whatsapp.net"
@@ -50,7 +52,9 @@ def phone_digits(number: str) -> str:
     if not re.fullmatch(r"[0-9+().\s/-]{8,32}", number):
         raise Invalid("O número de telefone tem caracteres inválidos.", code="invalid_phone")
     digits = re.sub(r"\D", "", number)
-    international = number.strip().startswith("+") or digits.startswith("55") and len(digits) >= 12
+    international = number.strip().startswith("+") or (
+        digits.startswith("55") and len(digits) >= 12
+    )
     try:
         parsed = phonenumbers.parse(f"+{digits}" if international else digits, "BR")
         if not phonenumbers.is_possible_number(parsed):

@@ -1,12 +1,12 @@
 """Brings a database to the schema that the runtime needs.
 
-The migrations are the SQL files of ``supabase/migrations``, applied in the order of their names. All
-are idempotent, so it does no harm when the Supabase CLI has applied them before. What was applied is
-recorded in ``zapvisor.schema_migrations`` and not in the CLI's own table: that one belongs to the
-project's own migrations.
+The migrations are the SQL files of ``supabase/migrations``, applied in the order of their names.
+All are idempotent, so it does no harm when the Supabase CLI has applied them before. What was
+applied is recorded in ``zapvisor.schema_migrations`` and not in the CLI's own table: that one
+belongs to the project's own migrations.
 
-Everything here blocks; call it in a thread. Each statement is bounded by ``STATEMENT_TIMEOUT``, each
-wait for a lock by ``LOCK_TIMEOUT``, so that a busy installation is never held up for long.
+Everything here blocks; call it in a thread. Each statement is bounded by ``STATEMENT_TIMEOUT``,
+each wait for a lock by ``LOCK_TIMEOUT``, so that a busy installation is never held up for long.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class MigrationError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """One file: ``version`` is its name without the suffix, ``checksum`` the SHA-256 of its text."""
+    """One file: ``version`` is its name without suffix, ``checksum`` the SHA-256 of its text."""
 
     version: str
     checksum: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from supervisors import Backoff, ChildSpec, Intensity, Strategy, Supervisor
+from supervisors import Backoff, ChildSpec, DynamicSupervisor, Intensity, Strategy, Supervisor
 
 from .journal import Journal
 from .local_stack import LocalStack
@@ -10,6 +10,8 @@ from .storage import Probe, Writer
 from .whatsapp.bridge import Bridge
 from .whatsapp.manager import Connections
 
+CORE = "core"
+"""Name of the subtree between WhatsApp and Supabase, below the root."""
 BUDGET = Intensity(max_restarts=3, window=300.0)
 STEADY = Backoff(first=0.5, cap=30.0, reset_after=120.0)
 
@@ -22,8 +24,9 @@ def core_tree(
     writer: Writer,
     bridge: Bridge,
     connections: Connections,
+    self_tests: DynamicSupervisor,
 ) -> Supervisor:
-    """Everything between WhatsApp and Supabase; ``/shutdown`` stops it, ``/initialize`` starts it."""
+    """Everything between WhatsApp and Supabase: what ``/shutdown`` and ``/initialize`` mean."""
     storage = Supervisor(
         [
             ChildSpec("probe", probe.run, backoff=STEADY, liveness=60.0),
@@ -42,6 +45,7 @@ def core_tree(
         ChildSpec("journal", journal.run, stop_deadline=15.0),
         ChildSpec("storage", storage),
         ChildSpec("whatsapp", whatsapp),
+        ChildSpec("self_tests", self_tests),
     ]
     if local_stack is not None:
         children.insert(0, ChildSpec("local_stack", local_stack.supervisor(), backoff=STEADY))

@@ -392,6 +392,10 @@ class Journal:
             total += dropped
         return total
 
+    async def touch(self) -> None:
+        """A durable write that changes nothing: returns when the disk has taken it."""
+        await self._execute(upkeep.touch)
+
     async def audit(self) -> list[str]:
         """Check the file and the accounts against the rows; empty when all is well."""
         return await self._execute(upkeep.audit)

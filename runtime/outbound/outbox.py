@@ -93,9 +93,7 @@ class Outbox:
         at: datetime,
     ) -> None:
         """Move a message's status on, never back, and tell who waits for it."""
-        changed = await self._journal.mark(
-            connection.id, message_id, state, error=error, at=at
-        )
+        changed = await self._journal.mark(connection.id, message_id, state, error=error, at=at)
         if not changed:
             return
         for waiter in self._waiting.pop((connection.id, message_id), ()):

@@ -81,9 +81,7 @@ class ConnectionActor:
                 ceiling = 0.0
             self._live.disconnects += 1
             code = closed.code if closed.code is not None else _LOST
-            decision = self._policy.decide(
-                code, qr_ended=closed.qrEnded, now=trio.current_time()
-            )
+            decision = self._policy.decide(code, qr_ended=closed.qrEnded, now=trio.current_time())
             logger.info(
                 "closed",
                 extra={"connection": self._connection.id, "code": code, "reason": closed.reason},
@@ -149,6 +147,7 @@ class ConnectionActor:
 
     async def _show_qr(self, state: frames.State) -> None:
         self._live.qr = state.qr
+        self._live.qr_shown.ring()
         if state.expiresAt is not None:
             self._live.qr_expires_at = datetime.fromtimestamp(state.expiresAt / 1000, UTC)
         await self._services.sessions.record(self._connection, self._live)
@@ -176,9 +175,7 @@ class ConnectionActor:
             self._connection.id, parked_code=verdict.code, parked_reason=verdict.reason
         )
         await self._report(_parked_status(verdict.code), verdict.reason)
-        self._publish(
-            EventName.CONNECTION_FAILED, {"code": verdict.code, "reason": verdict.reason}
-        )
+        self._publish(EventName.CONNECTION_FAILED, {"code": verdict.code, "reason": verdict.reason})
 
     async def _report(self, status: Status, error: str | None = None) -> None:
         """Enter a status: in memory at once, in the tables through the journal, as an event."""

@@ -56,9 +56,7 @@ class Delivery:
             # What the socket before had in flight may be lost with it.
             self._socket = self._live.sockets
             self._in_flight.clear()
-        commands = await self._journal.outgoing(
-            self._connection.id, limit=MAX_IN_FLIGHT * 2
-        )
+        commands = await self._journal.outgoing(self._connection.id, limit=MAX_IN_FLIGHT * 2)
         waiting = {command.message_id for command in commands}
         oldest_allowed = trio.current_time() - ACK_DEADLINE
         self._in_flight = {

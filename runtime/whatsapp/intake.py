@@ -66,7 +66,9 @@ class Intake:
                     entries = []
                     await self._advance(event.data)
                 elif event.kind == "malformed":
-                    raise ValueError("the event is not what the protocol says")
+                    await self._accept(entries)
+                    entries = []
+                    await self._bury(event, ValueError("not what the protocol says"))
             except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
                 await self._accept(entries)
                 entries = []
@@ -103,10 +105,8 @@ class Intake:
             message_id=f"{event.receivedAt}-{event.seq}",
         )
         raw = {"kind": event.kind, "seq": event.seq, "data": event.data}
-        [accepted] = await self._journal.accept(
-            [NewEntry(kind="message", key=key, payload={"kind": "message"}, raw=raw)]
+        await self._journal.accept_dead(
+            NewEntry(kind="message", key=key, payload={"kind": "message"}, raw=raw),
+            code="unreadable_event",
+            reason=f"{type(error).__name__}: {error}",
         )
-        if not accepted.duplicate:
-            await self._journal.bury(
-                accepted.seq, code="unreadable_event", reason=f"{type(error).__name__}: {error}"
-            )

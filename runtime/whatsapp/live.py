@@ -53,6 +53,17 @@ class Live:
     sockets: int = 0
     disconnects: int = 0
     outbox: Doorbell = field(default_factory=Doorbell)
+    qr_shown: Doorbell = field(default_factory=Doorbell)
+
+    def counters(self) -> dict[str, int]:
+        """What happened since the runtime started."""
+        return {
+            "received": self.received,
+            "sent": self.sent,
+            "failed": self.failed,
+            "sockets": self.sockets,
+            "disconnects": self.disconnects,
+        }
 
     def become(self, status: Status, *, error: str | None = None) -> bool:
         """Enter ``status``; returns whether it is another one than before."""

@@ -6,6 +6,7 @@ for each; ``LiveBook`` says how each is doing.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -19,7 +20,7 @@ from ..identity import check_connection_id
 from ..journal import Connection
 from .connection import BACKOFF, LIVENESS, ConnectionActor
 from .disconnects import LOGGED_OUT
-from .link import BridgeLink, LinkLost, RequestFailed
+from .link import BridgeLink
 from .live import Live, Status
 from .services import Services
 
@@ -36,18 +37,26 @@ class Connections:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self.supervisor = DynamicSupervisor(
-            max_children=MAX_CONNECTIONS, initial=self._remembered
-        )
+        self.supervisor = DynamicSupervisor(max_children=MAX_CONNECTIONS, initial=self._remembered)
 
     async def create(
-        self, connection_id: str, *, name: str, owner_id: UUID, company_id: UUID | None
+        self,
+        connection_id: str,
+        *,
+        name: str,
+        owner_id: UUID,
+        company_id: UUID | None,
+        check_owner: Callable[[Connection], Awaitable[None]],
     ) -> Connection:
         """Register a connection and start it. Raises Invalid, or Conflict when it exists."""
         check_connection_id(connection_id)
         journal = self._services.journal
+        if await journal.connection(connection_id) is not None:
+            raise Conflict("Já existe uma conexão com este connectionId.", code="connection_exists")
         if len(await journal.connections()) >= MAX_CONNECTIONS:
-            raise Conflict("Esta instalação já tem o máximo de conexões.", code="too_many_connections")
+            raise Conflict(
+                "Esta instalação já tem o máximo de conexões.", code="too_many_connections"
+            )
         connection = Connection(
             id=connection_id,
             name=name,
@@ -55,6 +64,7 @@ class Connections:
             company_id=str(company_id) if company_id is not None else None,
             created_at=datetime.now(UTC),
         )
+        await check_owner(connection)
         await journal.register(connection)
         self._services.lives.forget(connection_id)
         await self._services.sessions.record(connection, self.live(connection_id))
@@ -128,7 +138,7 @@ class Connections:
         )
 
     async def _stop(self, connection_id: str) -> None:
-        if connection_id in self.supervisor:
+        if connection_id in self.supervisor.children():
             await self.supervisor.terminate_child(connection_id)
             await self.supervisor.delete_child(connection_id)
 

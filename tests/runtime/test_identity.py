@@ -50,7 +50,18 @@ def test_lids_stay_lids():
 
 @pytest.mark.parametrize(
     "nonsense",
-    ["", "abc", "123", "+", "1" * 40, "120363@g.us", "status@broadcast", "a@b", "11\x009876543", "٥٥١١٩٨٧٦٥٤٣٢١"],
+    [
+        "",
+        "abc",
+        "123",
+        "+",
+        "1" * 40,
+        "120363@g.us",
+        "status@broadcast",
+        "a@b",
+        "11\x009876543",
+        "٥٥١١٩٨٧٦٥٤٣٢١",
+    ],
 )
 def test_what_is_no_recipient_is_refused_with_a_code(nonsense):
     with pytest.raises(Invalid) as caught:
@@ -69,7 +80,9 @@ def test_any_text_is_a_jid_or_refused(text):
     assert server in {"s.whatsapp.net", "lid"}
 
 
-@pytest.mark.parametrize("path", ["", "..", "../x", "a/b", "a\\b", "a.b", "a b", "é", "x" * 65, "a\n"])
+@pytest.mark.parametrize(
+    "path", ["", "..", "../x", "a/b", "a\\b", "a.b", "a b", "é", "x" * 65, "a\n"]
+)
 def test_connection_ids_cannot_leave_their_directory(path):
     with pytest.raises(Invalid):
         check_connection_id(path)

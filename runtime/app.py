@@ -1,0 +1,311 @@
+"""The application as the HTTP API and the command line see it.
+
+It owns the parts, builds the tree from them, starts and stops it, and answers questions about it.
+What it returns is JSON-serialisable; what a client can cause is raised as ``ZapvisorError``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import trio
+
+from supervisors import ChildSpec, Root, Supervisor, open_supervisor
+
+from .errors import Invalid, StorageUnavailable, Unavailable
+from .events import EventBus
+from .journal import Connection, Journal
+from .local_stack import LocalStack
+from .node_parts import NodeParts
+from .outbound.outbox import Outbox
+from .report import Report
+from .self_test import run_self_test, self_tests
+from .settings import Settings
+from .storage import Probe, Supabase, Writer
+from .telemetry import Telemetry
+from .tree import BUDGET, CORE, core_tree
+from .whatsapp.bridge import Bridge
+from .whatsapp.live import LiveBook, Status
+from .whatsapp.manager import Connections, describe
+from .whatsapp.services import Services
+from .whatsapp.sessions import Sessions, session_item
+
+SEND_WAIT = 3.0
+"""Seconds that a send waits for WhatsApp's acknowledgement before it answers ``queued``."""
+QR_WAIT = 5.0
+"""Seconds that creating a connection waits for its first QR code."""
+
+
+class Application:
+    """The running product. Made by ``running``; its methods may be called from any task."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        parts: NodeParts,
+        supabase: Supabase,
+        local_stack: LocalStack | None,
+    ) -> None:
+        data = settings.data_dir.resolve()
+        self.settings = settings
+        self.events = EventBus()
+        self.started_at = datetime.now(UTC)
+        self.supabase = supabase
+        self.journal = Journal(data / "journal.sqlite")
+        self.probe = Probe(supabase, self.events)
+        self.writer = Writer(self.journal, supabase, self.probe, self.events)
+        self.bridge = Bridge(parts, data / "connections")
+        self.outbox = Outbox(self.journal, self.events)
+        self.book = Connections(
+            Services(
+                journal=self.journal,
+                bridge=self.bridge,
+                outbox=self.outbox,
+                lives=LiveBook(),
+                sessions=Sessions(self.journal),
+                events=self.events,
+            )
+        )
+        self.self_tests = self_tests()
+        self.report = Report(self)
+        self.core = core_tree(
+            local_stack=local_stack,
+            journal=self.journal,
+            probe=self.probe,
+            writer=self.writer,
+            bridge=self.bridge,
+            connections=self.book,
+            self_tests=self.self_tests,
+        )
+        self._root: Root | None = None
+
+    @property
+    def root(self) -> Root:
+        """The running tree. Raises Unavailable in the moment before it is up."""
+        if self._root is None:
+            raise Unavailable("O serviço está iniciando.", code="starting", retry_after=1.0)
+        return self._root
+
+    # --- the tree
+
+    async def initialize(self) -> dict[str, Any]:
+        """Start the tree if it is not running; returns the status."""
+        if not self.report.is_running():
+            await self.root.restart_child(CORE)
+        return self.status()
+
+    async def shutdown(self) -> None:
+        """Stop the tree in order; the API stays up. What is queued stays on disk."""
+        if self.report.is_running():
+            await self.root.terminate_child(CORE)
+
+    async def restart(self) -> None:
+        """Stop the tree in order and start it again, losing nothing."""
+        await self.shutdown()
+        await self.root.restart_child(CORE)
+
+    def status(self) -> dict[str, Any]:
+        """``GET /status``."""
+        return self.report.status()
+
+    async def stats(self) -> dict[str, Any]:
+        """``GET /stats``."""
+        return await self.report.stats()
+
+    async def self_test(self) -> dict[str, Any]:
+        """``POST /test``: really exercise each part."""
+        return await run_self_test(self)
+
+    def live(self) -> bool:
+        """Whether the event loop serves; who cannot call this is not alive."""
+        return True
+
+    async def ready(self) -> tuple[bool, dict[str, Any]]:
+        """Whether new work is taken, and the state of each part that decides it."""
+        return await self.report.ready()
+
+    # --- connections
+
+    async def create_connection(
+        self, *, connection_id: str, name: str, owner_id: UUID, company_id: UUID | None
+    ) -> dict[str, Any]:
+        """Create and start a connection; waits shortly for its first QR code."""
+        self._check_running()
+        connection = await self.book.create(
+            connection_id,
+            name=name,
+            owner_id=owner_id,
+            company_id=company_id,
+            check_owner=self._check_owner,
+        )
+        live = self.book.live(connection_id)
+        with trio.move_on_after(QR_WAIT):
+            await live.qr_shown.wait()
+        return {
+            "connectionId": connection.id,
+            "name": connection.name,
+            "status": live.status.value,
+            "qrCode": live.qr,
+        }
+
+    async def _check_owner(self, connection: Connection) -> None:
+        """Refuse an owner that Supabase does not know, when it can be asked."""
+        if not self.probe.healthy:
+            return
+        item = {"seq": 0, **session_item(connection, self.book.live(connection.id))}
+        try:
+            await self.supabase.ingest_checked(item)
+        except Invalid as refusal:
+            raise Invalid(
+                "O ownerId não é de um usuário deste projeto.",
+                code="unknown_owner",
+                details=refusal.details,
+            ) from refusal
+        except StorageUnavailable:
+            return  # it will be checked when the row arrives
+
+    async def connections(self) -> list[dict[str, Any]]:
+        """``GET /connections``."""
+        return [describe(one, self.book.live(one.id)) for one in await self.book.all()]
+
+    async def connection(self, connection_id: str) -> dict[str, Any]:
+        """``GET /connections/:id``: with the QR code and what supervision knows."""
+        connection = await self.book.get(connection_id)
+        live = self.book.live(connection_id)
+        return {
+            **describe(connection, live),
+            "qrCode": live.qr,
+            **self.report.supervision(connection_id),
+            "counters": live.counters(),
+        }
+
+    async def delete_connection(self, connection_id: str) -> None:
+        """``DELETE /connections/:id``."""
+        self._check_running()
+        await self.book.delete(connection_id)
+
+    async def qr(self, connection_id: str) -> dict[str, Any]:
+        """``GET /connections/:id/qr``; ``qrCode`` is None when there is none now."""
+        await self.book.get(connection_id)
+        live = self.book.live(connection_id)
+        return {
+            "connectionId": connection_id,
+            "qrCode": live.qr,
+            "isConnected": live.status is Status.CONNECTED,
+            "expiresAt": live.qr_expires_at.isoformat() if live.qr_expires_at else None,
+        }
+
+    async def restart_connection(self, connection_id: str) -> None:
+        """Start a connection anew; unparks it."""
+        self._check_running()
+        await self.book.restart(connection_id)
+
+    async def logout_connection(self, connection_id: str) -> None:
+        """Log a connection out from WhatsApp; it then waits for a restart."""
+        self._check_running()
+        await self.book.logout(connection_id)
+
+    # --- messages
+
+    async def send_message(
+        self,
+        *,
+        connection_id: str,
+        to: str,
+        content: str,
+        kind: str = "text",
+        idempotency_key: str | None = None,
+    ) -> dict[str, Any]:
+        """Accept a message; when this returns it is on disk, and often sent already."""
+        if kind != "text":
+            raise Invalid("Este tipo de mensagem não é suportado.", code="unsupported_type")
+        connection = await self.book.get(connection_id)
+        submitted = await self.outbox.submit(
+            connection, to=to, text=content, idempotency_key=idempotency_key
+        )
+        live = self.book.live(connection_id)
+        live.outbox.ring()
+        command = submitted.command
+        if live.status is Status.CONNECTED:
+            command = await self.outbox.wait_sent(command, SEND_WAIT)
+        return {
+            "messageId": command.message_id,
+            "id": command.row_id,
+            "status": command.state.value,
+            "sentAt": command.sent_at.isoformat() if command.sent_at else None,
+        }
+
+    async def messages(
+        self, atendimento_id: UUID, owner_id: UUID | None, limit: int, offset: int
+    ) -> list[dict[str, Any]]:
+        """``GET /messages/:atendimentoId``: rows, oldest first."""
+        return await self.supabase.messages(atendimento_id, owner_id, limit, offset)
+
+    async def active_atendimentos(
+        self, owner_id: UUID, company_id: UUID | None
+    ) -> list[dict[str, Any]]:
+        """``GET /atendimentos/active``: rows, newest message first."""
+        return await self.supabase.active_atendimentos(owner_id, company_id)
+
+    async def active_sessions(self, owner_id: UUID) -> list[dict[str, Any]]:
+        """``GET /sessions/active``: rows."""
+        return await self.supabase.sessions(owner_id)
+
+    async def supabase_stats(self) -> dict[str, Any]:
+        """``GET /stats/supabase``."""
+        return await self.report.supabase()
+
+    async def clear_queue(self) -> dict[str, Any]:
+        """``POST /queue/clear``: dead letters move to an archive file, nothing else does."""
+        return {"archived": await self.journal.archive()}
+
+    def _check_running(self) -> None:
+        if not self.report.is_running():
+            raise Unavailable(
+                "O serviço está parado. Inicie-o com POST /api/whatsapp-bootstrap/initialize.",
+                code="runtime_stopped",
+            )
+
+
+@asynccontextmanager
+async def running(
+    settings: Settings,
+    parts: NodeParts,
+    http: Callable[[Application], ChildSpec],
+) -> AsyncIterator[Application]:
+    """Run the product while the block runs; ``http`` makes the API's child.
+
+    Raises DataDirectoryInUse when another runtime works on the same data directory, and what
+    ``open_supervisor`` raises when the tree gives up.
+    """
+    data = settings.data_dir.resolve()
+    data.mkdir(parents=True, exist_ok=True)
+    stack = None
+    if settings.uses_local_stack:
+        stack = LocalStack(
+            data / "supabase", parts.node_modules, parts.migrations, settings.local_supabase_port
+        )
+    async with Supabase(*_project(settings, stack)) as supabase:
+        application = Application(settings, parts, supabase, stack)
+        tree = Supervisor([ChildSpec(CORE, application.core), http(application)], intensity=BUDGET)
+        async with open_supervisor(
+            tree, name="zapvisor", observers=[Telemetry(application.events)]
+        ) as root:
+            application._root = root
+            yield application
+
+
+def _project(settings: Settings, stack: LocalStack | None) -> tuple[str, str]:
+    if stack is not None:
+        return stack.url, stack.service_role_key
+    assert settings.supabase_url is not None
+    if settings.supabase_service_role_key is None:
+        raise Invalid(
+            "SUPABASE_URL está definida, mas SUPABASE_SERVICE_ROLE_KEY não.",
+            code="missing_service_role_key",
+        )
+    return settings.supabase_url, settings.supabase_service_role_key.get_secret_value()

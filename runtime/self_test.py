@@ -1,0 +1,96 @@
+"""``POST /api/whatsapp-bootstrap/test``: a self-test that really exercises each part."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from supervisors import ChildContext, ChildSpec, DynamicSupervisor
+
+from .errors import JournalUnavailable, ZapvisorError
+from .whatsapp.link import LinkLost, RequestFailed
+
+if TYPE_CHECKING:
+    from .app import Application
+
+CHECK_DEADLINE = 15.0
+"""Seconds that one check may take."""
+MAX_AT_ONCE = 4
+
+
+def self_tests() -> DynamicSupervisor:
+    """The supervisor below which the self-test makes a child crash on purpose."""
+    return DynamicSupervisor(max_children=MAX_AT_ONCE)
+
+
+async def run_self_test(app: Application) -> dict[str, Any]:
+    """Run every check; one that fails does not keep the others from running."""
+    checks = [
+        await _check("supabase", lambda: _supabase(app)),
+        await _check("integration", lambda: _bridge(app)),
+        await _check("watchdog", lambda: _supervision(app)),
+        await _check("messageQueue", lambda: _journal(app)),
+    ]
+    results = {check["name"]: check["ok"] for check in checks}
+    return {"success": all(results.values()), "results": results, "checks": checks}
+
+
+async def _check(name: str, run: Callable[[], Awaitable[None]]) -> dict[str, Any]:
+    started = trio.current_time()
+    error: str | None = None
+    try:
+        with trio.fail_after(CHECK_DEADLINE):
+            await run()
+    except trio.TooSlowError:
+        error = f"sem resposta em {CHECK_DEADLINE:.0f} s"
+    except ZapvisorError as failure:
+        error = failure.message
+    except (LinkLost, RequestFailed, OSError) as failure:
+        error = str(failure)
+    return {
+        "name": name,
+        "ok": error is None,
+        "durationMs": round((trio.current_time() - started) * 1000, 1),
+        "error": error,
+    }
+
+
+async def _supabase(app: Application) -> None:
+    """Write a value through the ingest path and read it back."""
+    await app.supabase.round_trip(secrets.token_hex(16))
+
+
+async def _bridge(app: Application) -> None:
+    """The Node process answers."""
+    await app.bridge.health()
+
+
+async def _journal(app: Application) -> None:
+    """A durable write succeeds, and the file and its accounts are whole."""
+    await app.journal.touch()
+    problems = await app.journal.audit()
+    if problems:
+        raise JournalUnavailable(f"A fila durável tem defeitos: {problems[0]}")
+
+
+async def _supervision(app: Application) -> None:
+    """A child that crashes is running again a moment later."""
+    restarted = trio.Event()
+
+    async def crash_once(ctx: ChildContext) -> None:
+        ctx.ready()
+        if ctx.incarnation == 1:
+            raise RuntimeError("crash on purpose: self-test")
+        restarted.set()
+        await trio.sleep_forever()
+
+    ref = await app.self_tests.start_child(ChildSpec(f"probe-{secrets.token_hex(4)}", crash_once))
+    try:
+        await restarted.wait()
+    finally:
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + 5):
+            await app.self_tests.terminate_child(ref.name)
+            await app.self_tests.delete_child(ref.name)

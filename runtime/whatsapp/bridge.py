@@ -1,0 +1,148 @@
+"""The bridge: the Node process that runs real Baileys, as a supervised child.
+
+It ends by itself when our end of its standard input closes, so nothing of it is left even when this
+process is killed with SIGKILL.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import secrets
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import trio
+
+from supervisors import ChildContext, SubprocessChild
+
+from ..node_parts import NodeParts
+from ..settings import SECRET_VARIABLES
+from .link import BridgeLink, LinkLost, open_link
+
+logger = logging.getLogger("zapvisor.bridge")
+
+HEALTH_INTERVAL = 5.0
+HEALTH_DEADLINE = 10.0
+"""Seconds without an answer after which the process counts as hung; the interval comes on top."""
+STOP_GRACE = 4.0
+
+_LEVELS = {"error": logging.ERROR, "warn": logging.WARNING, "info": logging.INFO}
+
+
+class BridgeHung(Exception):
+    """The process runs but does not answer."""
+
+
+class Bridge:
+    """The one Node process of this runtime, restarted by its supervisor.
+
+    Args:
+        parts: where Node and the bridge's program are.
+        directory: holds the credentials of each connection, one SQLite file each.
+    """
+
+    def __init__(self, parts: NodeParts, directory: Path) -> None:
+        self._parts = parts
+        self._directory = directory
+        self._port: int | None = None
+        self._listening = trio.Event()
+        self._token = ""
+        self.versions: dict[str, str] = {}
+
+    async def run(self, ctx: ChildContext) -> None:
+        """The child: until cancelled, or until the process ends or hangs (a crash)."""
+        self._token = secrets.token_hex(32)
+        self._listening = trio.Event()
+        process = SubprocessChild(
+            [self._parts.node, "src/main.ts"],
+            env=self._environment(),
+            cwd=self._parts.bridge,
+            ready_line=self._listens,
+            on_line=self._log,
+            stop_grace=STOP_GRACE,
+            stdin_eof_stops=True,
+        )
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(process, ctx)
+                await self._watch()
+        finally:
+            self._port = None
+
+    def link(self, connection_id: str) -> AbstractAsyncContextManager[BridgeLink]:
+        """A link for one connection. Raises LinkLost while the process is not there."""
+        if self._port is None:
+            raise LinkLost("the bridge is not running")
+        return open_link(self._port, self._token, connection_id)
+
+    async def health(self) -> dict[str, Any]:
+        """Facts about the process, from the process. Raises LinkLost, BridgeHung."""
+        if self._port is None:
+            raise LinkLost("the bridge is not running")
+        async with self._client() as client:
+            return await self._ask(client)
+
+    def _client(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(
+            headers={"Authorization": f"Bearer {self._token}"},
+            timeout=HEALTH_DEADLINE,
+            trust_env=False,
+        )
+
+    async def _ask(self, client: httpx.AsyncClient) -> dict[str, Any]:
+        try:
+            answer = await client.get(f"http://127.0.0.1:{self._port}/health")
+            answer.raise_for_status()
+            facts: dict[str, Any] = answer.json()
+        except (httpx.HTTPError, ValueError) as error:
+            raise BridgeHung(f"the bridge does not answer: {error!r}") from error
+        return facts
+
+    async def _watch(self) -> None:
+        await self._listening.wait()  # bounded by the child's ready deadline
+        async with self._client() as client:
+            while True:
+                await trio.sleep(HEALTH_INTERVAL)
+                await self._ask(client)
+
+    def _environment(self) -> Mapping[str, str]:
+        inherited = {
+            name: value for name, value in os.environ.items() if name not in SECRET_VARIABLES
+        }
+        return {
+            **inherited,
+            "ZAPVISOR_BRIDGE_TOKEN": self._token,
+            "ZAPVISOR_BRIDGE_DATA": str(self._directory),
+        }
+
+    def _listens(self, line: str) -> bool:
+        record = _record(line)
+        if record is None or record.get("event") != "listening":
+            return False
+        self._port = int(record["port"])
+        self._listening.set()
+        self.versions = {name: str(record[name]) for name in ("node", "baileys") if name in record}
+        return True
+
+    def _log(self, stream: str, line: str) -> None:
+        record = _record(line) if stream == "stdout" else None
+        if record is None:
+            logger.warning("%s: %s", stream, line)
+            return
+        level = _LEVELS.get(str(record.pop("level", "info")), logging.INFO)
+        event = str(record.pop("event", "log"))
+        record.pop("time", None)
+        logger.log(level, event, extra={f"bridge_{name}": record[name] for name in record})
+
+
+def _record(line: str) -> dict[str, Any] | None:
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return None
+    return record if isinstance(record, dict) else None
