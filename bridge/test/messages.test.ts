@@ -46,3 +46,125 @@ test("a customer's message becomes an event", async () => {
   assert.equal(message.stub, null);
   assert.equal(message.offline, false);
 });
+
+test("a message of ours is acknowledged, delivered and read, and not echoed", async () => {
+  const reply = await runtime.request("send", {
+    messageId: "3EB0AAAA0001",
+    to: `${CUSTOMER}@s.whatsapp.net`,
+    content: { text: "Bom dia https://example.invalid/x" },
+  });
+  assert.equal(reply["ok"], true, JSON.stringify(reply));
+  await runtime.status("3EB0AAAA0001", "server_ack");
+  await runtime.status("3EB0AAAA0001", "delivered");
+  await whatsapp.post(`/contacts/${CUSTOMER}/read`);
+  await runtime.status("3EB0AAAA0001", "read");
+  const inbox = await whatsapp.inbox(CUSTOMER);
+  assert.equal(inbox.find(({ id }) => id === "3EB0AAAA0001")?.text, "Bom dia https://example.invalid/x");
+  assert.equal(
+    runtime.messages().some(({ data: { key } }) => key.id === "3EB0AAAA0001"),
+    false,
+  );
+});
+
+test("the same message id sent twice is one message for the customer", async () => {
+  const send = (): Promise<unknown> =>
+    runtime.request("send", {
+      messageId: "3EB0AAAA0002",
+      to: `${CUSTOMER}@s.whatsapp.net`,
+      content: { text: "uma vez" },
+    });
+  await send();
+  await send();
+  await runtime.status("3EB0AAAA0002", "delivered");
+  const shown = (await whatsapp.inbox(CUSTOMER)).filter(({ id }) => id === "3EB0AAAA0002");
+  assert.equal(shown.length, 1);
+});
+
+test("a send that WhatsApp rejects is an error status", async () => {
+  await whatsapp.fault({ kind: "reject-sends", code: 463, times: 1 });
+  await runtime.request("send", {
+    messageId: "3EB0AAAA0003",
+    to: `${CUSTOMER}@s.whatsapp.net`,
+    content: { text: "recusada" },
+  });
+  const status = await runtime.status("3EB0AAAA0003", "error");
+  assert.equal((status["data"] as { error: string }).error, "463");
+});
+
+test("what is written on the phone itself comes as fromMe", async () => {
+  const { ids } = await whatsapp.post<{ ids: string[] }>(`/phones/${PHONE}/send`, {
+    to: CUSTOMER,
+    text: "Respondi pelo celular",
+  });
+  const { data: message } = await runtime.message(ids[0]!);
+  assert.equal(message.key.fromMe, true);
+  assert.equal(message.phone, CUSTOMER);
+  assert.equal(textOf(message.message), "Respondi pelo celular");
+});
+
+test("a phone is checked", async () => {
+  const reply = await runtime.request("check", { phones: [CUSTOMER, "5511900009999"] });
+  const [known, unknown] = reply["data"] as { phone: string; exists: boolean; lid: string }[];
+  assert.equal(known?.exists, true);
+  assert.match(known?.lid ?? "", /@lid$/);
+  assert.deepEqual(unknown, { phone: "5511900009999", exists: false, jid: null, lid: null });
+});
+
+test("a probe tells the round trip", async () => {
+  const reply = await runtime.request("probe");
+  assert.ok((reply["data"] as { rttMs: number }).rttMs >= 0);
+});
+
+test("group messages arrive with their sender", async () => {
+  await whatsapp.contact("5511911110002", { name: "Bia" });
+  const group = await whatsapp.post<{ jid: string }>("/groups", {
+    subject: "Clientes",
+    members: [PHONE, CUSTOMER, "5511911110002"],
+  });
+  const ids = await whatsapp.write(CUSTOMER, group.jid, { texts: ["um", "dois", "três"] });
+  for (const [index, id] of ids.entries()) {
+    const { data: message } = await runtime.message(id);
+    assert.equal(message.key.remoteJid, group.jid);
+    assert.ok(message.key["participant"]);
+    assert.equal(message.phone, null);
+    assert.equal(textOf(message.message), ["um", "dois", "três"][index]);
+  }
+  const reply = await runtime.request("send", {
+    messageId: "3EB0AAAA0004",
+    to: group.jid,
+    content: { text: "para todos" },
+  });
+  assert.equal(reply["ok"], true, JSON.stringify(reply));
+  await runtime.status("3EB0AAAA0004", "delivered");
+});
+
+test("a message that cannot be decrypted is a stub first and is filled later", async () => {
+  await whatsapp.fault({ kind: "undecryptable", times: 1 });
+  const [id] = await whatsapp.write(CUSTOMER, PHONE, { text: "chega depois" });
+  const stub = await runtime.message(id!);
+  assert.equal(stub.data.stub, "ciphertext");
+  assert.equal(stub.data.message, null);
+  const filled = await runtime.message(id!, 1);
+  assert.equal(filled.data.stub, null);
+  assert.equal(textOf(filled.data.message), "chega depois");
+  assert.deepEqual(filled.data.key, stub.data.key);
+});
+
+test("an unavailable message is filled by the phone", async () => {
+  await whatsapp.fault({ kind: "unavailable", times: 1 });
+  const [id] = await whatsapp.write(CUSTOMER, PHONE, { text: "veio de um anúncio" });
+  const stub = await runtime.message(id!);
+  assert.equal(stub.data.stub, "ciphertext");
+  const filled = await runtime.message(id!, 1);
+  assert.equal(textOf(filled.data.message), "veio de um anúncio");
+  assert.deepEqual(filled.data.key, stub.data.key);
+});
+
+test("a duplicate on the wire is one event", async () => {
+  await whatsapp.fault({ kind: "duplicate", times: 1 });
+  const ids = await whatsapp.write(CUSTOMER, PHONE, { texts: ["dobrada", "seguinte"] });
+  await runtime.message(ids[1]!);
+  assert.equal(runtime.messages().filter(({ data: { key } }) => key.id === ids[0]).length, 1);
+  const { sent } = await whatsapp.sent(PHONE);
+  assert.deepEqual(sent.find(({ id }) => id === ids[0])?.nacks, []);
+});

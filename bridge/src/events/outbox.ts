@@ -87,6 +87,7 @@ export class Outbox {
       const events = store.eventsAfter(this.#sentSeq, Math.min(room, BATCH));
       if (events.length === 0) return;
       for (const event of events) {
+        if (event.inbound !== null) passed("receipt-before-event");
         const data = await render(event);
         if (this.#stopped) return;
         passed("event-before-frame");

@@ -75,7 +75,6 @@ export function gatedRepository(options: GateOptions): MakeRepository {
         throw error;
       }
       passed("committed-before-receipt");
-      setImmediate(() => passed("receipt-before-event"));
       if (joined.inbound.peer) options.onPeer(store.inboundIdOf(joined.inbound.identity)!);
       return plaintext;
     };

@@ -1,0 +1,173 @@
+/** The bridge killed at every place where a message could get lost: none is, none is doubled. */
+
+import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+
+import { Bridge } from "./support/bridge.ts";
+import { textOf } from "./support/runtime.ts";
+import type { MessageEvent, Runtime } from "./support/runtime.ts";
+import { waitFor } from "./support/wait.ts";
+import { WhatsApp } from "./support/whatsapp.ts";
+
+const PHONE = "5511900000001";
+const CUSTOMER = "5511911110001";
+const MESSAGES = 30;
+
+let data: string;
+let whatsapp: WhatsApp;
+
+before(async () => {
+  data = await mkdtemp(join(tmpdir(), "bridge-"));
+  whatsapp = await WhatsApp.start();
+  await whatsapp.phone(PHONE);
+  await whatsapp.contact(CUSTOMER);
+  const bridge = await Bridge.start({ data, whatsappUrl: whatsapp.url });
+  const runtime = await bridge.attach("main");
+  await runtime.hello();
+  await whatsapp.pair(runtime, PHONE);
+  const [id] = await whatsapp.write(CUSTOMER, PHONE, { text: "primeira" });
+  await runtime.message(id!);
+  runtime.send({ type: "ack", seq: runtime.frames.findLast(({ type }) => type === "event")?.["seq"] });
+  await bridge.stop();
+});
+
+after(async () => {
+  await whatsapp?.close();
+  await rm(data, { recursive: true });
+});
+
+async function attach(bridge: Bridge): Promise<Runtime> {
+  const runtime = await bridge.attach("main");
+  runtime.autoAck = true;
+  await runtime.hello();
+  runtime.send({ type: "open" });
+  return runtime;
+}
+
+/** Everything that a runtime which survives the bridge would have made durable. */
+function collect(runtimes: readonly Runtime[]): Map<string, MessageEvent> {
+  const kept = new Map<string, MessageEvent>();
+  for (const runtime of runtimes) {
+    for (const event of runtime.messages()) {
+      const known = kept.get(event.data.key.id);
+      if (known === undefined || known.data.stub !== null) kept.set(event.data.key.id, event);
+    }
+  }
+  return kept;
+}
+
+const FAILPOINTS = [
+  "decrypted-before-commit",
+  "mid-commit",
+  "committed-before-receipt",
+  "receipt-before-event",
+  "event-before-frame",
+  "frame-before-ack",
+];
+
+/** That the process died where the name says, seen from both sides. */
+async function checkMoment(
+  name: string,
+  runtimes: readonly Runtime[],
+  ids: readonly string[],
+): Promise<void> {
+  const { sent } = await whatsapp.sent(PHONE);
+  const told = sent.filter(({ id, delivered }) => ids.includes(id) && delivered).length;
+  const kept = [...collect(runtimes).keys()].filter((id) => ids.includes(id)).length;
+  if (name === "receipt-before-event") assert.ok(told > kept, `told ${told}, kept ${kept}`);
+  if (name.endsWith("commit")) assert.ok(told < MESSAGES);
+}
+
+for (const name of FAILPOINTS) {
+  test(`killed at ${name}: nothing lost, nothing doubled, nothing out of order`, async () => {
+    const texts = Array.from({ length: MESSAGES }, (_, index) => `${name} ${index}`);
+    const runtimes: Runtime[] = [];
+    let ids: string[] = [];
+    for (const passage of [4, 3]) {
+      const bridge = await Bridge.start({
+        data,
+        whatsappUrl: whatsapp.url,
+        failpoint: `${name}:kill@${passage}`,
+      });
+      const runtime = await attach(bridge);
+      runtimes.push(runtime);
+      if (ids.length === 0) {
+        await runtime.state("open");
+        ids = await whatsapp.write(CUSTOMER, PHONE, { texts });
+      }
+      const end = await bridge.exited();
+      assert.equal(end.signal, "SIGKILL");
+      await checkMoment(name, runtimes, ids);
+    }
+    const bridge = await Bridge.start({ data, whatsappUrl: whatsapp.url });
+    try {
+      runtimes.push(await attach(bridge));
+      await waitFor("all messages", () => ids.every((id) => collect(runtimes).has(id)));
+      const kept = collect(runtimes);
+      assert.deepEqual(
+        ids.map((id) => textOf(kept.get(id)!.data.message)),
+        texts,
+      );
+      const order = [...kept.values()].filter(({ data: { key } }) => ids.includes(key.id));
+      assert.deepEqual(
+        order.map(({ data: { key } }) => key.id),
+        ids,
+      );
+      assert.ok(order.every(({ data: { stub } }) => stub === null));
+      const { sent } = await waitFor("all receipts", async () => {
+        const ledger = await whatsapp.sent(PHONE);
+        const mine = ledger.sent.filter(({ id }) => ids.includes(id));
+        return mine.every(({ delivered }) => delivered) && ledger;
+      });
+      for (const record of sent) assert.deepEqual([record.nacks, record.retries], [[], 0]);
+    } finally {
+      await bridge.stop();
+    }
+  });
+}
+
+test("a disk that fails ends the process with 74, neither ack nor nack leaves", async () => {
+  const bridge = await Bridge.start({
+    data,
+    whatsappUrl: whatsapp.url,
+    failpoint: "mid-commit:fail",
+  });
+  await (await attach(bridge)).state("open");
+  const [id] = await whatsapp.write(CUSTOMER, PHONE, { text: "disco cheio" });
+  assert.equal((await bridge.exited()).code, 74);
+  const record = (await whatsapp.sent(PHONE)).sent.find((one) => one.id === id);
+  assert.deepEqual([record?.delivered, record?.nacks], [false, []]);
+  const next = await Bridge.start({ data, whatsappUrl: whatsapp.url });
+  const { data: message } = await (await attach(next)).message(id!);
+  assert.equal(textOf(message.message), "disco cheio");
+  await next.stop();
+});
+
+test("events that were not acknowledged come again, with the same numbers", async () => {
+  const bridge = await Bridge.start({ data, whatsappUrl: whatsapp.url });
+  const first = await bridge.attach("main");
+  await first.hello(3);
+  first.send({ type: "open" });
+  await first.state("open");
+  const ids = await whatsapp.write(CUSTOMER, PHONE, { texts: ["a", "b", "c", "d", "e"] });
+  await first.message(ids[2]!);
+  assert.equal(first.messages().length, 3, "the window is three events");
+  await bridge.kill();
+
+  const again = await Bridge.start({ data, whatsappUrl: whatsapp.url });
+  const second = await again.attach("main");
+  const welcome = await second.hello(3);
+  assert.equal(welcome["pendingEvents"], 5);
+  await second.message(ids[2]!);
+  assert.deepEqual(second.messages(), first.messages());
+  second.send({ type: "ack", seq: second.messages()[1]!.seq });
+  await second.message(ids[4]!);
+  assert.deepEqual(
+    second.messages().map(({ data: { key } }) => key.id),
+    ids,
+  );
+  await again.stop();
+});
