@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import secrets
 from typing import NamedTuple
 from uuid import UUID
@@ -90,7 +91,8 @@ def demo(*, every: float) -> None:
         await trio.sleep_forever()
 
     with simulator.in_place_of_whatsapp():
-        serve(demo_settings, parts, main, logs=directory)
+        # The log is not what a newcomer came to see; warnings and errors are.
+        serve(demo_settings, parts, main, logs=directory, log_level=logging.WARNING)
 
 
 class Shop:
@@ -202,8 +204,7 @@ class Shop:
         shown: dict[str, int] = {}
         while True:
             for customer in CUSTOMERS:
-                inbox = await self._simulator.call("GET", f"/contacts/{customer.number}/inbox")
-                messages = inbox["messages"]
+                messages = await self._simulator.call("GET", f"/contacts/{customer.number}/inbox")
                 # What was there before this run is no news.
                 for message in messages[shown.get(customer.number, len(messages)) :]:
                     say(f"the phone of {customer.name} shows: {message['text']}")

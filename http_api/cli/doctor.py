@@ -121,7 +121,7 @@ def _journal(settings: Settings) -> str:
         return "will be made by the first `up`"
     try:
         # The lock keeps a runtime from starting meanwhile: the journal allows one connection.
-        with DataDirectoryLock(path.parent):
+        with DataDirectoryLock(path.parent, f"{path.name}.lock"):
             connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
             try:
                 (finding,) = connection.execute("PRAGMA quick_check(1)").fetchone()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Iterator
@@ -28,7 +29,14 @@ STOP_MARGIN = 5.0
 Main = Callable[[Application, str], Awaitable[None]]
 
 
-def serve(settings: Settings, parts: NodeParts, main: Main, *, logs: Path) -> None:
+def serve(
+    settings: Settings,
+    parts: NodeParts,
+    main: Main,
+    *,
+    logs: Path,
+    log_level: int = logging.INFO,
+) -> None:
     """Run the tree until ``main(application, url)`` returns or a signal comes; then stop in order.
 
     Args:
@@ -38,7 +46,7 @@ def serve(settings: Settings, parts: NodeParts, main: Main, *, logs: Path) -> No
     Raises Problem for what an operator can mend.
     """
     _check_address(settings)
-    with _expected_failures(logs), logging_to(logs):
+    with _expected_failures(logs), logging_to(logs, level=log_level):
         trio.run(_serve, settings, parts, main)
 
 
