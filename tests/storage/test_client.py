@@ -1,0 +1,175 @@
+"""supabase-py on trio against a scripted transport: what is sent, what is made of the answers."""
+
+from __future__ import annotations
+
+import json
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from uuid import UUID
+
+import httpx
+import pytest
+import trio
+
+from runtime.errors import Invalid, NotFound, StorageUnavailable
+from runtime.storage import Supabase, SupabaseError, UnexpectedAnswer
+from runtime.storage.errors import read_refusal
+
+ATENDIMENTO = UUID("22222222-2222-4222-8222-222222222222")
+OWNER = UUID("11111111-1111-4111-8111-111111111111")
+
+
+@asynccontextmanager
+async def client(answer):
+    """A client whose requests ``answer`` handles; yields it and the requests it made."""
+    requests = []
+
+    async def handle(request):
+        requests.append(request)
+        made = answer(request)
+        return await made if hasattr(made, "__await__") else made
+
+    transport = httpx.MockTransport(handle)
+    async with Supabase("http://supabase.test", "secret-key", transport=transport) as supabase:
+        yield supabase, requests
+
+
+async def test_ingest_sends_one_rpc_with_the_service_role_key():
+    result = [{"seq": 1, "result": "inserted", "atendimento_id": "a"}]
+    async with client(lambda _: httpx.Response(200, json=result)) as (supabase, requests):
+        assert await supabase.ingest([{"seq": 1, "conteudo": "olá"}]) == result
+    (request,) = requests
+    assert (request.method, request.url.path) == ("POST", "/rest/v1/rpc/zapvisor_ingest")
+    assert request.headers["authorization"] == "Bearer secret-key"
+    assert request.headers["apikey"] == "secret-key"
+    assert json.loads(request.content) == {"items": [{"seq": 1, "conteudo": "olá"}]}
+
+
+@pytest.mark.parametrize(
+    "answer", [None, [], {"seq": 1}, [{"seq": 2}], [1], [{"seq": 1}, {"seq": 2}]]
+)
+async def test_answers_that_do_not_belong_to_the_items_are_refused(answer):
+    async with client(lambda _: httpx.Response(200, json=answer)) as (supabase, _):
+        with pytest.raises(UnexpectedAnswer):
+            await supabase.ingest([{"seq": 1}])
+
+
+async def test_a_refusal_keeps_status_code_and_retry_after():
+    body = {"code": "PGRST003", "message": "pool timeout", "details": None, "hint": None}
+
+    def answer(_):
+        return httpx.Response(504, json=body, headers={"Retry-After": "3"})
+
+    async with client(answer) as (supabase, _):
+        with pytest.raises(SupabaseError) as caught:
+            await supabase.ingest([])
+    error = caught.value
+    assert (error.status, error.code, error.retry_after) == (504, "PGRST003", 3.0)
+
+
+async def test_a_call_has_a_deadline_of_its_own(autojump_clock):
+    async def hang(_):
+        await trio.sleep_forever()
+
+    async with client(hang) as (supabase, _):
+        with pytest.raises(trio.TooSlowError):
+            await supabase.schema_version()
+        with pytest.raises(StorageUnavailable):
+            await supabase.ping()
+        assert supabase.statistics().failures == 2
+
+
+@pytest.mark.parametrize(
+    ("response", "error"),
+    [
+        (httpx.Response(409, json={"code": "23503", "message": "owner"}), Invalid),
+        (httpx.Response(503, json={"code": "PGRST000", "message": "down"}), StorageUnavailable),
+        (httpx.Response(401, json={"code": "PGRST301", "message": "jwt"}), StorageUnavailable),
+        (httpx.Response(502, text="<html>"), StorageUnavailable),
+        (httpx.Response(302, headers={"Location": "http://else.test"}), StorageUnavailable),
+    ],
+)
+async def test_callers_get_errors_of_our_own(response, error):
+    async with client(lambda _: response) as (supabase, requests):
+        with pytest.raises(error) as caught:
+            await supabase.ingest_checked({"seq": 0})
+    assert "secret-key" not in str(caught.value.details)
+    assert len(requests) == 1
+
+
+async def test_messages_are_asked_for_in_order_and_by_owner():
+    async with client(lambda _: httpx.Response(200, json=[{"id": "m"}])) as (supabase, requests):
+        assert await supabase.messages(ATENDIMENTO, OWNER, 50, 100) == [{"id": "m"}]
+    (request,) = requests
+    assert request.url.path == "/rest/v1/whatsapp_mensagens"
+    query = dict(request.url.params)
+    assert query["atendimento_id"] == f"eq.{ATENDIMENTO}"
+    assert query["owner_id"] == f"eq.{OWNER}"
+    assert query["order"] == "timestamp.asc,ordem.asc"
+    assert (query["offset"], query["limit"]) == ("100", "50")
+
+
+async def test_messages_of_an_unknown_atendimento_are_not_found():
+    async with client(lambda _: httpx.Response(200, json=[])) as (supabase, requests):
+        with pytest.raises(NotFound):
+            await supabase.messages(ATENDIMENTO, OWNER, 50, 0)
+    assert len(requests) == 2
+
+
+async def test_a_page_behind_the_last_message_is_empty():
+    def answer(request):
+        known = request.url.path.endswith("whatsapp_atendimentos")
+        return httpx.Response(200, json=[{"id": str(ATENDIMENTO)}] if known else [])
+
+    async with client(answer) as (supabase, _):
+        assert await supabase.messages(ATENDIMENTO, None, 50, 1000) == []
+
+
+async def test_active_atendimentos_and_sessions():
+    async with client(lambda _: httpx.Response(200, json=[])) as (supabase, requests):
+        assert await supabase.active_atendimentos(OWNER, ATENDIMENTO) == []
+        assert await supabase.sessions(OWNER) == []
+    first, second = (dict(request.url.params) for request in requests)
+    assert first["status"] == "in.(AGUARDANDO,EM_ATENDIMENTO)"
+    assert first["company_id"] == f"eq.{ATENDIMENTO}"
+    assert first["order"] == "ultima_mensagem.desc"
+    assert second["owner_id"] == f"eq.{OWNER}"
+
+
+async def test_response_times_are_kept():
+    async with client(lambda _: httpx.Response(200, json=1)) as (supabase, _):
+        assert supabase.statistics().p50_ms is None
+        for _ in range(5):
+            assert await supabase.schema_version() == 1
+        figures = supabase.statistics()
+    assert figures.calls == 5
+    assert 0 <= figures.p50_ms <= figures.p95_ms <= figures.p99_ms
+
+
+async def test_cancelling_leaves_nothing_behind(autojump_clock):
+    async def hang(_):
+        await trio.sleep_forever()
+
+    async with client(hang) as (supabase, _):
+        with trio.move_on_after(1) as scope:
+            await supabase.ingest([{"seq": 1}])
+        assert scope.cancelled_caught
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [(b"<html>", None), (b"[1]", None), (b'{"code": 5}', None), (b'{"code":"X1"}', "X1")],
+)
+def test_any_body_can_be_read(body, code):
+    assert read_refusal(500, {}, body).code == code
+
+
+@pytest.mark.parametrize(("value", "seconds"), [("12", 12.0), ("soon", None), ("-3", None)])
+def test_retry_after_in_seconds(value, seconds):
+    assert read_refusal(429, {"retry-after": value}, b"").retry_after == seconds
+
+
+def test_retry_after_as_a_date():
+    when = format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)
+    assert 57 <= read_refusal(429, {"retry-after": when}, b"").retry_after <= 60
