@@ -185,6 +185,10 @@ begin
         from unnest(items) with ordinality as u
         where u.kind = 'message'
     ) as i;
+    if jsonb_path_exists(results, '$.* ? (@.atendimento_id == null)') then
+        raise exception 'a message was deleted while its batch was stored'
+            using errcode = 'serialization_failure';
+    end if;
     return results;
 end
 $$;
@@ -330,7 +334,7 @@ $$;
 -- `seq`. Returns an array of the same order and length:
 --   {"seq": …, "result": "inserted|duplicate|updated|ignored", "atendimento_id": uuid or null}
 -- A faulty item fails the call as a whole with the SQLSTATE of its fault; an unknown kind or message
--- status, or a missing connection_id, is 22023.
+-- status, or a missing part of the customer's key, is 22023. 40001: call again.
 create or replace function public.zapvisor_ingest(items jsonb) returns jsonb
 language plpgsql volatile
 set search_path = ''
@@ -346,17 +350,17 @@ begin
     select i.* into refused
     from unnest(batch) as i
     where case i.kind
-        when 'message' then i.connection_id is null
+        when 'message' then i.owner_id is null or i.connection_id is null or i.numero_cliente is null
         when 'session' then i.connection_id is null
         when 'status' then zapvisor.status_rank(i.status) = 0
         else true
     end
     limit 1;
     if found then
-        raise exception 'zapvisor_ingest cannot take an item of kind % (seq %, connection_id %, status %)',
-            coalesce(refused.kind, 'null'), refused.seq, refused.connection_id, refused.status
+        raise exception 'zapvisor_ingest cannot take item % of kind %', refused.seq, refused.kind
             using errcode = 'invalid_parameter_value',
-                  hint = 'Kinds are message and session, which need a connection_id, and status, of a known value.';
+                  detail = 'Kinds are message (with owner_id, connection_id and numero_cliente), '
+                      'session (with connection_id) and status (of a known value).';
     end if;
 
     kinds := array(select distinct i.kind from unnest(batch) as i);
