@@ -139,7 +139,7 @@ class Board:
         self.settled(slot)
 
     def remove(self, slot: Slot, now: float) -> None:
-        self.timers.disarm(slot)
+        self.to(slot, State.STOPPED, now)
         del self.slots[slot.name]
         if slot in self._queue:
             self._queue.remove(slot)

@@ -73,7 +73,7 @@ class Judgement(Plan):
         self.emit(ChildRestarting(slot.path, now, slot.restarts, due))
         self._unsettled.discard(slot)
         if self.policy.grouped:
-            self.take_along(slot, now)
+            self.take_along(slot, due, now)
         elif due > now:
             self.timers.arm(slot, due)
         else:

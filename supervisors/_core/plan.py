@@ -21,28 +21,26 @@ from supervisors._core.slot import LIVE, Slot, State
 class Plan(Board):
     """The part of the machine that knows about order."""
 
-    def take_along(self, slot: Slot, now: float) -> None:
-        """Plans the restart of ``slot`` (in BACKOFF until ``slot.due``) and of those it concerns.
+    def take_along(self, slot: Slot, due: float, now: float) -> None:
+        """Plans the restart of ``slot``, not before ``due``, and of those it concerns.
 
         Parked and stopped siblings stay as they are; temporary ones are stopped and not started.
         """
         order = list(self.slots.values())
         first = 0 if self.policy.strategy is Strategy.ONE_FOR_ALL else order.index(slot)
         again = set(self._queue)
+        doomed = set(self._stops)
         for other in order[first:]:
+            if other is self._gate:
+                self._gate = None
             if other.state in LIVE:
-                if other.state is State.STOPPING and other.why is not Why.COMMAND:
-                    other.why = Why.GROUP
-                if other not in self._stops:
-                    self._stops.append(other)
+                doomed.add(other)
             elif other is not slot and other.state in (State.BACKOFF, State.DONE):
                 self.to(other, State.WAITING, now)
             if other.state not in (State.PARKED, State.STOPPED):
                 again.add(other)
-        self._gate = None
-        self._stops = [other for other in order if other in set(self._stops)]
+        self._stops = [other for other in order if other in doomed]
         self._queue = deque(other for other in order if other in again)
-        due = slot.due if slot.due is not None else now
         self._hold.until = due if self._hold.until is None else max(self._hold.until, due)
         self.timers.arm(self._hold, self._hold.until)
 

@@ -6,6 +6,7 @@ is gone; messages still in the mailbox wait for the next incarnation.
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
 from typing import Any
 
 import trio
@@ -131,8 +132,8 @@ class Inbox:
     def __aiter__(self) -> Inbox:
         return self
 
-    async def __anext__(self) -> Any:
-        return await self.receive()
+    def __anext__(self) -> Coroutine[Any, Any, Any]:
+        return self.receive()
 
     def close(self) -> None:
         self._channel.close()

@@ -70,7 +70,7 @@ class Ref:
         slot = self._home.slot(self.name)
         if slot.state not in LIVE:
             raise ChildDownError(f"{slot.path} is {slot.state.value}")
-        return await self._find_box().call(message)
+        return await self._home.box(self.name).call(message)
 
     def _find_box(self) -> Mailbox:
         box = self._home.box(self.name)

@@ -1,0 +1,91 @@
+"""The decision core against the reference model."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from supervision_pair import Pair, kinds_for
+from supervision_walk import command, pass_time, policy, rare, spec, walk
+
+from supervisors import AutoShutdown
+
+
+class CoreAgainstModel(RuleBasedStateMachine):
+    pair: Pair | None = None
+
+    @initialize(data=st.data())
+    def begin(self, data):
+        choose = chooser(data)
+        rules = policy(choose)
+        significant = rules.auto_shutdown is not AutoShutdown.NEVER and not rules.keyed
+        names = "abcd"[: choose([0, 1, 2, 3, 4])]
+        self.pair = Pair(rules, [spec(name, choose, significant) for name in names])
+
+    def live(self):
+        if self.pair is None:
+            return []
+        return [s for s in self.pair.live() if s.state.value != "abandoned"]
+
+    @precondition(lambda self: self.live())
+    @rule(data=st.data())
+    def ready(self, data):
+        self.pair.ready(chooser(data)(self.live()).name)
+
+    @precondition(lambda self: self.live())
+    @rule(data=st.data())
+    def exits(self, data):
+        slot = chooser(data)(self.live())
+        self.pair.exit(slot.name, chooser(data)(kinds_for(slot)))
+
+    @precondition(lambda self: self.live())
+    @rule(data=st.data())
+    def beats(self, data):
+        self.pair.beat(chooser(data)(self.live()).name)
+
+    @rule(data=st.data())
+    def time_passes(self, data):
+        pass_time(self.pair, chooser(data))
+
+    @rule(data=st.data())
+    def is_commanded(self, data):
+        command(self.pair, chooser(data))
+
+    @rule(data=st.data())
+    def something_rare(self, data):
+        rare(self.pair, chooser(data))
+
+    @invariant()
+    def one_live_incarnation_per_name(self):
+        if self.pair is not None:
+            self.pair.recorder.check()
+
+    @invariant()
+    def nothing_is_live_after_the_end(self):
+        if self.pair is not None and self.pair.finished:
+            assert not self.live()
+
+
+def chooser(data):
+    return lambda options: data.draw(st.sampled_from(options))
+
+
+CoreAgainstModel.TestCase.settings = settings(
+    max_examples=settings().max_examples, stateful_step_count=50, deadline=None
+)
+TestCoreAgainstModel = CoreAgainstModel.TestCase
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_random_walks_agree_with_the_model(seed):
+    choose = random.Random(seed).choice
+    for _ in range(40):
+        rules = policy(choose)
+        significant = rules.auto_shutdown is not AutoShutdown.NEVER and not rules.keyed
+        pair = Pair(rules, [spec(name, choose, significant) for name in "abc"])
+        walk(pair, choose, 60)
+        assert pair.started <= 1
+        assert pair.finished <= 1
