@@ -16,9 +16,7 @@ from dataclasses import dataclass
 import click
 import httpx
 import trio
-from runtime.storage import Supabase
 
-from runtime.errors import ZapvisorError
 from runtime.journal import DataDirectoryInUse, DataDirectoryLock
 from runtime.local_stack.postgrest import PostgrestError, executable
 from runtime.node_parts import (
@@ -29,6 +27,8 @@ from runtime.node_parts import (
     node_executable,
 )
 from runtime.settings import Settings
+from runtime.storage import REQUIRED_SCHEMA_VERSION, Supabase, classify
+from runtime.storage.classify import EXPECTED
 
 from .terminal import Problem, load_settings
 
@@ -165,14 +165,11 @@ def _supabase(settings: Settings) -> str:
         raise Ailing("SUPABASE_URL is set, but SUPABASE_SERVICE_ROLE_KEY is not")
     try:
         version = trio.run(_schema_version, settings)
-    except ZapvisorError as error:
-        raise Ailing(f"{settings.supabase_url}: {error}") from None
-    except trio.TooSlowError:
-        raise Ailing(
-            f"{settings.supabase_url} did not answer in {SUPABASE_TIMEOUT:.0f} s"
-        ) from None
-    if version < 1:
-        raise Ailing("reachable, but the schema is missing; run `zapvisor migrate`")
+    except EXPECTED as error:
+        verdict = classify(error)
+        raise Ailing(f"{settings.supabase_url}: {verdict.reason} ({verdict.code})") from None
+    if version < REQUIRED_SCHEMA_VERSION:
+        raise Ailing(f"schema {version} is too old; run `zapvisor migrate`")
     return f"{settings.supabase_url}, schema {version}"
 
 

@@ -1,10 +1,16 @@
 """What is in the wheel, and that it works where nothing else of ours is."""
 
+import itertools
+import shlex
+import signal
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 
 from .conftest import ROOT, Somebody
@@ -60,7 +66,11 @@ def test_the_parts_are_exactly_bridge_simulator_and_migrations(names):
 
 
 def test_no_test_is_in_the_wheel(names):
-    assert [name for name in names if "test" in Path(name).name or "/tests/" in name] == []
+    ours = {name for name in names if {"test", "tests"} & set(name.split("/"))}
+    modules = {name for name in names if Path(name).name.startswith(("test_", "conftest"))}
+    node = {name for name in names if ".test." in name}
+
+    assert ours | modules | node == set()
 
 
 @pytest.fixture(scope="session")
@@ -97,3 +107,43 @@ def test_the_installed_wheel_has_no_checks(installed, place):
 
     assert run.returncode == 1
     assert run.stderr == "zapvisor: `test` checks a checkout; this is an installed wheel\n"
+
+
+def test_the_demo_of_the_installed_wheel_stores_messages(installed, place):
+    """The first run: Node packages are installed, the demo pairs itself, customers write."""
+    home = place / "demo home"
+    home.mkdir()
+    demo = Somebody(None, home).start(
+        installed / "zapvisor", "demo", "--every", "0.2", cwd=home, PORT="0"
+    )
+    try:
+        commands = list(itertools.islice(curl_commands(demo.stdout), 3))
+        active, messages, answer = (call(command) for command in commands)
+        shown = next(line for line in demo.stdout if " shows: " in line)
+    finally:
+        demo.send_signal(signal.SIGINT)
+        _, errors = demo.communicate(timeout=30)
+
+    assert {row["status"] for row in active} == {"AGUARDANDO"}
+    assert messages[0]["remetente"] == "CLIENTE"
+    assert messages[0]["atendimento_id"] in {row["id"] for row in active}
+    assert answer["status"] == "sent"
+    assert "Olá! Já vamos te atender." in shown
+    assert demo.returncode == 0, errors
+
+
+def curl_commands(lines: Iterable[str]) -> Iterator[list[str]]:
+    return (shlex.split(line) for line in lines if line.startswith("  curl "))
+
+
+def call(command: list[str]) -> Any:
+    """What the printed curl command would get."""
+    *options, url = command[2:]
+    given = list(zip(options[::2], options[1::2], strict=True))
+    headers = dict(value.split(": ", 1) for option, value in given if option == "-H")
+    body = next((value for option, value in given if option == "-d"), None)
+    answer = httpx.request(
+        "GET" if body is None else "POST", url, headers=headers, content=body, timeout=30
+    )
+    assert answer.is_success, answer.text
+    return answer.json()["data"]
