@@ -2,7 +2,7 @@
 // Both have a primary device inside this process.
 import type { Companion } from "./companion.ts";
 import { lidJid, pnJid } from "./jid.ts";
-import { type ReceivedMessage, type SentMessage } from "./ledger.ts";
+import type { ReceivedMessage, SentMessage } from "./ledger.ts";
 import { type DeviceKeys, SignalDevice } from "./signal-device.ts";
 
 export type Role = "phone" | "contact";
@@ -30,8 +30,10 @@ export class Account {
   readonly watchers = new Set<Companion>();
   readonly sent = new Map<string, SentMessage>();
   readonly received = new Map<string, ReceivedMessage>();
-  /** Groups and companions that hold this account's sender key: `group` → device jids. */
+  /** Devices that hold this account's sender key, by group. */
   readonly senderKeyHolders = new Map<string, Set<string>>();
+  /** App state patches by collection; a collection's version is their number. */
+  readonly appState = new Map<string, Uint8Array[]>();
   name: string;
   addressing: Addressing;
   manners: Manners;

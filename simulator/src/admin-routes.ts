@@ -9,10 +9,10 @@ import { parseNumber } from "./jid.ts";
 import { receivedBy, sentBy } from "./ledger.ts";
 import { sendText, type Target } from "./outgoing.ts";
 import { enterPairingCode, logOut, scan } from "./phone.ts";
-import { customerLine } from "./phrases.ts";
+import { customerLine, customerName } from "./phrases.ts";
 import { acknowledge, type ReceiptType } from "./receipts.ts";
 import { describeAccount, describeGroup, describeState, faultView } from "./views.ts";
-import type { World } from "./world.ts";
+import { messageId, type World } from "./world.ts";
 
 type Route = readonly [method: string, pattern: string, handle: (request: AdminRequest) => unknown];
 
@@ -57,11 +57,12 @@ export const routes: readonly Route[] = [
 ];
 
 function create({ world, body }: AdminRequest, role: Role): Account {
+  const demoName = role === "contact" ? customerName(world.accounts.size) : undefined;
   const account = world.addAccount({
     number: parseNumber(text(body, "number")),
     role,
     ...defined({
-      name: optionalText(body, "name"),
+      name: optionalText(body, "name") ?? demoName,
       lid: optionalText(body, "lid"),
       addressing: oneOf(body, "addressing", ["lid", "pn"] as const),
     }),
@@ -107,18 +108,28 @@ async function send(request: AdminRequest, author: Account): Promise<unknown> {
   const intervalMs = optionalInteger(body, "intervalMs");
   const id = optionalText(body, "id");
   if (id !== undefined && lines.length !== 1) throw new RangeError("id is for one text");
-  if (intervalMs === undefined || intervalMs === 0 || lines.length === 1) {
-    const sent = lines.map((line) => sendText(world, author, target, line, id));
-    await Promise.all(sent.map(({ accepted }) => accepted));
-    return { ids: sent.map((one) => one.id) };
+  const letters = lines.map((line) => ({ id: id ?? messageId(), line }));
+  const ids = letters.map((letter) => letter.id);
+  if (intervalMs === undefined || intervalMs === 0) {
+    await Promise.all(letters.map((letter) => sendText(world, author, target, letter.line, letter.id).accepted));
+  } else {
+    schedule(world, intervalMs, letters, async ({ line, id: letterId }) => {
+      await sendText(world, author, target, line, letterId).accepted;
+    });
   }
-  let next = 0;
+  return { ids };
+}
+
+function schedule<T>(world: World, intervalMs: number, items: readonly T[], act: (item: T) => Promise<void>): void {
+  const queue = [...items];
   const timer = setInterval(() => {
-    void sendText(world, author, target, lines[next]!).accepted;
-    next += 1;
-    if (next === lines.length) clearInterval(timer);
+    // What cannot be sent is missing in the ledger, which is where one looks.
+    act(queue.shift()!).catch(() => undefined);
+    if (queue.length > 0) return;
+    clearInterval(timer);
+    world.schedules.delete(timer);
   }, intervalMs);
-  return { scheduled: lines.length };
+  world.schedules.add(timer);
 }
 
 function linesOf(body: AdminRequest["body"]): string[] {

@@ -2,7 +2,6 @@
 // Command line: starts a simulator, or talks to the admin API of a running one.
 import { parseArgs } from "node:util";
 import { AdminClient } from "./admin-client.ts";
-import { runServer } from "./run-server.ts";
 
 const USAGE = `usage: whatsapp-simulator <command>
 
@@ -117,6 +116,8 @@ if (command === undefined || values.help) {
 } else {
   try {
     if (command === "start") {
+      // Loaded on demand: the other commands have no need of Baileys.
+      const { runServer } = await import("./run-server.ts");
       await runServer({ port: number(values.port), stateFile: values.state, stdinEof: values["stdin-eof"] ?? false });
     } else {
       process.stdout.write(`${JSON.stringify(await call(command, args), null, 2)}\n`);

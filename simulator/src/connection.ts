@@ -42,6 +42,7 @@ export class Connection {
   #offlineAnnounced = false;
   #preKeysLow = false;
   #silent = false;
+  #closing = false;
   #frozen = false;
   #held: Held[] = [];
   #heldTimer: NodeJS.Timeout | undefined;
@@ -64,7 +65,7 @@ export class Connection {
 
   /** Sends a stanza now, or when the faults of the moment let it. */
   send(stanza: BinaryNode): void {
-    if (this.closed || this.#silent) return;
+    if (this.closed || this.#closing || this.#silent) return;
     const delay = this.world.faults.active("delay", this.phone)?.ms ?? 0;
     if (this.#frozen || delay > 0 || this.#held.length > 0) {
       this.#held.push({ stanza, dueAt: Date.now() + delay });
@@ -93,7 +94,7 @@ export class Connection {
       ]),
     );
     this.pump();
-    void bootstrap(this.world, companion);
+    bootstrap(this.world, companion).catch(() => this.destroy());
   }
 
   get active(): boolean {
@@ -117,6 +118,7 @@ export class Connection {
   }
 
   preKeyTaken(): void {
+    this.world.onChange();
     const left = this.companion!.preKeys.size;
     if (left > LOW_PRE_KEYS) {
       this.#preKeysLow = false;
@@ -141,8 +143,10 @@ export class Connection {
     this.close();
   }
 
+  /** Closes when what was said before has been sent. */
   close(): void {
-    this.#socket.close();
+    this.#closing = true;
+    if (this.#held.length === 0) this.#socket.close();
   }
 
   /** Ends the TCP connection without a word; with a reset instead of a FIN if asked. */
@@ -213,6 +217,7 @@ export class Connection {
     }
     this.#held.splice(0, released);
     const next = this.#held[0];
+    if (!next && this.#closing) this.#socket.close();
     if (next) this.#heldTimer = setTimeout(() => this.#releaseHeld(), Math.max(1, next.dueAt - now));
   }
 

@@ -69,20 +69,17 @@ export class DeliveryQueue {
     return undefined;
   }
 
-  /** Puts back what `next` returned, unsent. */
-  unread(): void {
-    this.#head -= 1;
-  }
-
-  /** Removes what the acknowledgement names and returns it; nothing if it is unknown. */
-  acknowledge(ack: Acknowledgement): Pending[] {
+  /**
+   * Removes what the acknowledgement names and returns it; undefined if it is unknown. One of
+   * several stanzas with the same id is the oldest: a resend is settled by an answer of its own.
+   */
+  acknowledge(ack: Acknowledgement): Pending | undefined {
     const sameId = this.#byId.get(ack.id);
-    if (!sameId) return [];
-    const acknowledged = sameId.filter((entry) => isFor(ack, entry));
-    for (const entry of acknowledged) this.#pending.delete(entry);
-    const left = sameId.filter((entry) => this.#pending.has(entry));
-    if (left.length === 0) this.#byId.delete(ack.id);
-    else this.#byId.set(ack.id, left);
+    const index = sameId?.findIndex((entry) => isFor(ack, entry)) ?? -1;
+    if (!sameId || index < 0) return undefined;
+    const [acknowledged] = sameId.splice(index, 1);
+    if (sameId.length === 0) this.#byId.delete(ack.id);
+    this.#pending.delete(acknowledged!);
     return acknowledged;
   }
 }

@@ -14,7 +14,9 @@ export function onPeerMessage(world: World, companion: Companion, parts: readonl
     for (const { type, body } of parts) {
       const plaintext = await phone.device.decrypt(phone.number, companion.device, type, body).catch(() => undefined);
       if (!plaintext) continue;
-      const request = decodeContent(plaintext).protocolMessage?.peerDataOperationRequestMessage;
+      const content = decodeContent(plaintext);
+      const { protocolMessage } = content.deviceSentMessage?.message ?? content;
+      const request = protocolMessage?.peerDataOperationRequestMessage;
       const asked = request?.placeholderMessageResendRequest?.map((one) => one.messageKey) ?? [];
       for (const key of asked) if (key) answer(world, companion, key);
     }
@@ -31,11 +33,13 @@ function answer(world: World, companion: Companion, key: proto.IMessageKey): voi
     messageTimestamp: Math.floor(message.sentAt / 1000),
     pushName: author!.name,
   }).finish();
-  void sendPeer(world, companion, {
+  const sent = sendPeer(world, companion, {
     type: Type.PEER_DATA_OPERATION_REQUEST_RESPONSE_MESSAGE,
     peerDataOperationRequestResponseMessage: {
       peerDataOperationRequestType: proto.Message.PeerDataOperationRequestType.PLACEHOLDER_MESSAGE_RESEND,
       peerDataOperationResult: [{ placeholderMessageResendResponse: { webMessageInfoBytes } }],
     },
   });
+  // Without a session there is no answer, as from a phone that is off.
+  sent.catch(() => undefined);
 }

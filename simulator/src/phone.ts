@@ -8,7 +8,7 @@ import { ConflictError, type World } from "./world.ts";
 const DEVICE_REMOVED = 401;
 
 /** Scans a QR code as clients print it: a link, or just the comma-separated fields. */
-export function scan(world: World, account: Account, qr: string): Promise<Companion> {
+export async function scan(world: World, account: Account, qr: string): Promise<Companion> {
   const fields = qr.slice(qr.indexOf("#") + 1).split(",");
   const [reference, noiseKey, identityKey, secret] = fields;
   if (!reference || !noiseKey || !identityKey || !secret) throw new RangeError("not a WhatsApp QR code");
@@ -23,7 +23,7 @@ export function scan(world: World, account: Account, qr: string): Promise<Compan
 }
 
 /** Types a pairing code that a client showed for this account's number. */
-export function enterPairingCode(world: World, account: Account, code: string): Promise<Companion> {
+export async function enterPairingCode(world: World, account: Account, code: string): Promise<Companion> {
   const waiting = [...world.connections]
     .map(({ registration }) => registration?.linkCode)
     .filter((linkCode) => linkCode !== undefined && world.findNumber(linkCode.number) === account);

@@ -22,8 +22,8 @@ export function resend(world: World, author: Account, companion: Companion, rece
   const message = author.sent.get(receipt.attrs.id!);
   if (!message || message.retries >= MAX_RESENDS) return;
   message.retries += 1;
-  void author.run(async () => {
-    const bundle = bundleOf(receipt) ?? companion.takeBundle();
+  const bundle = bundleOf(receipt) ?? companion.takeBundle();
+  const job = author.run(async () => {
     await author.device.openSession(companion.account.number, companion.device, bundle);
     const text: Content = { conversation: message.text };
     const [attributes, content] = await addressed(world, author, companion, message.to, message.id, text);
@@ -31,6 +31,8 @@ export function resend(world: World, author: Account, companion: Companion, rece
     enc.attrs.count = child(receipt, "retry")?.attrs.count ?? "1";
     companion.deliver("message", node("message", attributes, [enc]));
   });
+  // Keys that make no session: the companion will ask again, with others.
+  job.catch(() => undefined);
 }
 
 async function addressed(

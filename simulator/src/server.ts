@@ -76,6 +76,7 @@ async function listen(server: Server, port: number, host: string): Promise<void>
 }
 
 async function close(server: Server, world: World): Promise<void> {
+  for (const timer of world.schedules) clearInterval(timer);
   world.faults.clearAll();
   for (const connection of [...world.connections]) connection.destroy();
   server.closeAllConnections();

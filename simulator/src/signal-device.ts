@@ -108,6 +108,11 @@ export class SignalDevice {
     return this.#sessions.get(this.#address(peer, device).toString())?.haveOpenSession() ?? false;
   }
 
+  /** As after a reinstallation: what comes next cannot be decrypted. */
+  forgetSessions(): void {
+    this.#sessions.clear();
+  }
+
   async openSession(peer: string, device: number, bundle: PreKeyBundle): Promise<void> {
     await new libsignal.SessionBuilder(this.#storage, this.#address(peer, device)).initOutgoing(bundle);
   }

@@ -31,9 +31,7 @@ function onAck(connection: Connection, { attrs }: BinaryNode): void {
     participant: attrs.participant,
     type: attrs.type,
   });
-  if (attrs.class !== "message" || attrs.error === undefined) return;
-  for (const { stanza } of acknowledged) {
-    const author = world.findJid(stanza.attrs.participant ?? stanza.attrs.from);
-    author?.sent.get(attrs.id!)?.nacks.push(attrs.error);
-  }
+  if (!acknowledged || attrs.class !== "message" || attrs.error === undefined) return;
+  const { from, participant } = acknowledged.stanza.attrs;
+  world.findJid(participant ?? from)?.sent.get(attrs.id!)?.nacks.push(attrs.error);
 }

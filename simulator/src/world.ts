@@ -16,6 +16,8 @@ export class World {
   readonly groups = new Map<string, Group>();
   readonly faults = new Faults();
   readonly connections = new Set<Connection>();
+  /** Timers of scheduled sends, ended with the simulator. */
+  readonly schedules = new Set<NodeJS.Timeout>();
   /** Requests that no handler knew: `xmlns` and tag → count. */
   readonly unknownRequests = new Map<string, number>();
   /** Called after a change that `--state` should remember. */

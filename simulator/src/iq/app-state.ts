@@ -4,27 +4,19 @@ import type { Account } from "../account.ts";
 import { type BinaryNode, child, childBytes, children, node } from "../nodes.ts";
 import type { Handlers } from "./requests.ts";
 
-/** Patches per account and collection; the version is their number. */
-const collections = new WeakMap<Account, Map<string, Uint8Array[]>>();
-
-function patchesOf(account: Account, name: string): Uint8Array[] {
-  let byName = collections.get(account);
-  if (!byName) collections.set(account, (byName = new Map()));
-  let patches = byName.get(name);
-  if (!patches) byName.set(name, (patches = []));
-  return patches;
-}
-
 export const appStateHandlers: Handlers = {
-  "w:sync:app:state": ({ companion }, request) => {
+  "w:sync:app:state": ({ companion, world }, request) => {
     const asked = children(child(request, "sync"), "collection");
-    return [node("sync", {}, asked.map((collection) => answer(companion!.account, collection)))];
+    const answers = asked.map((collection) => answer(companion!.account, collection));
+    world.onChange();
+    return [node("sync", {}, answers)];
   },
 };
 
 function answer(account: Account, collection: BinaryNode): BinaryNode {
   const { name, version = "0" } = collection.attrs;
-  const patches = patchesOf(account, name!);
+  let patches = account.appState.get(name!);
+  if (!patches) account.appState.set(name!, (patches = []));
   const upload = childBytes(collection, "patch");
   if (upload) {
     if (Number(version) !== patches.length) {

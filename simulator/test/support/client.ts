@@ -3,15 +3,13 @@ import {
   type AuthenticationState,
   type BaileysEventMap,
   DEFAULT_CONNECTION_CONFIG,
-  initAuthCreds,
   makeWASocket,
-  type SignalDataSet,
-  type SignalDataTypeMap,
   WA_CERT_DETAILS,
   type WAMessage,
   type WASocket,
 } from "baileys";
 import { ROOT_PUBLIC_KEY } from "../../src/root-public-key.ts";
+import { memoryAuth, silentLogger } from "./auth.ts";
 import { DEADLINE_MS, waitFor } from "./wait.ts";
 
 (WA_CERT_DETAILS as { PUBLIC_KEY: Uint8Array }).PUBLIC_KEY = ROOT_PUBLIC_KEY;
@@ -25,45 +23,6 @@ globalThis.setTimeout = ((callback: () => void, ms?: number, ...rest: []) => {
   const timer = setTimer(callback, ms, ...rest);
   return ms !== undefined && ms > DEADLINE_MS ? timer.unref() : timer;
 }) as typeof setTimeout;
-
-const silent = {
-  level: "silent",
-  child: () => silent,
-  trace: () => undefined,
-  debug: () => undefined,
-  info: () => undefined,
-  warn: () => undefined,
-  error: () => undefined,
-};
-
-export function memoryAuth(): AuthenticationState {
-  const data = new Map<string, unknown>();
-  return {
-    creds: initAuthCreds(),
-    keys: {
-      get: async <T extends keyof SignalDataTypeMap>(type: T, ids: string[]) => {
-        const found: { [id: string]: SignalDataTypeMap[T] } = {};
-        for (const id of ids) {
-          const value = data.get(`${type}:${id}`);
-          if (value !== undefined) found[id] = structuredClone(value) as SignalDataTypeMap[T];
-        }
-        // rc14 expects sender keys as Buffers.
-        if (type === "sender-key") {
-          for (const id in found) found[id] = Buffer.from(found[id] as Uint8Array) as never;
-        }
-        return found;
-      },
-      set: async (sets: SignalDataSet) => {
-        for (const [type, entries] of Object.entries(sets)) {
-          for (const [id, value] of Object.entries(entries ?? {})) {
-            if (value === null || value === undefined) data.delete(`${type}:${id}`);
-            else data.set(`${type}:${id}`, structuredClone(value));
-          }
-        }
-      },
-    },
-  };
-}
 
 export type Upsert = { readonly message: WAMessage; readonly type: "notify" | "append" };
 
@@ -92,7 +51,7 @@ export class Client {
       ...DEFAULT_CONNECTION_CONFIG,
       waWebSocketUrl: this.#url,
       auth: this.auth,
-      logger: silent as never,
+      logger: silentLogger,
       markOnlineOnConnect: false,
       qrTimeout: 60_000,
       getMessage: async ({ id }) => this.#sent.get(id ?? "") ?? undefined,

@@ -5,6 +5,7 @@ import { scan } from "../../src/phone.ts";
 import { type Simulator, startSimulator } from "../../src/server.ts";
 import type { World } from "../../src/world.ts";
 import { Client } from "./client.ts";
+import { waitFor } from "./wait.ts";
 
 export const PHONE = "5511912345678";
 export const CUSTOMER = "5521987650001";
@@ -42,7 +43,7 @@ export class Scene {
     return client;
   }
 
-  /** A client paired by QR and open. */
+  /** A client paired by QR, open and done with its first sync. */
   async paired(number = PHONE, config: object = {}): Promise<Client> {
     const client = this.client(config);
     client.connect();
@@ -50,6 +51,7 @@ export class Scene {
     await client.closed();
     client.connect();
     await client.opened();
+    await waitFor("the first sync", () => client.auth.creds.accountSyncCounter === 1);
     return client;
   }
 
