@@ -140,5 +140,7 @@ def project(migrated_dsn: str) -> Iterator[Project]:
     """A migrated project without rows, but for one owner."""
     with psycopg.connect(migrated_dsn, autocommit=True) as connection:
         connection.execute("truncate auth.users cascade")
-        (owner,) = connection.execute("insert into auth.users default values returning id").fetchone()
+        (owner,) = connection.execute(
+            "insert into auth.users default values returning id"
+        ).fetchone()
         yield Project(migrated_dsn, connection, owner)

@@ -76,7 +76,9 @@ def test_many_callers_over_the_same_customers(project: Project) -> None:
         customers = rng.choices(range(12), k=30)
         batches.append(
             [
-                message(project.owner, number * 100 + n, numero_cliente=f"55119000000{customer:02d}")
+                message(
+                    project.owner, number * 100 + n, numero_cliente=f"55119000000{customer:02d}"
+                )
                 for n, customer in enumerate(customers)
             ]
         )

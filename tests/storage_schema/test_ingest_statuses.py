@@ -55,7 +55,9 @@ def test_the_furthest_counts_one_by_one_and_in_one_batch(
     for value in steps:
         project.ingest(status(sent, value))
     project.ingest(*(status(other["id"], value) for value in steps))
-    assert {row["status"] for row in project.rows("select status from whatsapp_mensagens")} == {last}
+    assert {row["status"] for row in project.rows("select status from whatsapp_mensagens")} == {
+        last
+    }
 
 
 def test_only_the_furthest_of_a_batch_reports_an_update(project: Project, sent: str) -> None:
