@@ -16,8 +16,9 @@ import trio
 
 from supervisors import ChildSpec, Root, Supervisor, open_supervisor
 
-from .errors import Invalid, StorageUnavailable, Unavailable
+from .errors import Invalid, StorageUnavailable, Unavailable, Unsendable
 from .events import EventBus
+from .janitor import Janitor
 from .journal import Connection, Journal
 from .local_stack import LocalStack
 from .node_parts import NodeParts
@@ -38,6 +39,9 @@ SEND_WAIT = 3.0
 """Seconds that a send waits for WhatsApp's acknowledgement before it answers ``queued``."""
 QR_WAIT = 5.0
 """Seconds that creating a connection waits for its first QR code."""
+
+RESTART_DEADLINE = 180.0
+"""Seconds; beyond all the deadlines of the parts that stop and start."""
 
 
 class Application:
@@ -79,6 +83,7 @@ class Application:
             writer=self.writer,
             bridge=self.bridge,
             connections=self.book,
+            janitor=Janitor(self.journal, self.book),
             self_tests=self.self_tests,
         )
         self._root: Root | None = None
@@ -104,9 +109,13 @@ class Application:
             await self.root.terminate_child(CORE)
 
     async def restart(self) -> None:
-        """Stop the tree in order and start it again, losing nothing."""
-        await self.shutdown()
-        await self.root.restart_child(CORE)
+        """Stop the tree in order and start it again, losing nothing.
+
+        Goes on when the caller gives up waiting, so as not to leave the tree half stopped.
+        """
+        with trio.move_on_after(RESTART_DEADLINE, shield=True):
+            await self.shutdown()
+            await self.root.restart_child(CORE)
 
     def status(self) -> dict[str, Any]:
         """``GET /status``."""
@@ -222,7 +231,7 @@ class Application:
     ) -> dict[str, Any]:
         """Accept a message; when this returns it is on disk, and often sent already."""
         if kind != "text":
-            raise Invalid("Este tipo de mensagem não é suportado.", code="unsupported_type")
+            raise Unsendable("Este tipo de mensagem não é suportado.", code="unsupported_type")
         connection = await self.book.get(connection_id)
         submitted = await self.outbox.submit(
             connection, to=to, text=content, idempotency_key=idempotency_key

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -97,9 +96,19 @@ class Report:
                 for connection, live in lives
             ],
             "activeConnections": sum(live.status is Status.CONNECTED for _, live in lives),
-            "supabase": asdict(app.supabase.statistics()),
+            "supabase": self._response_times(),
             "sendSuccessRate": await self._send_success_rate(),
             "tree": describe_node(self.tree()),
+        }
+
+    def _response_times(self) -> dict[str, Any]:
+        statistics = self._app.supabase.statistics()
+        return {
+            "calls": statistics.calls,
+            "failures": statistics.failures,
+            "p50Ms": statistics.p50_ms,
+            "p95Ms": statistics.p95_ms,
+            "p99Ms": statistics.p99_ms,
         }
 
     async def _statistics(self) -> JournalStatistics | None:
@@ -140,7 +149,7 @@ class Report:
         return {
             "isHealthy": self._app.probe.healthy,
             "queueStats": await self._queue(),
-            "responseTimes": asdict(self._app.supabase.statistics()),
+            "responseTimes": self._response_times(),
             "timestamp": datetime.now(UTC).isoformat(),
         }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from supervisors import Backoff, ChildSpec, DynamicSupervisor, Intensity, Strategy, Supervisor
 
+from .janitor import Janitor
 from .journal import Journal
 from .local_stack import LocalStack
 from .storage import Probe, Writer
@@ -24,6 +25,7 @@ def core_tree(
     writer: Writer,
     bridge: Bridge,
     connections: Connections,
+    janitor: Janitor,
     self_tests: DynamicSupervisor,
 ) -> Supervisor:
     """Everything between WhatsApp and Supabase: what ``/shutdown`` and ``/initialize`` mean."""
@@ -45,6 +47,7 @@ def core_tree(
         ChildSpec("journal", journal.run, stop_deadline=15.0),
         ChildSpec("storage", storage),
         ChildSpec("whatsapp", whatsapp),
+        ChildSpec("janitor", janitor.run, backoff=STEADY, liveness=300.0),
         ChildSpec("self_tests", self_tests),
     ]
     if local_stack is not None:

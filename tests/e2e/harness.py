@@ -39,7 +39,7 @@ def until(check: Callable[[], T], *, seconds: float = 20.0, what: str = "the con
     while time.monotonic() < deadline:
         try:
             answer = check()
-        except (httpx.TransportError, httpx.HTTPStatusError) as error:
+        except (httpx.TransportError, httpx.HTTPStatusError, psycopg.OperationalError) as error:
             answer = error
         else:
             if answer:
@@ -283,15 +283,16 @@ class Shop:
 
     def pair(self) -> Shop:
         """Scan the QR code with the simulated phone and wait until the connection is open."""
-        qr = until(
-            lambda: self.product.data(
-                "GET", f"/api/whatsapp-integration/connections/{self.name}/qr"
-            )["qrCode"],
-            what="a QR code",
-        )
+        qr = until(self._qr, what="a QR code")
         self.simulator.post(f"/phones/{self.number}/scan", qr=qr)
         self.wait_connected()
         return self
+
+    def _qr(self) -> str | None:
+        answer = self.product.call(
+            "GET", f"/api/whatsapp-integration/connections/{self.name}/qr"
+        ).json()
+        return answer["data"]["qrCode"] if answer["success"] else None
 
     def wait_connected(self, seconds: float = 30.0) -> None:
         until(

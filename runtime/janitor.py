@@ -1,0 +1,57 @@
+"""What is tidied up now and then: old keys in the journal, temporary connections nobody paired."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime, timedelta
+
+import trio
+
+from supervisors import ChildContext
+
+from .errors import ZapvisorError
+from .journal import Connection, Journal
+from .whatsapp.manager import Connections
+
+logger = logging.getLogger("zapvisor.janitor")
+
+ROUND_SECONDS = 60.0
+TEMPORARY_PREFIX = "teste-"
+"""Ids that ``POST /test-connection`` gives; a paired one is kept like any other."""
+TEMPORARY_LIFETIME = timedelta(minutes=10)
+
+
+class Janitor:
+    """A child that makes its round every minute."""
+
+    def __init__(self, journal: Journal, connections: Connections) -> None:
+        self._journal = journal
+        self._connections = connections
+
+    async def run(self, ctx: ChildContext) -> None:
+        """Until cancelled. What is unavailable now is tidied up in a later round."""
+        ctx.ready()
+        while True:
+            ctx.beat()
+            try:
+                await self._round()
+            except ZapvisorError as error:
+                logger.info("round put off", extra={"code": error.code})
+            await trio.sleep(ROUND_SECONDS)
+
+    async def _round(self) -> None:
+        dropped = await self._journal.prune()
+        if dropped:
+            logger.info("old rows dropped", extra={"rows": dropped})
+        for connection in await self._connections.all():
+            if _is_left_over(connection):
+                logger.info("temporary connection dropped", extra={"connection": connection.id})
+                await self._connections.delete(connection.id)
+
+
+def _is_left_over(connection: Connection) -> bool:
+    return (
+        connection.id.startswith(TEMPORARY_PREFIX)
+        and connection.whatsapp_id is None
+        and connection.created_at < datetime.now(UTC) - TEMPORARY_LIFETIME
+    )
