@@ -24,20 +24,22 @@ export class RequestError extends Error {
   }
 }
 
-const handlers: Handlers = {
-  ...accountHandlers,
-  ...appStateHandlers,
-  ...deviceHandlers,
-  ...groupHandlers,
-  ...keyHandlers,
-  ...serviceHandlers,
-  ...usyncHandlers,
-};
+const handlers = new Map<string, Handler>(
+  [
+    accountHandlers,
+    appStateHandlers,
+    deviceHandlers,
+    groupHandlers,
+    keyHandlers,
+    serviceHandlers,
+    usyncHandlers,
+  ].flatMap((some) => Object.entries(some)),
+);
 
 export function onRequest(connection: Connection, request: BinaryNode): void {
   const { xmlns = "", id, to } = request.attrs;
   const key = `${xmlns}/${firstChildTag(request)}`;
-  const handler = handlers[key] ?? handlers[xmlns];
+  const handler = handlers.get(key) ?? handlers.get(xmlns);
   const attrs = { id, from: to ?? SERVER_JID };
   if (!handler) {
     const { unknownRequests } = connection.world;
