@@ -13,6 +13,7 @@ export const FAILPOINTS = [
   "mid-commit",
   "committed-before-receipt",
   "receipt-before-event",
+  "receipt-before-peer",
   "event-before-frame",
   "frame-before-ack",
   "stored-before-send",

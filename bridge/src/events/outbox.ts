@@ -48,7 +48,9 @@ export class Outbox {
     if (this.#pumping !== null || this.#stopped || this.#window === 0) return;
     this.#pumping = new Promise<void>((resolve) => setImmediate(resolve))
       .then(() => this.#pump())
-      .catch(this.#options.onError)
+      .catch((error: unknown) => {
+        if (!this.#stopped) this.#options.onError(error);
+      })
       .finally(() => {
         this.#pumping = null;
         if (this.#wanted && this.#inFlight.length < this.#window) this.wake();
@@ -56,8 +58,10 @@ export class Outbox {
   }
 
   acknowledge(seq: number): void {
-    if (seq > this.#sentSeq) throw new ProtocolError(`ack of ${seq}, which was never sent`);
+    // It may have been sent by an earlier outbox: the runtime's fsync can outlast a connection.
+    if (seq > this.#options.store.lastSeq()) throw new ProtocolError(`ack of unknown event ${seq}`);
     passed("frame-before-ack");
+    this.#sentSeq = Math.max(this.#sentSeq, seq);
     while (this.#inFlight.length > 0 && this.#inFlight[0]! <= seq) this.#inFlight.shift();
     if (seq > this.#ackedSeq) {
       this.#ackedSeq = seq;

@@ -3,9 +3,14 @@
 import { BufferJSON, proto } from "baileys";
 import type { BinaryNode } from "baileys";
 
-/** Bytes stay bytes (sender keys must come back as Buffers), everything else is BufferJSON. */
-export function encodeKey(value: unknown): Uint8Array | string {
-  return value instanceof Uint8Array ? value : JSON.stringify(value, BufferJSON.replacer);
+/** Bytes stay bytes (Baileys wants sender keys as Buffers), everything else is BufferJSON. */
+export function encodeKey(type: string, value: unknown): Uint8Array | string {
+  if (!(value instanceof Uint8Array)) return JSON.stringify(value, BufferJSON.replacer);
+  if (type !== "sender-key") return value;
+  // Baileys writes the buffers inside as arrays, which its own reader does not take for buffers:
+  // the key of a skipped message would be unusable when that message comes.
+  const record: unknown = JSON.parse(Buffer.from(value).toString());
+  return Buffer.from(JSON.stringify(record, BufferJSON.replacer));
 }
 
 export function decodeKey(type: string, stored: unknown): unknown {

@@ -53,6 +53,8 @@ interface Live {
   readonly life: Life;
   readonly sock: Socket;
   readonly detach: (() => void)[];
+  /** Runs from `open` until everything that waited offline has arrived. */
+  offlineSync: ProgressDeadline | "done" | null;
 }
 
 export class Connection {
@@ -120,7 +122,7 @@ export class Connection {
       },
     });
     this.#options.onSocketMade();
-    this.#live = { life, sock, detach: [] };
+    this.#live = { life, sock, detach: [], offlineSync: null };
     this.#watchTransport(this.#live);
     this.#watchStanzas(this.#live, join);
     this.#watchEvents(this.#live);
@@ -140,27 +142,26 @@ export class Connection {
     const connecting = new ProgressDeadline(CONNECT_IDLE_MS, CONNECT_TOTAL_MS, () => {
       this.#finish(closed(CODE_TIMED_OUT, "connect deadline"));
     });
-    let syncing: ProgressDeadline | null = null;
     const onFrame = (): void => {
       this.#lastFrameAt = Date.now();
       connecting.touch();
-      syncing?.touch();
     };
     // Without a listener an upgrade that is refused ends in silence.
     const onRefused = (_request: unknown, response: { statusCode?: number }): void => {
       this.#finish(closed(CODE_UNAVAILABLE, `upgrade answered with ${response.statusCode}`));
     };
+    const stopOfflineSync = (): void => {
+      if (live.offlineSync !== "done") live.offlineSync?.stop();
+      live.offlineSync = "done";
+    };
     const onUpdate = (update: Partial<BaileysState>): void => {
       if (update.qr !== undefined || update.connection === "open") connecting.stop();
-      if (update.connection === "open") {
-        syncing = new ProgressDeadline(OFFLINE_SYNC_IDLE_MS, null, () => {
+      if (update.connection === "open" && live.offlineSync === null) {
+        live.offlineSync = new ProgressDeadline(OFFLINE_SYNC_IDLE_MS, null, () => {
           this.#finish(closed(CODE_TIMED_OUT, "offline sync deadline"));
         });
       }
-      if (update.receivedPendingNotifications) {
-        syncing?.stop();
-        syncing = null;
-      }
+      if (update.receivedPendingNotifications) stopOfflineSync();
     };
     const silence = setInterval(() => {
       const since = Date.now() - (this.#lastFrameAt ?? 0);
@@ -173,7 +174,7 @@ export class Connection {
     sock.ev.on("connection.update", onUpdate);
     live.detach.push(() => {
       connecting.stop();
-      syncing?.stop();
+      stopOfflineSync();
       clearInterval(silence);
       sock.ws.off("frame", onFrame);
       sock.ws.off("unexpected-response", onRefused);
@@ -190,6 +191,9 @@ export class Connection {
       const listener = (node: BinaryNode): void => {
         const me = meOf(live.sock.authState.creds);
         if (!live.life.alive || me === null) return;
+        if (node.attrs["offline"] !== undefined && live.offlineSync instanceof ProgressDeadline) {
+          live.offlineSync.touch();
+        }
         try {
           handle(node, me);
         } catch (error) {

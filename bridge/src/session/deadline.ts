@@ -21,6 +21,7 @@ export class ProgressDeadline {
   readonly #expired: () => void;
   readonly #total: NodeJS.Timeout | null;
   #idle: NodeJS.Timeout;
+  #stopped = false;
 
   constructor(idleMs: number, totalMs: number | null, expired: () => void) {
     this.#idleMs = idleMs;
@@ -33,11 +34,13 @@ export class ProgressDeadline {
   }
 
   touch(): void {
+    if (this.#stopped) return;
     clearTimeout(this.#idle);
     this.#idle = setTimeout(this.#expired, this.#idleMs);
   }
 
   stop(): void {
+    this.#stopped = true;
     clearTimeout(this.#idle);
     if (this.#total !== null) clearTimeout(this.#total);
   }

@@ -41,6 +41,7 @@ export function signalKeyStore(store: Store, life: Life): SignalKeyStore {
         }
         passed("decrypted-before-commit");
       }
+      if (writes["app-state-sync-key"] !== undefined) passed("receipt-before-peer");
       store.commit(writes, plaintexts, learnedMappings(store, writes["lid-mapping"]));
     },
   };

@@ -41,6 +41,7 @@ export class Session {
   #sender: Sender;
   /** From `hello`; null until then. */
   #hello: { generation: number; window: number } | null = null;
+  #disposed = false;
 
   /** Raises when the connection's database cannot be opened. */
   constructor(options: SessionOptions) {
@@ -88,6 +89,7 @@ export class Session {
 
   /** The runtime is gone: end the socket, keep everything else for its return. */
   dispose(): void {
+    this.#disposed = true;
     this.#connection.close("the runtime went away");
     this.#outbox.stop();
     this.#store.close();
@@ -145,6 +147,8 @@ export class Session {
     const open = this.#store.eventsAfter(0, -1);
     const events: EventRow[] = [];
     for (const event of open) events.push({ ...event, data: await this.#render(event) });
+    // The runtime may have gone meanwhile, and the store with it; it will ask again.
+    if (this.#disposed) throw new RequestError("interrupted", "the session has ended", true);
     const lastSeq = this.#store.lastSeq();
     this.#store.archive(this.#archivePath());
     this.#store = new Store(this.#path(), storageFailure);

@@ -76,6 +76,13 @@ export type KeyWrites = Readonly<Record<string, Readonly<Record<string, unknown>
 
 type Row = Record<string, unknown>;
 
+/** Raised to whoever still asks a closed store: an end, not a failure of the storage. */
+export class StoreClosed extends Error {
+  constructor() {
+    super("the store is closed");
+  }
+}
+
 export class Store {
   readonly path: string;
   readonly epoch: string;
@@ -84,6 +91,7 @@ export class Store {
   readonly #statements = new Map<string, StatementSync>();
   #onEvent: () => void = () => undefined;
   #pendingEvents: number;
+  #closed = false;
   #prunedAt = 0;
 
   /** Open or create; raises when the file cannot be used (locked, damaged, not ours to read). */
@@ -118,6 +126,8 @@ export class Store {
   }
 
   close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
     this.#statements.clear();
     this.#database.close();
   }
@@ -167,7 +177,7 @@ export class Store {
           if (value === null || value === undefined) {
             this.#exec("DELETE FROM signal_key WHERE type = ? AND id = ?", type, id);
           } else {
-            const encoded = encodeKey(value);
+            const encoded = encodeKey(type, value);
             this.#exec("INSERT OR REPLACE INTO signal_key VALUES (?, ?, ?)", type, id, encoded);
           }
         }
@@ -424,6 +434,7 @@ export class Store {
   }
 
   #run(work: () => void): void {
+    if (this.#closed) throw new StoreClosed();
     try {
       work();
     } catch (error) {
@@ -444,6 +455,7 @@ export class Store {
   }
 
   #read<T>(work: () => T): T {
+    if (this.#closed) throw new StoreClosed();
     try {
       return work();
     } catch (error) {
