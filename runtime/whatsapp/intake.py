@@ -17,6 +17,7 @@ from ..inbound.entries import message_entry
 from ..journal import CommandState, Connection, NewEntry
 from .frames import BridgeEvent
 from .link import WINDOW, BridgeLink
+from .live import Doorbell
 from .services import Services
 
 logger = logging.getLogger("zapvisor.intake")
@@ -39,6 +40,13 @@ class Intake:
         self._journal = services.journal
         self._outbox = services.outbox
         self._live = services.lives[connection.id]
+        self._taken = 0
+        self._took = Doorbell()
+
+    async def wait_taken(self, count: int) -> None:
+        """Wait until ``count`` events are in the journal. One waiter."""
+        while self._taken < count:
+            await self._took.wait()
 
     async def run(self) -> None:
         """Until the link ends (then its reader raises)."""
@@ -51,6 +59,8 @@ class Intake:
                     break
             await self._store(batch)
             await self._link.send("ack", seq=batch[-1].seq)
+            self._taken += len(batch)
+            self._took.ring()
 
     async def _store(self, batch: list[BridgeEvent]) -> None:
         entries: list[NewEntry] = []

@@ -20,6 +20,7 @@ from ..identity import check_connection_id
 from ..journal import Connection
 from .connection import BACKOFF, LIVENESS, ConnectionActor
 from .disconnects import LOGGED_OUT
+from .intake import Intake
 from .link import BridgeLink
 from .live import Live, Status
 from .services import Services
@@ -98,9 +99,9 @@ class Connections:
 
     async def logout(self, connection_id: str) -> None:
         """Log out from WhatsApp, put the credentials aside, and wait for a restart."""
-        await self.get(connection_id)
+        connection = await self.get(connection_id)
         await self._stop(connection_id)
-        await self._logout_from_whatsapp(connection_id)
+        await self._logout_from_whatsapp(connection)
         connection = await self._services.journal.update_connection(
             connection_id, parked_code=LOGGED_OUT, parked_reason=_LOGGED_OUT_REASON
         )
@@ -113,7 +114,7 @@ class Connections:
         """Log out and forget a connection; its messages stay."""
         connection = await self.get(connection_id)
         await self._stop(connection_id)
-        await self._logout_from_whatsapp(connection_id)
+        await self._logout_from_whatsapp(connection)
         live = self.live(connection_id)
         live.become(Status.DISCONNECTED)
         await self._services.sessions.record(connection, live)
@@ -142,14 +143,22 @@ class Connections:
             await self.supervisor.terminate_child(connection_id)
             await self.supervisor.delete_child(connection_id)
 
-    async def _logout_from_whatsapp(self, connection_id: str) -> None:
-        """Tell WhatsApp if it can be reached in time; the credentials are archived anyway."""
-        async with self._services.bridge.link(connection_id) as link:
+    async def _logout_from_whatsapp(self, connection: Connection) -> None:
+        """Tell WhatsApp if it can be reached in time; the credentials are archived anyway.
+
+        What the bridge still holds for us is taken in first, for it is archived with them.
+        """
+        async with self._services.bridge.link(connection.id) as link:
             welcome = await link.hello(0)
-            if welcome.registered:
+            intake = Intake(connection, link, self._services)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(intake.run)
                 with trio.move_on_after(LOGOUT_DEADLINE):
-                    await link.send("open")
-                    await _until_settled(link)
+                    if welcome.registered:
+                        await link.send("open")
+                        await _until_settled(link)
+                    await intake.wait_taken(welcome.pendingEvents)
+                nursery.cancel_scope.cancel()
             await link.request("logout")
 
 
