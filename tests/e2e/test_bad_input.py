@@ -111,7 +111,6 @@ def test_a_connection_exists_once(shared_product):
     ("change", "code"),
     [
         ({"content": ""}, "validation_error"),
-        ({"content": " \n "}, "empty_content"),
         ({"content": "a\x00b"}, "invalid_text"),
         ({"to": "isto não é um número"}, "invalid_phone"),
         ({"to": "1@g.us"}, "invalid_recipient"),
