@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import sqlite3
@@ -42,11 +43,13 @@ def open_database(path: Path) -> sqlite3.Connection:
 
 
 def _configure(connection: sqlite3.Connection) -> None:
-    # Takes effect on a new file only: lets `incremental_vacuum` give space back.
-    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
     # One connection per file, enforced; the index of the log then lives on the heap instead of
     # in a shared memory file, which a full disk would turn into SIGBUS.
     connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+    (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    if pages == 0:
+        # Lets `incremental_vacuum` give space back. Later it would be a write, before the check.
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
     (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
     if mode != "wal":
         raise sqlite3.OperationalError(f"no write-ahead log on this file system (got {mode!r})")
@@ -71,14 +74,19 @@ def _is_corruption(error: sqlite3.Error) -> bool:
 
 
 def keep_copy(path: Path) -> Path:
-    """Copy a damaged database and its log aside, once per state of the file; returns where."""
-    stat = path.stat()
-    copy = path.with_name(f"{path.name}.corrupt-{stat.st_mtime_ns:x}-{stat.st_size:x}")
+    """Copy a damaged database and its log aside, once per content; returns where."""
+    files = [path, path.with_name(f"{path.name}-wal")]
+    digest = hashlib.blake2b(digest_size=8)
+    for file in files:
+        if file.exists():
+            with file.open("rb") as stream:
+                while block := stream.read(1 << 20):
+                    digest.update(block)
+    copy = path.with_name(f"{path.name}.corrupt-{digest.hexdigest()}")
     if not copy.exists():
-        partial = copy.with_name(f"{copy.name}.partial")
-        log = path.with_name(f"{path.name}-wal")
-        if log.exists():
-            shutil.copy2(log, copy.with_name(f"{copy.name}-wal"))
-        shutil.copy2(path, partial)
-        partial.rename(copy)
+        for file in reversed(files):  # the log first: the copy is complete when the database is
+            if file.exists() and file.stat().st_size:
+                partial = path.with_name(f"{file.name}.partial")
+                shutil.copy2(file, partial)
+                partial.rename(file.with_name(file.name.replace(path.name, copy.name)))
     return copy

@@ -138,9 +138,9 @@ def _letter(row: tuple[Any, ...]) -> DeadLetter:
         seq=seq,
         kind=kind,
         key=key,
-        payload=_payload(payload, happened_at),
-        raw=codec.decode_optional(raw),
-        event_data=codec.decode_optional(event_data),
+        payload=_readable(payload, happened_at),
+        raw=None if raw is None else _readable(raw),
+        event_data=None if event_data is None else _readable(event_data),
         code=code,
         reason=reason,
         accepted_at=codec.moment(accepted),
@@ -149,8 +149,8 @@ def _letter(row: tuple[Any, ...]) -> DeadLetter:
     )
 
 
-def _payload(payload: str, happened_at: int | None) -> dict[str, Any]:
+def _readable(text: str, happened_at: int | None = None) -> dict[str, Any]:
     try:
-        return decode_payload(payload, happened_at)
+        return decode_payload(text, happened_at)
     except json.JSONDecodeError:  # changed on the disk; what is left of it
-        return {"unreadable": payload}
+        return {"unreadable": text}

@@ -81,7 +81,8 @@ class Journal:
     @property
     def state(self) -> JournalState:
         """Whether it takes work, and why not."""
-        return self._state
+        fault = None if self._engine is None else self._engine.fault
+        return self._state if fault is None else _unavailable(fault)
 
     # --- the child
 
@@ -143,12 +144,12 @@ class Journal:
         """Beat through the thread, and watch the room on the disk."""
         await opened.wait()
         self._engine = engine
+        self._something.set()
         try:
             while True:
                 self._judge_room(await engine.execute(self._room))
                 ctx.ready()
                 ctx.beat()
-                self._something.set()
                 await trio.sleep(PULSE_SECONDS)
         except JournalUnavailable:
             return  # the engine has failed and says why itself
@@ -160,7 +161,7 @@ class Journal:
             await trio.sleep(min(left, PULSE_SECONDS))
 
     def _close(self, fault: Fault) -> None:
-        self._state = JournalState("unavailable", fault.code, fault.reason)
+        self._state = _unavailable(fault)
         self._something.set()  # whoever waits for entries must learn of it
 
     def _room(self, connection: sqlite3.Connection) -> int:
@@ -407,20 +408,25 @@ class Journal:
 
     def _check_open(self) -> GroupCommit:
         if self._engine is None:
-            raise self._unavailable()
+            raise self._refusal()
         return self._engine
 
     def _check_admission(self) -> None:
-        if self._state.name != "available":
-            raise self._unavailable()
+        if self.state.name != "available":
+            raise self._refusal()
 
-    def _unavailable(self) -> JournalUnavailable:
+    def _refusal(self) -> JournalUnavailable:
+        state = self.state
         return JournalUnavailable(
             "A fila durável não está aceitando mensagens no momento.",
-            code=self._state.code or "journal_stopped",
-            details={"reason": self._state.reason or "the journal is not running"},
-            retry_after=10.0 if self._state.name in ("draining", "unavailable") else 5.0,
+            code=state.code or "journal_stopped",
+            details={"reason": state.reason or "the journal is not running"},
+            retry_after=10.0 if state.name in ("draining", "unavailable") else 5.0,
         )
+
+
+def _unavailable(fault: Fault) -> JournalState:
+    return JournalState("unavailable", fault.code, fault.reason)
 
 
 _STOPPED = JournalState("stopped", "journal_stopped", "the journal is not running")

@@ -17,7 +17,7 @@ from typing import Any, Generic, TypeVar
 import trio
 
 from ..errors import JournalUnavailable
-from .faults import diagnose, is_job_error
+from .faults import Fault, diagnose, is_job_error
 from .statistics import Latencies
 
 _log = logging.getLogger("zapvisor.journal")
@@ -65,6 +65,8 @@ class GroupCommit:
         self._queue: queue.SimpleQueue[_Call[Any] | None] = queue.SimpleQueue()
         self._places = trio.Semaphore(JOB_QUEUE_LIMIT, max_value=JOB_QUEUE_LIMIT)
         self._refusal: JournalUnavailable | None = None
+        self.fault: Fault | None = None
+        """Why the database failed, known before the connection is closed; None while it has not."""
         self._drain_until = float("inf")
 
     async def run(self, opened: Callable[[], None]) -> None:
@@ -86,7 +88,7 @@ class GroupCommit:
                 )
                 nursery.cancel_scope.cancel()
         finally:
-            self._refuse(failure)
+            self._refuse_rest()
         if failure is not None:
             raise failure
 
@@ -123,12 +125,19 @@ class GroupCommit:
             self._refusal = _stopped()
             self._queue.put(None)
 
-    def _refuse(self, failure: BaseException | None) -> None:
-        """After the thread ended: answer everyone who still waits, and all who come."""
-        fault = None if failure is None else diagnose(failure)
-        if failure is not None:
-            _log.error("journal database failed: %s", failure)
-        self._refusal = _stopped() if fault is None else fault.as_error()
+    def _fail(self, failure: Exception, group: list[_Call[Any]]) -> None:
+        """The database has failed: refuse whoever comes, answer those it concerns."""
+        _log.error("journal database failed: %s", str(failure).partition("\n")[0])
+        self.fault = diagnose(failure)
+        self._refusal = _stopped() if self.fault is None else self.fault.as_error()
+        for call in group:
+            call.error = self._refusal
+        self._answer(group)
+
+    def _refuse_rest(self) -> None:
+        """After the thread ended: answer everyone who still waits."""
+        if self._refusal is None:
+            self._refusal = _stopped()
         left: list[_Call[Any]] = []
         while True:
             try:
@@ -149,6 +158,7 @@ class GroupCommit:
         try:
             connection = self._connect()
         except Exception as error:
+            token.run_sync_soon(self._fail, error, group)
             return error
         try:
             token.run_sync_soon(opened)
@@ -156,10 +166,7 @@ class GroupCommit:
                 commit(connection, group)
                 token.run_sync_soon(self._answer, group)
         except Exception as error:
-            fault = diagnose(error)
-            for call in group:
-                call.error = _stopped() if fault is None else fault.as_error()
-            token.run_sync_soon(self._answer, group)
+            token.run_sync_soon(self._fail, error, group)
             return error
         finally:
             # Checkpoints: every committed page is written anew before that sync, so it rests on

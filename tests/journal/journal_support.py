@@ -45,7 +45,7 @@ async def running(path: Path, **options: int) -> AsyncIterator[Journal]:
 async def until(condition, seconds: float = 10.0) -> None:
     """Wait in real time for something to become true."""
     with trio.fail_after(seconds):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - the condition is no event of ours
             await trio.sleep(0.005)
 
 

@@ -162,7 +162,7 @@ class Rig:
 
     async def until(self, condition: Callable[[], bool], seconds: float = 600.0) -> None:
         with trio.fail_after(seconds):
-            while not condition():
+            while not condition():  # noqa: ASYNC110 - the condition is no event of ours
                 await trio.sleep(0.01)
 
     async def drained(self, seconds: float = 600.0) -> None:
