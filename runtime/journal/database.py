@@ -29,7 +29,7 @@ def open_database(path: Path) -> sqlite3.Connection:
         # all of it into the main file writes it anew, so that everything rests on fresh syncs.
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         # A commit proves that there is room to write.
-        connection.execute("UPDATE totals SET openings = openings + 1")
+        connection.execute("UPDATE totals SET touches = touches + 1")
     except (sqlite3.DatabaseError, Corrupt) as error:
         if isinstance(error, Corrupt) or _is_corruption(error):
             # Before close(), which would move the log into the damaged file.
