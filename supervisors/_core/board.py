@@ -69,7 +69,7 @@ class Board:
         self._live = 0  # incarnations still waited for
         self._queue: deque[Slot] = deque()  # to start, in order
         self._gate: Slot | None = None  # launched from the queue, not settled yet
-        self._stops: list[Slot] = []  # to stop, from the end
+        self._stops: dict[Slot, None] = {}  # to stop, from the end
         self._hold = Hold()
         self._unsettled: set[Slot] = set()  # keyed: first children whose start is not over
 

@@ -20,6 +20,8 @@ class Judgement(Plan):
         was, why = slot.state, slot.why
         slot.last_exit = exit_
         slot.why = None
+        doomed = slot in self._stops
+        self._stops.pop(slot, None)
         self.emit(ChildExited(slot.path, now, slot.incarnation, exit_, error))
         if was is not State.ABANDONED:
             self._live -= 1
@@ -36,7 +38,7 @@ class Judgement(Plan):
             self.rest(slot, now, failed)
         elif exit_.kind is ExitKind.PARKED:
             self.park(slot, exit_, now)
-        elif why is Why.GROUP or slot in self._stops:
+        elif doomed:
             self.await_turn(slot, now)  # whoever waits for its start goes on waiting
         else:
             self._on_own_exit(slot, exit_, now, error)

@@ -39,7 +39,7 @@ class Plan(Board):
                 self.to(other, State.WAITING, now)
             if other.state not in (State.PARKED, State.STOPPED):
                 again.add(other)
-        self._stops = [other for other in order if other in doomed]
+        self._stops = dict.fromkeys(other for other in order if other in doomed)
         self._queue = deque(other for other in order if other in again)
         self._hold.until = due if self._hold.until is None else max(self._hold.until, due)
         self.timers.arm(self._hold, self._hold.until)
@@ -62,9 +62,9 @@ class Plan(Board):
 
     def _stop_next(self, now: float) -> None:
         while self._stops:
-            last = self._stops[-1]
+            last = next(reversed(self._stops))
             if last.state not in LIVE:
-                self._stops.pop()
+                del self._stops[last]
                 continue
             if last.state is not State.STOPPING:
                 self.cancel(last, Why.GROUP if self.ending is None else Why.SHUTDOWN, now)
@@ -112,7 +112,7 @@ class Plan(Board):
             elif slot.state in (State.BACKOFF, State.WAITING, State.PARKED):
                 self.settle_start(slot, self._down)
                 self.stopped(slot, now)
-        self._stops = [] if self.policy.keyed else live
+        self._stops = {} if self.policy.keyed else dict.fromkeys(live)
         if self.policy.keyed:
             for slot in live:
                 if slot.state is not State.STOPPING:

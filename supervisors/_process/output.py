@@ -28,12 +28,9 @@ class Output:
         async with stream:
             async for chunk in stream:
                 buffer += chunk
-                while (end := buffer.find(b"\n")) >= 0:
-                    self._line(name, bytes(buffer[:end]))
-                    del buffer[: end + 1]
-                while len(buffer) > MAX_LINE:
-                    self._line(name, bytes(buffer[:MAX_LINE]))
-                    del buffer[:MAX_LINE]
+                while (taken := _line_length(buffer)) is not None:
+                    self._line(name, bytes(buffer[:taken]))
+                    del buffer[: taken + (buffer[taken : taken + 1] == b"\n")]
         if buffer:
             self._line(name, bytes(buffer))
 
@@ -46,3 +43,11 @@ class Output:
         if name == "stdout" and self._match is not None and self._match(line):
             self._match = None
             self.matched.set()
+
+
+def _line_length(buffer: bytearray) -> int | None:
+    """Length of the next complete line, or of a piece of an overlong one; None: not yet."""
+    end = buffer.find(b"\n", 0, MAX_LINE + 1)
+    if end >= 0:
+        return end
+    return MAX_LINE if len(buffer) > MAX_LINE else None

@@ -56,7 +56,8 @@ def describe(event: Event) -> str:
             continue
         if isinstance(event, events.ChildExited) and field.name == "exit":
             parts.append(f"{event.exit.kind.value}: {event.exit.reason}")
-            parts.extend(f"\n    {line}" for line in event.exit.where if event.error is None)
+            if event.error is None or event.error.__traceback__ is None:
+                parts.extend(f"\n    {line}" for line in event.exit.where)
         else:
             parts.append(f"{field.name}={getattr(value, 'value', value)}")
     return " ".join(parts)

@@ -10,14 +10,17 @@ from types import TracebackType
 
 import trio
 
-from supervisors._core.errors import EscalationError, NoSuchChildError
+from supervisors._core.errors import EscalationError, NoSuchChildError, SupervisionError
 from supervisors._core.events import Event, SupervisorStopping
+from supervisors._core.exits import leaves
 from supervisors._core.settings import ChildSpec, check_name
 from supervisors._core.slot import State
 from supervisors._trio.ref import Ref
 from supervisors._trio.supervisor import SupervisorBase
 from supervisors._trio.system import Observer, System, logger
 from supervisors._trio.tree import Node, utc
+
+CONSEQUENCES = (trio.Cancelled, SupervisionError)
 
 EXIT_STOP_OVERRUN = 70
 """Exit code of the process when a stop takes longer than ``stop_limit``."""
@@ -174,7 +177,8 @@ class _Opened(AbstractAsyncContextManager[Root]):
             if left is not None and left is not exc:
                 raise left
             return left is None
-        if left is None or isinstance(left, trio.Cancelled):
+        # A command that failed because the tree went down is no second story.
+        if left is None or all(isinstance(part, CONSEQUENCES) for part in leaves(left)):
             raise self._error
         raise BaseExceptionGroup("the block and its supervisor failed", [left, self._error])
 
@@ -251,9 +255,10 @@ def open_supervisor(
 
     The block is entered when the tree has started. Leaving it, however that comes about, stops the
     tree in reverse order. If the supervisor gives up, the block is cancelled and EscalationError
-    comes out of it (KeyboardInterrupt or SystemExit of a child as they are; together with an error
-    of the block itself in a group). If it ends by auto_shutdown, the block is cancelled and left
-    without an error.
+    comes out of it: alone, if the block raised nothing but errors of this library, which are
+    consequences; otherwise in a group with the block's own error. KeyboardInterrupt and SystemExit
+    of a child come out as they are. If the supervisor ends by auto_shutdown, the block is cancelled
+    and left without an error.
 
     name
         First part of all paths.

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from hypothesis import HealthCheck, settings
 
-pytest.register_assert_rewrite("supervision_pair", "supervision_walk")
-
 from supervisors.testing import EventRecorder
 from supervisors.testing.fixtures import virtual_clock
+
+pytest.register_assert_rewrite("supervision_pair", "supervision_walk")
 
 __all__ = ["recorder", "virtual_clock"]
 

@@ -227,9 +227,9 @@ class Reference:
             left = [k for k in self.kids if k.spec.significant]
             if significant and mode == "any_significant":
                 self._end("auto_shutdown", now)
-            if significant and mode == "all_significant":
-                if not [k for k in left if k.state not in ("done", "stopped")]:
-                    self._end("auto_shutdown", now)
+            left = [k for k in left if k.state not in ("done", "stopped")]
+            if significant and mode == "all_significant" and not left:
+                self._end("auto_shutdown", now)
             return
         if kid.spec.uses_budget:
             self.spent.append(now)
