@@ -1,5 +1,6 @@
 """Mailboxes, calls and references."""
 
+# ruff: noqa: SIM117  which block is the inner one matters
 from __future__ import annotations
 
 import pytest

@@ -70,7 +70,7 @@ def gone(pid):
 
 async def wait_gone(*pids):
     with trio.fail_after(LIMIT):
-        while not all(gone(pid) for pid in pids):
+        while not all(gone(pid) for pid in pids):  # noqa: ASYNC110  nobody tells us
             await trio.sleep(0.01)
 
 
@@ -365,7 +365,7 @@ RUNTIME = """
 async def test_nothing_is_left_when_the_runtime_is_killed():
     text = textwrap.dedent(RUNTIME.format(watching=WATCHES_STDIN, deaf=IGNORES_EVERYTHING))
     root = str(Path(__file__).parents[2])
-    with subprocess.Popen(
+    with subprocess.Popen(  # noqa: ASYNC220
         [sys.executable, "-c", text], stdout=subprocess.PIPE, text=True, cwd=root
     ) as runtime:
         pids = [int(word) for _ in range(3) for word in runtime.stdout.readline().split()]
