@@ -8,8 +8,13 @@ import shutil
 import sqlite3
 from pathlib import Path
 
+from ..failpoints import failpoint
 from .faults import Corrupt
 from .schema import migrate
+
+CHECKPOINT_CHANGES = 4000
+CHECKPOINT_COMMITS = 500
+"""Rows changed, or commits made, after which the log moves into the main file."""
 
 
 def open_database(path: Path) -> sqlite3.Connection:
@@ -27,6 +32,7 @@ def open_database(path: Path) -> sqlite3.Connection:
         migrate(connection)
         # After a failed sync the log may be in the page cache only, though it reads well. Moving
         # all of it into the main file writes it anew, so that everything rests on fresh syncs.
+        failpoint("checkpoint")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         # A commit proves that there is room to write.
         connection.execute("UPDATE totals SET touches = touches + 1")
@@ -56,10 +62,30 @@ def _configure(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA fullfsync = 1")
     connection.execute("PRAGMA checkpoint_fullfsync = 1")
+    # SQLite's own checkpoints hide their errors; see `Checkpoints`.
+    connection.execute("PRAGMA wal_autocheckpoint = 0")
     connection.execute("PRAGMA journal_size_limit = 67108864")
     connection.execute("PRAGMA temp_store = MEMORY")
     connection.execute("PRAGMA cache_size = -16384")
     connection.execute("PRAGMA cell_size_check = ON")
+
+
+class Checkpoints:
+    """Moves the log into the main file now and then. Call it after each commit.
+
+    An I/O error or a full disk is raised, so that the connection is given up.
+    """
+
+    def __init__(self) -> None:
+        self._commits = 0
+        self._changes = 0
+
+    def __call__(self, connection: sqlite3.Connection) -> None:
+        self._commits += 1
+        changes = connection.total_changes
+        if changes - self._changes >= CHECKPOINT_CHANGES or self._commits >= CHECKPOINT_COMMITS:
+            self._commits, self._changes = 0, changes
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
 
 
 def _verify(connection: sqlite3.Connection) -> None:

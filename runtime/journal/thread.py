@@ -17,6 +17,7 @@ from typing import Any, Generic, TypeVar
 import trio
 
 from ..errors import JournalUnavailable
+from ..failpoints import failpoint
 from .faults import Fault, diagnose, is_job_error
 from .statistics import Latencies
 
@@ -56,11 +57,18 @@ class GroupCommit:
 
     Args:
         connect: called in the thread; its connection is closed there.
+        after_commit: called in the thread after each commit, when its callers are answered.
         latencies: receives the milliseconds from each call to its durable answer.
     """
 
-    def __init__(self, connect: Callable[[], sqlite3.Connection], latencies: Latencies) -> None:
+    def __init__(
+        self,
+        connect: Callable[[], sqlite3.Connection],
+        after_commit: Callable[[sqlite3.Connection], None],
+        latencies: Latencies,
+    ) -> None:
         self._connect = connect
+        self._after_commit = after_commit
         self._latencies = latencies
         self._queue: queue.SimpleQueue[_Call[Any] | None] = queue.SimpleQueue()
         self._places = trio.Semaphore(JOB_QUEUE_LIMIT, max_value=JOB_QUEUE_LIMIT)
@@ -165,6 +173,8 @@ class GroupCommit:
             while group := self._next_group():
                 commit(connection, group)
                 token.run_sync_soon(self._answer, group)
+                group = []
+                self._after_commit(connection)
         except Exception as error:
             token.run_sync_soon(self._fail, error, group)
             return error
@@ -217,6 +227,7 @@ def commit(connection: sqlite3.Connection, group: list[_Call[Any]]) -> None:
     A job that raises does not spoil the others. Raises only for a failure of the database, after
     which nothing of the group may be reported as done.
     """
+    before = connection.total_changes
     connection.execute("BEGIN")
     try:
         for call in group:
@@ -229,7 +240,7 @@ def commit(connection: sqlite3.Connection, group: list[_Call[Any]]) -> None:
                 call.error = error
                 if connection.total_changes != written:
                     raise _Spoiled from None
-        connection.execute("COMMIT")
+        _commit(connection, writes=connection.total_changes != before)
     except _Spoiled:
         # Savepoints cost a little, so only a group that needs them is run with them.
         connection.execute("ROLLBACK")
@@ -249,4 +260,12 @@ def _commit_with_savepoints(connection: sqlite3.Connection, group: list[_Call[An
             call.error = error
             connection.execute("ROLLBACK TO job")
         connection.execute("RELEASE job")
+    _commit(connection, writes=True)
+
+
+def _commit(connection: sqlite3.Connection, *, writes: bool) -> None:
+    if writes:
+        failpoint("journal-write")
     connection.execute("COMMIT")
+    if writes:
+        failpoint("fsync")

@@ -11,6 +11,7 @@ import trio
 
 from ..errors import Invalid
 from ..events import EventBus, EventName
+from ..failpoints import failpoint
 from ..identity import message_key, new_message_id, recipient_jid, row_id
 from ..journal import Command, CommandState, Connection, Journal, NewCommand, NewEntry, Submitted
 
@@ -81,7 +82,9 @@ class Outbox:
             },
             order_key=f"{connection.owner_id}/{connection.id}/{number}",
         )
-        return await self._journal.submit(command, entry)
+        submitted = await self._journal.submit(command, entry)
+        failpoint("command-written")
+        return submitted
 
     async def advance(
         self,

@@ -16,6 +16,7 @@ import trio
 from supabase import AsyncClient, AsyncClientOptions
 
 from ..errors import Invalid, NotFound, StorageUnavailable
+from ..failpoints import armed, failpoint
 from .classify import EXPECTED, Action, classify
 from .errors import SupabaseError, UnexpectedAnswer, read_refusal
 
@@ -65,7 +66,10 @@ class Supabase:
             limits=_LIMITS,
             transport=transport,
             follow_redirects=False,
-            event_hooks={"response": [_refuse]},
+            event_hooks={
+                "request": [_watch_sending] if armed("rpc-sent") else [],
+                "response": [_refuse],
+            },
         )
         self._client = AsyncClient(
             url,
@@ -249,6 +253,15 @@ class Supabase:
                 details={"code": verdict.code, "reason": verdict.reason},
                 retry_after=verdict.retry_after or 5.0,
             ) from error
+
+
+async def _watch_sending(request: httpx.Request) -> None:
+    async def trace(event: str, _facts: dict[str, Any]) -> None:
+        if event == "http11.send_request_body.complete":
+            failpoint("rpc-sent")
+
+    if request.url.path.endswith("/zapvisor_ingest"):
+        request.extensions = {**request.extensions, "trace": trace}
 
 
 async def _refuse(response: httpx.Response) -> None:

@@ -14,6 +14,7 @@ from supervisors import ChildContext
 
 from ..errors import JournalUnavailable
 from ..events import EventBus, EventName
+from ..failpoints import failpoint
 from ..journal import Entry, Journal, Stored
 from .backoff import Backoff
 from .batch import BatchSize
@@ -132,6 +133,7 @@ class Writer:
         if not entries:
             self._enter("idle")
             return
+        failpoint("claim")
         started = trio.current_time()
         outcome = await self._send(entries)
         if isinstance(outcome, Verdict):
@@ -167,7 +169,9 @@ class Writer:
         ]
 
     async def _settle(self, entries: list[Entry], outcomes: list[Stored]) -> None:
+        failpoint("rpc-committed")
         await self._journal.settle(outcomes)
+        failpoint("settle")
         self._stored += len(entries)
         self._batches += 1
         for entry, outcome in zip(entries, outcomes, strict=True):

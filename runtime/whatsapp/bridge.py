@@ -20,6 +20,8 @@ import trio
 
 from supervisors import ChildContext, SubprocessChild
 
+from ..failpoints import VARIABLE as FAILPOINT_VARIABLE
+from ..failpoints import for_bridge
 from ..node_parts import NodeParts
 from ..settings import SECRET_VARIABLES
 from .link import BridgeLink, LinkLost, open_link
@@ -31,6 +33,7 @@ HEALTH_DEADLINE = 10.0
 """Seconds without an answer after which the process counts as hung; the interval comes on top."""
 STOP_GRACE = 4.0
 
+_NOT_INHERITED = SECRET_VARIABLES | {FAILPOINT_VARIABLE}
 _LEVELS = {"error": logging.ERROR, "warn": logging.WARNING, "info": logging.INFO}
 
 
@@ -112,10 +115,11 @@ class Bridge:
 
     def _environment(self) -> Mapping[str, str]:
         inherited = {
-            name: value for name, value in os.environ.items() if name not in SECRET_VARIABLES
+            name: value for name, value in os.environ.items() if name not in _NOT_INHERITED
         }
         return {
             **inherited,
+            **for_bridge(),
             "ZAPVISOR_BRIDGE_TOKEN": self._token,
             "ZAPVISOR_BRIDGE_DATA": str(self._directory),
         }

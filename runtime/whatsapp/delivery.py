@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 import trio
 
+from ..failpoints import failpoint
 from ..journal import Command, CommandState, Connection
 from .link import BridgeLink, RequestFailed
 from .live import Status
@@ -78,6 +79,7 @@ class Delivery:
         if command.expires_at <= datetime.now(UTC):
             await self._fail(command, "expired")
             return True
+        failpoint("send")
         try:
             await self._link.request(
                 "send",
@@ -94,6 +96,7 @@ class Delivery:
                 return False
             await self._fail(command, failure.code)
             return True
+        failpoint("sent")
         self._attempts.pop(command.message_id, None)
         self._in_flight[command.message_id] = trio.current_time()
         self._live.sent += 1

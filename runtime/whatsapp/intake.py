@@ -12,6 +12,7 @@ from typing import Any
 
 import trio
 
+from ..failpoints import failpoint
 from ..identity import message_key
 from ..inbound.entries import message_entry
 from ..journal import CommandState, Connection, NewEntry
@@ -58,6 +59,7 @@ class Intake:
                 except (trio.WouldBlock, trio.EndOfChannel):
                     break
             await self._store(batch)
+            failpoint("ack")
             await self._link.send("ack", seq=batch[-1].seq)
             self._taken += len(batch)
             self._took.ring()
@@ -92,6 +94,8 @@ class Intake:
         self._live.received += sum(not one.duplicate for one in accepted)
 
     async def _advance(self, data: dict[str, Any]) -> None:
+        if data["status"] == "server_ack":
+            failpoint("server-ack")
         await self._outbox.advance(
             self._connection,
             data["id"],
