@@ -2,8 +2,8 @@
  * Named places where a fault test may kill the process, off unless `ZAPVISOR_FAILPOINT` is set.
  *
  * `ZAPVISOR_FAILPOINT=<name>:<action>[@<n>]`: at the n-th passage (default 1) of the named place
- * do the action: `kill` sends SIGKILL to the process itself, `fail` throws there as a failing disk
- * would. The names are listed in README.md.
+ * do the action: `kill` sends SIGKILL to the process itself, `stop` SIGSTOP, `fail` throws there as a
+ * failing disk would. The names are listed in README.md.
  */
 
 import { storageFailure } from "./fatal.ts";
@@ -24,15 +24,15 @@ export type Failpoint = (typeof FAILPOINTS)[number];
 
 interface Armed {
   readonly name: Failpoint;
-  readonly action: "kill" | "fail";
+  readonly action: "kill" | "stop" | "fail";
   remaining: number;
 }
 
 export function parseFailpoint(spec: string): Armed {
-  const match = /^([a-z-]+):(kill|fail)(?:@(\d+))?$/.exec(spec);
+  const match = /^([a-z-]+):(kill|stop|fail)(?:@(\d+))?$/.exec(spec);
   const name = FAILPOINTS.find((known) => known === match?.[1]);
   if (match === null || name === undefined) throw new Error(`unknown failpoint: ${spec}`);
-  return { name, action: match[2] === "fail" ? "fail" : "kill", remaining: Number(match[3] ?? 1) };
+  return { name, action: match[2] as Armed["action"], remaining: Number(match[3] ?? 1) };
 }
 
 const spec = process.env["ZAPVISOR_FAILPOINT"];
@@ -46,7 +46,7 @@ export function failpoint(name: Failpoint): void {
   armed.remaining -= 1;
   if (armed.remaining !== 0) return;
   if (armed.action === "fail") throw new InjectedFault(`failpoint ${name}`);
-  process.kill(process.pid, "SIGKILL");
+  process.kill(process.pid, armed.action === "stop" ? "SIGSTOP" : "SIGKILL");
 }
 
 /** A failpoint outside a transaction: a failure there is a failure of the storage all the same. */
