@@ -32,6 +32,10 @@ class Corrupt(Exception):
     """The integrity check found damage; the text says which."""
 
 
+class FileReplaced(Exception):
+    """The database file was removed or replaced under us: what is written now would be lost."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """Why the database cannot be used.
@@ -60,7 +64,7 @@ class Fault:
 def is_job_error(error: Exception) -> bool:
     """Whether ``error`` concerns only the job that raised it, not the database."""
     if not isinstance(error, sqlite3.DatabaseError):
-        return True
+        return not isinstance(error, FileReplaced)
     code = getattr(error, "sqlite_errorcode", None)
     # Errors that the Python module itself raises (wrong bindings) carry no code.
     return code is None or (code & 0xFF) in _JOB_CODES
@@ -72,6 +76,8 @@ def diagnose(error: BaseException) -> Fault | None:
         return Fault("journal_too_new", str(error), permanent=True)
     if isinstance(error, Corrupt):
         return Fault("journal_corrupt", str(error), permanent=True)
+    if isinstance(error, FileReplaced):
+        return Fault("journal_io_error", str(error), permanent=False)
     if isinstance(error, OSError):
         code = "journal_disk_full" if error.errno in _FULL_ERRNOS else "journal_io_error"
         return Fault(code, f"{error.strerror or error}", permanent=False)

@@ -18,8 +18,8 @@ from supervisors import ChildContext, Escalate, Park
 
 from ..errors import JournalUnavailable
 from . import codec, dead_letters, inbox, outbox, registry, statistics, upkeep
-from .database import open_database
-from .faults import Fault, diagnose
+from .database import Checkpoints, open_database
+from .faults import Fault, FileReplaced, diagnose
 from .lock import DataDirectoryInUse, DataDirectoryLock
 from .records import (
     Accepted,
@@ -126,7 +126,7 @@ class Journal:
 
     async def _serve(self, ctx: ChildContext) -> Exception:
         """Serve with one connection until it fails; returns why."""
-        engine = GroupCommit(partial(open_database, self._path), self._latencies)
+        engine = GroupCommit(partial(open_database, self._path), Checkpoints(), self._latencies)
         failure: Exception | None = None
         async with trio.open_nursery() as nursery:
             opened = trio.Event()
@@ -143,11 +143,12 @@ class Journal:
     async def _pulse(self, ctx: ChildContext, engine: GroupCommit, opened: trio.Event) -> None:
         """Beat through the thread, and watch the room on the disk."""
         await opened.wait()
+        inode = self._path.stat().st_ino
         self._engine = engine
         self._something.set()
         try:
             while True:
-                self._judge_room(await engine.execute(self._room))
+                self._judge_room(await engine.execute(partial(self._room, inode=inode)))
                 ctx.ready()
                 ctx.beat()
                 await trio.sleep(PULSE_SECONDS)
@@ -164,8 +165,14 @@ class Journal:
         self._state = _unavailable(fault)
         self._something.set()  # whoever waits for entries must learn of it
 
-    def _room(self, connection: sqlite3.Connection) -> int:
+    def _room(self, connection: sqlite3.Connection, inode: int) -> int:
         """Bytes that entries may still take. In the thread: a stuck disk would block."""
+        try:
+            replaced = self._path.stat().st_ino != inode
+        except FileNotFoundError:
+            replaced = True
+        if replaced:
+            raise FileReplaced(f"{self._path} was removed or replaced while it was in use")
         free = shutil.disk_usage(self._path.parent).free
         (pages,) = connection.execute("PRAGMA freelist_count").fetchone()
         (page_size,) = connection.execute("PRAGMA page_size").fetchone()

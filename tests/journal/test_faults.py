@@ -13,7 +13,7 @@ import trio
 from journal_support import Context, connection, everything_pending, message, running, until
 
 from runtime.errors import JournalUnavailable
-from runtime.journal import DataDirectoryInUse, DataDirectoryLock, Journal, Stored
+from runtime.journal import DataDirectoryInUse, DataDirectoryLock, Journal, NewEntry, Stored
 from runtime.journal import journal as journal_module
 from runtime.journal.database import open_database
 from runtime.journal.faults import diagnose
@@ -107,7 +107,7 @@ def small_disk(tmp_path):
 
 async def test_with_little_room_it_refuses_new_work_but_lets_the_backlog_leave(path, monkeypatch):
     room = {"bytes": 10**9}
-    monkeypatch.setattr(Journal, "_room", lambda _self, _connection: room["bytes"])
+    monkeypatch.setattr(Journal, "_room", lambda _self, _connection, inode: room["bytes"])
     monkeypatch.setattr(journal_module, "PULSE_SECONDS", 0.01)
     async with running(path, reserve_bytes=1000) as journal:
         await journal.accept([message("k")])
@@ -169,6 +169,54 @@ async def give_up(journal):
     except (Park, Escalate) as verdict:
         return verdict
     raise AssertionError("it did not give up")
+
+
+async def test_an_error_at_a_checkpoint_is_not_overlooked(path, monkeypatch):
+    monkeypatch.setattr(journal_module, "REOPEN_FIRST_SECONDS", 0.05)
+    checkpoints = []
+
+    def refuse(_self, _connection):
+        checkpoints.append(1)
+        if len(checkpoints) == 5:
+            raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("runtime.journal.database.Checkpoints.__call__", refuse)
+    async with running(path) as journal:
+        for number in range(10):
+            await accept_until_taken(journal, message(f"k{number}"))
+        assert len(await everything_pending(journal)) == 10
+        assert len(checkpoints) > 5
+
+
+async def accept_until_taken(journal, entry):
+    with trio.fail_after(10):
+        while True:
+            try:
+                return await journal.accept([entry])
+            except JournalUnavailable:
+                await trio.sleep(0.01)
+
+
+async def test_the_log_stays_small_while_much_is_written(path, monkeypatch):
+    async with running(path) as journal:
+        for _ in range(20):
+            await journal.accept([NewEntry("session", None, {"x": "y" * 500})] * 1000)
+            entries = await everything_pending(journal)
+            await journal.settle([Stored(entry.seq, "updated") for entry in entries])
+        log = path.with_name(f"{path.name}-wal")
+        assert log.stat().st_size < 16 * 1024 * 1024
+
+
+async def test_a_file_that_was_removed_is_noticed(path, monkeypatch):
+    monkeypatch.setattr(journal_module, "PULSE_SECONDS", 0.01)
+    monkeypatch.setattr(journal_module, "REOPEN_FIRST_SECONDS", 0.05)
+    async with running(path) as journal:
+        await journal.accept([message("k")])
+        path.unlink()
+        await until(path.exists)
+        await until(lambda: journal.state.name == "available")
+        answers = await journal.accept([message("k")])
+        assert not answers[0].duplicate
 
 
 @pytest.mark.parametrize("damage", ["header", "pages", "torn"])

@@ -23,6 +23,7 @@ class Disk:
         self.path = path
         self.commits = 0
         self.closed = threading.Event()
+        self.after_commit = lambda _connection: None
 
     def connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, isolation_level=None, factory=_Watched)
@@ -58,7 +59,7 @@ def disk(tmp_path):
 
 @asynccontextmanager
 async def serving(disk):
-    engine = GroupCommit(disk.connect, Latencies())
+    engine = GroupCommit(disk.connect, disk.after_commit, Latencies())
     opened = trio.Event()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(engine.run, opened.set)
@@ -232,7 +233,7 @@ async def test_a_failed_commit_refuses_the_whole_group_and_all_that_follow(disk)
     def fail(_connection):
         raise Full("database or disk is full")
 
-    engine = GroupCommit(disk.connect, Latencies())
+    engine = GroupCommit(disk.connect, disk.after_commit, Latencies())
     opened = trio.Event()
     caught = []
 
@@ -254,7 +255,28 @@ async def test_a_failed_commit_refuses_the_whole_group_and_all_that_follow(disk)
     assert disk.closed.is_set()
 
 
+async def test_a_failure_after_a_commit_harms_only_those_who_come_later(disk):
+    def fail(_connection):
+        raise sqlite3.DatabaseError("malformed")
+
+    disk.after_commit = fail
+    engine = GroupCommit(disk.connect, disk.after_commit, Latencies())
+    opened = trio.Event()
+    async with trio.open_nursery() as nursery:
+
+        async def run():
+            with pytest.raises(sqlite3.DatabaseError):
+                await engine.run(opened.set)
+
+        nursery.start_soon(run)
+        await opened.wait()
+        assert await engine.execute(insert(1)) == 1
+    assert isinstance(await outcome(engine, insert(2)), JournalUnavailable)
+    assert disk.rows() == [1]
+
+
 async def test_a_database_that_does_not_open_is_reported(tmp_path):
-    engine = GroupCommit(Disk(tmp_path / "missing" / "t.sqlite").connect, Latencies())
+    missing = Disk(tmp_path / "missing" / "t.sqlite")
+    engine = GroupCommit(missing.connect, missing.after_commit, Latencies())
     with pytest.raises(sqlite3.OperationalError):
         await engine.run(lambda: None)
