@@ -14,6 +14,7 @@ import trio
 
 from runtime.app import Application, running
 from runtime.errors import ZapvisorError
+from runtime.journal import DataDirectoryLock
 from runtime.logs import logging_to
 from runtime.node_parts import NodeParts
 from runtime.settings import Settings
@@ -46,7 +47,11 @@ def serve(
     Raises Problem for what an operator can mend.
     """
     _check_address(settings)
-    with _expected_failures(logs), logging_to(logs, level=log_level):
+    with (
+        _expected_failures(logs),
+        DataDirectoryLock(settings.data_dir.resolve()),
+        logging_to(logs, level=log_level),
+    ):
         trio.run(_serve, settings, parts, main)
 
 

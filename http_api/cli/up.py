@@ -25,12 +25,13 @@ def up() -> None:
         new_key = KeyStore.ensure(settings)
     except (ZapvisorError, OSError) as error:
         raise Problem(str(error)) from None
+    if new_key is not None:
+        # At once: whatever else goes wrong, it could not be shown again.
+        say("this is the API key, shown only this once; send it as X-Api-Key:")
+        click.echo(f"\n    {new_key}\n")
 
     async def main(application: Application, url: str) -> None:
         say(f"the API listens on {url} (its calls: {url}/docs); Ctrl-C stops")
-        if new_key is not None:
-            say("this is the API key, shown only this once; send it as X-Api-Key:")
-            click.echo(f"\n    {new_key}\n")
         await _show_pairing(application)
 
     serve(settings, parts, main, logs=Path.cwd())
