@@ -160,6 +160,41 @@ for (const [{ what, write }, name] of TRAFFIC.flatMap((traffic, index) =>
   });
 }
 
+for (const name of ["stored-before-send", "sent-before-reply"]) {
+  test(`a message of ours, killed at ${name} and sent again, is shown once`, async () => {
+    const send = (runtime: Runtime, messageId: string): Promise<unknown> =>
+      runtime.request("send", {
+        messageId,
+        to: `${CUSTOMER}@s.whatsapp.net`,
+        content: { text: messageId },
+      });
+    const [killed, following] = [`${name}-1`, `${name}-2`];
+    const failpoint = `${name}:kill`;
+    const crashing = await Bridge.start({ data, whatsappUrl: whatsapp.url, failpoint });
+    const first = await attach(crashing);
+    await first.state("open");
+    send(first, killed).catch(() => undefined);
+    await crashing.exited();
+
+    const bridge = await Bridge.start({ data, whatsappUrl: whatsapp.url });
+    const second = await attach(bridge);
+    await second.state("open");
+    await send(second, killed);
+    await send(second, following);
+    await second.status(killed, "delivered");
+    await second.status(following, "delivered");
+    const shown = (await whatsapp.inbox(CUSTOMER)).filter(({ id }) => id.startsWith(name));
+    assert.deepEqual(
+      shown.map(({ id, text, arrivals }) => [id, text, arrivals]),
+      [
+        [killed, killed, name === "sent-before-reply" ? 2 : 1],
+        [following, following, 1],
+      ],
+    );
+    await bridge.stop();
+  });
+}
+
 test("a disk that fails ends the process with 74, neither ack nor nack leaves", async () => {
   const bridge = await Bridge.start({
     data,

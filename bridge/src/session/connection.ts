@@ -29,6 +29,7 @@ const CONNECT_TOTAL_MS = 90_000;
 const OFFLINE_SYNC_IDLE_MS = 60_000;
 /** Keep-alive answers arrive every 30 s; Baileys itself may notice silence much later. */
 const SILENCE_MS = 45_000;
+const SILENCE_CHECK_MS = 5_000;
 const FIRST_QR_MS = 60_000;
 const NEXT_QR_MS = 20_000;
 /** Unacknowledged events beyond which further messages are better left with WhatsApp. */
@@ -168,7 +169,7 @@ export class Connection {
       if (this.#state === "open" && since > SILENCE_MS) {
         this.#finish(closed(CODE_TIMED_OUT, "no frames received"));
       }
-    }, SILENCE_MS / 3);
+    }, SILENCE_CHECK_MS);
     sock.ws.on("frame", onFrame);
     sock.ws.on("unexpected-response", onRefused);
     sock.ev.on("connection.update", onUpdate);
