@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 import signal
+import time
 
 import psutil
 
@@ -16,6 +17,7 @@ FAST_SHUTDOWN = 15.0
 IMMEDIATE_SHUTDOWN = 5.0
 # A server process notices by itself that its postmaster is gone, unless it is in a long query.
 HEADLESS_EXIT = 3.0
+POLL_INTERVAL = 0.02
 
 
 class LeftoverError(Exception):
@@ -40,7 +42,7 @@ def stop_servers(cluster: Cluster) -> None:
             (signal.SIGKILL, IMMEDIATE_SHUTDOWN),
         ):
             _signal(heads, number)
-            _, servers = psutil.wait_procs(servers, timeout=patience)
+            servers = _wait(servers, patience)
             if not servers:
                 break
             heads = servers
@@ -66,6 +68,23 @@ def _servers(cluster: Cluster) -> list[psutil.Process]:
         for process in psutil.process_iter(["name", "cwd"])
         if process.info["cwd"] == data and (process.info["name"] or "").startswith("postgres")
     ]
+
+
+def _wait(processes: list[psutil.Process], patience: float) -> list[psutil.Process]:
+    """Who still runs after at most ``patience`` seconds. A zombie has ended: that its parent, which
+    may be the init of a container, does not reap it, is no concern of ours."""
+    deadline = time.monotonic() + patience
+    while processes and time.monotonic() < deadline:
+        time.sleep(POLL_INTERVAL)
+        processes = [process for process in processes if _runs(process)]
+    return processes
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _parent(process: psutil.Process) -> int | None:

@@ -1,4 +1,4 @@
-"""One PostgreSQL per test session, with Supabase's roles; ingest tests share a migrated database."""
+"""One PostgreSQL per test session, with Supabase's roles; ingest tests share one database."""
 
 from __future__ import annotations
 
@@ -140,7 +140,6 @@ def project(migrated_dsn: str) -> Iterator[Project]:
     """A migrated project without rows, but for one owner."""
     with psycopg.connect(migrated_dsn, autocommit=True) as connection:
         connection.execute("truncate auth.users cascade")
-        (owner,) = connection.execute(
-            "insert into auth.users default values returning id"
-        ).fetchone()
-        yield Project(migrated_dsn, connection, owner)
+        project = Project(migrated_dsn, connection, uuid.UUID(int=0))
+        project.owner = project.add_owner()
+        yield project

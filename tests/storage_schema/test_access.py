@@ -55,9 +55,11 @@ def test_nobody_writes_in_anothers_name(filled: Project) -> None:
     insert = """insert into public.whatsapp_atendimentos (owner_id, numero_cliente)
         values (%s, '5511900000000') returning id"""
     stranger = filled.add_owner()
-    with pytest.raises(psycopg.errors.InsufficientPrivilege):
-        with acting_as(filled, "authenticated", stranger):
-            filled.rows(insert, filled.owner)
+    with (
+        pytest.raises(psycopg.errors.InsufficientPrivilege),
+        acting_as(filled, "authenticated", stranger),
+    ):
+        filled.rows(insert, filled.owner)
     with acting_as(filled, "authenticated", filled.owner):
         assert filled.rows(insert, filled.owner)
 
@@ -88,9 +90,11 @@ def test_the_functions_are_for_the_service_role_alone(
 ) -> None:
     with acting_as(project, "service_role"):
         project.rows(f"select {call}")
-    with pytest.raises(psycopg.errors.InsufficientPrivilege):
-        with acting_as(project, role, project.owner):
-            project.rows(f"select {call}")
+    with (
+        pytest.raises(psycopg.errors.InsufficientPrivilege),
+        acting_as(project, role, project.owner),
+    ):
+        project.rows(f"select {call}")
 
 
 def test_deleting_an_atendimento_deletes_its_messages(filled: Project) -> None:

@@ -9,6 +9,8 @@ from .conftest import Project
 from .items import CUSTOMER, NOON, message, results
 
 ATENDIMENTOS = "select * from whatsapp_atendimentos order by data_inicio, id"
+OPEN_OLD = """insert into whatsapp_atendimentos (owner_id, numero_cliente)
+    values (%s, %s) returning id"""
 MESSAGES = "select * from whatsapp_mensagens order by ordem"
 
 
@@ -187,7 +189,7 @@ def test_it_adopts_the_newest_open_atendimento_of_the_earlier_system(project: Pr
 def test_it_adopts_nothing_of_another_owner_or_number(project: Project) -> None:
     for owner, number in ((project.add_owner(), CUSTOMER), (project.owner, "5521900000000")):
         project.rows(
-            "insert into whatsapp_atendimentos (owner_id, numero_cliente) values (%s, %s) returning id",
+            OPEN_OLD,
             owner,
             number,
         )
@@ -197,7 +199,7 @@ def test_it_adopts_nothing_of_another_owner_or_number(project: Project) -> None:
 
 def test_two_connections_do_not_adopt_the_same_one(project: Project) -> None:
     project.rows(
-        "insert into whatsapp_atendimentos (owner_id, numero_cliente) values (%s, %s) returning id",
+        OPEN_OLD,
         project.owner,
         CUSTOMER,
     )
