@@ -1,0 +1,62 @@
+"""One simulator and one Supabase for all; a runtime for each test that breaks one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from runtime.node_parts import prepare
+from tests.e2e.harness import Simulator
+
+from .rig import Backend, Phone, Runtime
+
+
+@pytest.fixture(scope="session")
+def directories() -> Iterator[Callable[[], Path]]:
+    """Fresh directories that PostgreSQL's own account can enter."""
+    made: list[Path] = []
+
+    def make() -> Path:
+        made.append(Path(tempfile.mkdtemp(prefix="zapvisor faults ")))
+        os.chmod(made[-1], 0o755)
+        return made[-1]
+
+    yield make
+    for path in made:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def simulator() -> Iterator[Simulator]:
+    simulator = Simulator(prepare(Path("data")))
+    yield simulator
+    simulator.close()
+
+
+@pytest.fixture(scope="session")
+def backend(directories: Callable[[], Path]) -> Iterator[Backend]:
+    backend = Backend(directories() / "supabase")
+    yield backend
+    backend.close()
+
+
+@pytest.fixture
+def runtime(
+    directories: Callable[[], Path], simulator: Simulator, backend: Backend
+) -> Iterator[Runtime]:
+    """Not started yet."""
+    runtime = Runtime(directories(), simulator, backend)
+    yield runtime
+    runtime.close()
+
+
+@pytest.fixture
+def phone(runtime: Runtime, simulator: Simulator) -> Phone:
+    """Paired and open, with two customers."""
+    runtime.start()
+    return Phone(runtime, simulator, "loja", customers=2).pair()
