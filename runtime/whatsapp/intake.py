@@ -7,8 +7,9 @@ plaintext and would send it again.
 from __future__ import annotations
 
 import logging
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Any
+from functools import partial
 
 import trio
 
@@ -30,6 +31,8 @@ _STATES = {
     "played": CommandState.PLAYED,
     "error": CommandState.FAILED,
 }
+
+_UNREADABLE = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
 
 
 class Intake:
@@ -65,27 +68,39 @@ class Intake:
             self._took.ring()
 
     async def _store(self, batch: list[BridgeEvent]) -> None:
+        """Messages that follow each other in one transaction; everything in its order."""
         entries: list[NewEntry] = []
         for event in batch:
             self._live.last_seen = datetime.now(UTC)
             try:
-                if event.kind == "message":
-                    entry = message_entry(self._connection, event.data)
-                    if entry is not None:
-                        entries.append(entry)
-                elif event.kind == "status":
-                    await self._accept(entries)
-                    entries = []
-                    await self._advance(event.data)
-                elif event.kind == "malformed":
-                    await self._accept(entries)
-                    entries = []
-                    await self._bury(event, ValueError("not what the protocol says"))
-            except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+                step = self._read(event)
+            except _UNREADABLE as error:
+                step = partial(self._bury, event, error)
+            if isinstance(step, NewEntry):
+                entries.append(step)
+            elif step is not None:
                 await self._accept(entries)
                 entries = []
-                await self._bury(event, error)
+                await step()
         await self._accept(entries)
+
+    def _read(self, event: BridgeEvent) -> NewEntry | Callable[[], Awaitable[None]] | None:
+        """The entry that an event becomes, or what else it asks for; None: nothing.
+
+        Raises one of ``_UNREADABLE`` for what the protocol does not say.
+        """
+        data = event.data
+        match event.kind:
+            case "message":
+                return message_entry(self._connection, data)
+            case "status":
+                at = datetime.fromtimestamp(int(data["timestamp"]), UTC)
+                state, error = _STATES[data["status"]], data.get("error")
+                return partial(self._advance, data["id"], state, error, at)
+            case "contact" | "call":
+                return None
+            case _:
+                raise ValueError(f"the protocol has no event {event.kind!r}")
 
     async def _accept(self, entries: list[NewEntry]) -> None:
         if not entries:
@@ -93,16 +108,12 @@ class Intake:
         accepted = await self._journal.accept(entries)
         self._live.received += sum(not one.duplicate for one in accepted)
 
-    async def _advance(self, data: dict[str, Any]) -> None:
-        if data["status"] == "server_ack":
+    async def _advance(
+        self, message_id: str, state: CommandState, error: str | None, at: datetime
+    ) -> None:
+        if state is CommandState.SENT:
             failpoint("server-ack")
-        await self._outbox.advance(
-            self._connection,
-            data["id"],
-            _STATES[data["status"]],
-            error=data.get("error"),
-            at=datetime.fromtimestamp(int(data["timestamp"]), UTC),
-        )
+        await self._outbox.advance(self._connection, message_id, state, error=error, at=at)
         self._live.outbox.ring()
 
     async def _bury(self, event: BridgeEvent, error: Exception) -> None:
