@@ -18,9 +18,10 @@ from runtime.local_stack import LocalStack
 from supervisors import Backoff, ChildContext, ChildSpec
 
 from .owner import local_stack
+from .prerequisites import load_settings, node_parts
 from .serving import serve
 from .simulator import Simulator, SimulatorRefused
-from .terminal import load_settings, node_parts, say
+from .terminal import say
 
 CONNECTION = "demo"
 OWNER_EMAIL = "demo@example.com"

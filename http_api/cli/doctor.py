@@ -30,7 +30,8 @@ from runtime.settings import Settings
 from runtime.storage import REQUIRED_SCHEMA_VERSION, Supabase, classify
 from runtime.storage.classify import EXPECTED
 
-from .terminal import Problem, load_settings
+from .prerequisites import load_settings
+from .terminal import Problem
 
 OLDEST_PYTHON = (3, 11)
 OLDEST_NODE = (24, 18)

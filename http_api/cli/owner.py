@@ -10,7 +10,8 @@ from runtime.local_stack import LocalStack
 from runtime.node_parts import NodeParts
 from runtime.settings import Settings
 
-from .terminal import Problem, load_settings, node_parts
+from .prerequisites import load_settings, node_parts
+from .terminal import Problem
 
 
 def owner(email: str) -> None:

@@ -13,8 +13,9 @@ from runtime.events import EventName
 
 from ..keys import KeyStore
 from ..qr import terminal as qr_blocks
+from .prerequisites import load_settings, node_parts
 from .serving import serve
-from .terminal import Problem, load_settings, node_parts, say
+from .terminal import Problem, say
 
 
 def up() -> None:
