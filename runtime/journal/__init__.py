@@ -8,8 +8,8 @@ that returned is on the disk. Modules, from the disk upwards:
 - ``lock``: one runtime per data directory.
 - ``thread``: the thread that owns the connection and commits many callers at once.
 - ``records``, ``codec``: the values callers see, and how they are stored.
-- ``inbox``, ``dead_letters``, ``outbox``, ``registry``, ``statistics``, ``upkeep``: what can be
-  done in a transaction, as plain functions on a connection.
+- ``inbox``, ``dead_letters``, ``outbox``, ``robot``, ``registry``, ``statistics``, ``upkeep``: what
+  can be done in a transaction, as plain functions on a connection.
 - ``journal``: the supervised child and its methods.
 """
 
@@ -29,6 +29,7 @@ from .records import (
     Stored,
     Submitted,
 )
+from .robot import Heard, RobotState
 
 __all__ = [
     "Accepted",
@@ -39,11 +40,13 @@ __all__ = [
     "DataDirectoryLock",
     "DeadLetter",
     "Entry",
+    "Heard",
     "Journal",
     "JournalState",
     "JournalStatistics",
     "NewCommand",
     "NewEntry",
+    "RobotState",
     "Stored",
     "Submitted",
 ]

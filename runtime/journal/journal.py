@@ -17,7 +17,7 @@ import trio
 from supervisors import ChildContext, Escalate, Park
 
 from ..errors import JournalUnavailable
-from . import codec, dead_letters, inbox, outbox, registry, statistics, upkeep
+from . import codec, dead_letters, inbox, outbox, registry, robot, statistics, upkeep
 from .database import Checkpoints, open_database
 from .faults import Fault, FileReplaced, diagnose
 from .lock import DataDirectoryInUse, DataDirectoryLock
@@ -35,6 +35,7 @@ from .records import (
     Stored,
     Submitted,
 )
+from .robot import Heard, RobotState
 from .statistics import DrainRate, Latencies
 from .thread import GroupCommit, Job
 
@@ -75,6 +76,7 @@ class Journal:
         self._engine: GroupCommit | None = None
         self._state = _STOPPED
         self._something = trio.Event()
+        self._heard = trio.Event()
         self._latencies = Latencies()
         self._drained = DrainRate()
 
@@ -230,10 +232,23 @@ class Journal:
                 await self.bury(row[0], code="journal_damaged_entry", reason=entry)
         return entries
 
-    async def settle(self, outcomes: Sequence[Stored]) -> None:
-        """These are in Supabase: drop their payloads, keep their keys. Repeating is harmless."""
+    async def settle(self, outcomes: Sequence[Stored], heard: Sequence[Heard] = ()) -> None:
+        """These are in Supabase: drop their payloads, keep their keys. Repeating is harmless.
+
+        ``heard`` are those of them that the robot shall know of; they become durable with it.
+        """
         seqs = [outcome.seq for outcome in outcomes]
-        await self._execute(lambda connection: inbox.settle(connection, seqs), self._drained.add)
+
+        def job(connection: sqlite3.Connection) -> int:
+            robot.hear(connection, heard)
+            return inbox.settle(connection, seqs)
+
+        def after(settled: int) -> None:
+            self._drained.add(settled)
+            if heard:
+                self._heard.set()
+
+        await self._execute(job, after)
 
     async def bury(self, seq: int, *, code: str, reason: str) -> bool:
         """Make a pending entry a dead letter; False when it is not pending (any more)."""
@@ -344,6 +359,68 @@ class Journal:
             ),
             self._wake,
         )
+
+    # --- robot
+
+    async def unanswered(self, *, limit: int) -> list[Heard]:
+        """What the robot heard and has not answered, in the order of the messages."""
+
+        def after(found: list[Heard]) -> None:
+            # In the order of the commits: what is heard later sets the new event.
+            if not found and self._heard.is_set():
+                self._heard = trio.Event()
+
+        return await self._execute(lambda connection: robot.unanswered(connection, limit), after)
+
+    async def wait_heard(self) -> None:
+        """Return when there may be something that the last empty `unanswered` did not see."""
+        await self._heard.wait()
+
+    async def robot_states(self, ids: Sequence[str]) -> dict[str, RobotState]:
+        """Where the robot is with these atendimentos."""
+        return await self._execute(lambda connection: robot.states(connection, ids))
+
+    async def robot_due(self, *, limit: int) -> tuple[list[RobotState], datetime | None]:
+        """The states that are due by now, and when the next one is (also of these)."""
+        due, following = await self._execute(
+            lambda connection: (
+                robot.due(connection, _now(), limit),
+                robot.next_due(connection),
+            )
+        )
+        return due, codec.optional_moment(following)
+
+    async def robot_sent_lately(self, chat: str) -> int:
+        """How many messages the robot sent to a chat in the present window."""
+        return await self._execute(lambda connection: robot.sent_lately(connection, chat, _now()))
+
+    async def robot_take(
+        self,
+        state: RobotState | None,
+        *,
+        answers: int | None,
+        chat: str,
+        messages: Sequence[tuple[NewCommand, NewEntry]] = (),
+    ) -> bool:
+        """Make a step of the robot durable: its state, what it says, and that it has answered.
+
+        False, with nothing done, when it had been answered before. Raises what `submit` raises.
+        """
+        if messages:
+            self._check_admission()
+        prepared = [(command, inbox.prepare(entry)) for command, entry in messages]
+        step = robot.RobotStep(state, answers, chat, prepared)
+        return await self._execute(
+            lambda connection: robot.take(connection, step, _now()), self._wake
+        )
+
+    async def robot_mark(self, name: str) -> str | None:
+        """How far the robot has read something that has no end."""
+        return await self._execute(lambda connection: robot.mark(connection, name))
+
+    async def set_robot_mark(self, name: str, value: str) -> None:
+        """Remember it."""
+        await self._execute(lambda connection: robot.set_mark(connection, name, value))
 
     # --- registry
 

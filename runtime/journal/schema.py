@@ -104,7 +104,37 @@ CREATE TABLE connection (
 ) STRICT, WITHOUT ROWID;
 """
 
-MIGRATIONS: tuple[str, ...] = (_VERSION_1,)
+# What the robot heard and has not answered; where it is with each atendimento; how much it said.
+_ROBOT = """
+CREATE TABLE robot_heard (
+    seq INTEGER PRIMARY KEY,
+    atendimento_id TEXT NOT NULL,
+    facts TEXT NOT NULL,
+    accepted_at INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE robot_state (
+    atendimento_id TEXT PRIMARY KEY,
+    data TEXT NOT NULL,
+    due INTEGER,
+    updated_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX robot_state_due ON robot_state (due) WHERE due IS NOT NULL;
+CREATE INDEX robot_state_age ON robot_state (updated_at);
+
+CREATE TABLE robot_pace (
+    chat TEXT PRIMARY KEY,
+    since INTEGER NOT NULL,
+    sent INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE robot_mark (
+    name TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+"""
+
+MIGRATIONS: tuple[str, ...] = (_VERSION_1, _ROBOT)
 
 
 class SchemaTooNew(Exception):

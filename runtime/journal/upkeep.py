@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 
+from . import robot
 from .statistics import totals
 
 _VACUUM_PAGES = 2000
 
 
 def prune(connection: sqlite3.Connection, before: int, limit: int) -> int:
-    """Forget keys, chat seconds and finished commands older than ``before``.
+    """Forget keys, chat seconds, finished commands and robot states older than ``before``.
 
     Pending entries and dead letters keep their keys however old they are. Returns the number of
     rows dropped, at most about ``limit`` per table; call again while it is not 0.
@@ -35,6 +36,7 @@ def prune(connection: sqlite3.Connection, before: int, limit: int) -> int:
         " WHERE state <> 'queued' AND updated_at < ?1 ORDER BY seq LIMIT ?2)",
         (before, limit),
     ).rowcount
+    dropped += robot.prune(connection, before, limit)
     connection.execute(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})").fetchall()
     return dropped
 
