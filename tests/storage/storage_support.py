@@ -20,6 +20,8 @@ from runtime.storage import Probe, SupabaseError, Writer
 class InlineEngine:
     """Runs and commits each job at once in the calling task."""
 
+    fault = None
+
     def __init__(self, path) -> None:
         self.connection = open_database(path)
         self.connection.execute("PRAGMA synchronous = OFF")
