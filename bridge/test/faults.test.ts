@@ -117,7 +117,7 @@ for (const [{ what, write }, name] of TRAFFIC.flatMap((traffic, index) =>
     const texts = Array.from({ length: MESSAGES }, (_, index) => `${name} ${index}`);
     const runtimes: Runtime[] = [];
     let ids: string[] = [];
-    for (const passage of [4, 3]) {
+    for (const passage of what === "direct messages" ? [4, 3] : [4]) {
       const bridge = await Bridge.start({
         data,
         whatsappUrl: whatsapp.url,

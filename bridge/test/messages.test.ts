@@ -91,6 +91,16 @@ test("a send that WhatsApp rejects is an error status", async () => {
   assert.equal((status["data"] as { error: string }).error, "463");
 });
 
+test("a group that does not exist is refused for good", async () => {
+  const reply = await runtime.request("send", {
+    messageId: "3EB0AAAA0009",
+    to: "120363999999999999@g.us",
+    content: { text: "para ninguém" },
+  });
+  const { code, retryable } = reply["error"] as { code: string; retryable: boolean };
+  assert.deepEqual([code, retryable], ["send_failed", false]);
+});
+
 test("what is written on the phone itself comes as fromMe", async () => {
   const { ids } = await whatsapp.post<{ ids: string[] }>(`/phones/${PHONE}/send`, {
     to: CUSTOMER,

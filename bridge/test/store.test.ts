@@ -7,7 +7,8 @@ import { test } from "node:test";
 
 import { proto } from "baileys";
 
-import { HASH_RETENTION_MS, Store, StoreClosed } from "../src/session/store.ts";
+import { StoreClosed } from "../src/session/database.ts";
+import { HASH_RETENTION_MS, Store } from "../src/session/store.ts";
 import type { InboundStanza } from "../src/session/store.ts";
 
 function directory(): string {

@@ -227,7 +227,8 @@ export class Connection {
     });
     prepend("CB:ack,class:message", (node) => {
       const data = statusOfAck(node);
-      journal([data && { kind: "status", data }]);
+      // Baileys sends messages of its own (to the phone): nobody waits for news of those.
+      if (data !== null && store.sent(data.id) !== null) journal([{ kind: "status", data }]);
     });
     prepend("CB:call", (node) => {
       const data = callOfStanza(node, names);

@@ -14,6 +14,7 @@ import type { Store } from "./store.ts";
 
 const SEND_DEADLINE_MS = 60_000;
 const MAX_WAITING = 256;
+const PERMANENT_CODES = new Set([400, 403, 404, 405, 406]);
 
 export interface Outgoing {
   readonly messageId: string;
@@ -65,7 +66,7 @@ export class Sender {
       if (error instanceof DeadlineExceeded) {
         throw new RequestError("timeout", error.message, true);
       }
-      throw new RequestError("send_failed", errorMessage(error), true);
+      throw new RequestError("send_failed", errorMessage(error), !isPermanent(error));
     }
     passed("sent-before-reply");
     return { timestamp: Math.floor(Date.now() / 1000) };
@@ -105,4 +106,11 @@ export class Sender {
     );
     return composed.message!;
   }
+}
+
+/** What WhatsApp refuses in principle (no such group, not a member, malformed), as Baileys tells it. */
+function isPermanent(error: unknown): boolean {
+  const { data, output } = error as { data?: unknown; output?: { statusCode?: number } };
+  const code = typeof data === "number" ? data : output?.statusCode;
+  return code !== undefined && PERMANENT_CODES.has(code);
 }

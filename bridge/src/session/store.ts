@@ -1,20 +1,16 @@
 /**
  * The durable state of one connection: credentials, Signal keys, received plaintexts, events for
- * the runtime and sent messages, in one SQLite file with one writer.
- *
- * Every call is synchronous: when it returns, the change is on disk (WAL, `synchronous=FULL`).
- * An error of SQLite while running goes to `onFailure`, which must not return.
+ * the runtime and sent messages. Calls are synchronous and durable; see database.ts.
  */
 
 import { randomUUID } from "node:crypto";
 import { renameSync } from "node:fs";
-import { DatabaseSync } from "node:sqlite";
-import type { SQLInputValue, StatementSync } from "node:sqlite";
 
 import { failpoint } from "../failpoints.ts";
 import type { EventKind } from "../protocol.ts";
 import { decodeKey, encodeKey } from "./codec.ts";
-import { migrate } from "./schema.ts";
+import { Database } from "./database.ts";
+import type { Row } from "./database.ts";
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 /** As long as WhatsApp may deliver or fill a message again. */
@@ -74,46 +70,21 @@ export interface NewEvent {
 /** Values per key type and id; null deletes. */
 export type KeyWrites = Readonly<Record<string, Readonly<Record<string, unknown>> | undefined>>;
 
-type Row = Record<string, unknown>;
-
-/** Raised to whoever still asks a closed store: an end, not a failure of the storage. */
-export class StoreClosed extends Error {
-  constructor() {
-    super("the store is closed");
-  }
-}
-
 export class Store {
   readonly path: string;
   readonly epoch: string;
-  readonly #database: DatabaseSync;
-  readonly #onFailure: (error: unknown) => never;
-  readonly #statements = new Map<string, StatementSync>();
+  readonly #database: Database;
   #onEvent: () => void = () => undefined;
+  #eventAdded = false;
   #pendingEvents: number;
-  #closed = false;
   #prunedAt = 0;
 
   /** Open or create; raises when the file cannot be used (locked, damaged, not ours to read). */
   constructor(path: string, onFailure: (error: unknown) => never) {
     this.path = path;
-    this.#onFailure = onFailure;
-    this.#database = new DatabaseSync(path, { timeout: 2000 });
-    try {
-      // The exclusive lock keeps a second bridge out: two writers would fork the ratchets.
-      this.#database.exec(`
-        PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
-        PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON; PRAGMA wal_autocheckpoint = 1000;
-      `);
-      const check = this.#database.prepare("PRAGMA quick_check(1)").get();
-      if (check?.["quick_check"] !== "ok") throw new Error("quick_check found damage");
-      migrate(this.#database);
-      this.epoch = this.#initialEpoch();
-      this.#pendingEvents = Number(this.#get("SELECT count(*) AS n FROM event")?.["n"] ?? 0);
-    } catch (error) {
-      this.#database.close();
-      throw error;
-    }
+    this.#database = new Database(path, onFailure);
+    this.epoch = this.#initialEpoch();
+    this.#pendingEvents = Number(this.#database.get("SELECT count(*) AS n FROM event")?.["n"]);
   }
 
   get pendingEvents(): number {
@@ -126,16 +97,13 @@ export class Store {
   }
 
   close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.#statements.clear();
     this.#database.close();
   }
 
   /** Close and move the file away; its write-ahead log is folded in first. */
   archive(target: string): void {
-    this.#run(() => {
-      this.#database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+    this.#database.checkpoint();
+    this.#database.run(() => {
       this.close();
       renameSync(this.path, target);
     });
@@ -144,18 +112,22 @@ export class Store {
   // --- credentials and Signal keys ---------------------------------------------------------
 
   credentials(): string | null {
-    const row = this.#get("SELECT value FROM meta WHERE name = 'credentials'");
+    const row = this.#database.get("SELECT value FROM meta WHERE name = 'credentials'");
     return row === undefined ? null : String(row["value"]);
   }
 
   writeCredentials(json: string): void {
-    this.#write("INSERT OR REPLACE INTO meta VALUES ('credentials', ?)", json);
+    this.#database.exec("INSERT OR REPLACE INTO meta VALUES ('credentials', ?)", json);
   }
 
   keys(type: string, ids: readonly string[]): Record<string, unknown> {
     const found: Record<string, unknown> = {};
     for (const id of ids) {
-      const row = this.#get("SELECT value FROM signal_key WHERE type = ? AND id = ?", type, id);
+      const row = this.#database.get(
+        "SELECT value FROM signal_key WHERE type = ? AND id = ?",
+        type,
+        id,
+      );
       if (row !== undefined) found[id] = decodeKey(type, row["value"]);
     }
     return found;
@@ -175,10 +147,10 @@ export class Store {
       for (const [type, values] of Object.entries(writes)) {
         for (const [id, value] of Object.entries(values ?? {})) {
           if (value === null || value === undefined) {
-            this.#exec("DELETE FROM signal_key WHERE type = ? AND id = ?", type, id);
+            this.#database.exec("DELETE FROM signal_key WHERE type = ? AND id = ?", type, id);
           } else {
             const encoded = encodeKey(type, value);
-            this.#exec("INSERT OR REPLACE INTO signal_key VALUES (?, ?, ?)", type, id, encoded);
+            this.#database.exec("INSERT OR REPLACE INTO signal_key VALUES (?, ?, ?)", type, id, encoded);
           }
         }
       }
@@ -195,7 +167,7 @@ export class Store {
    * runtime has it already, or null when it is new.
    */
   plaintext(hash: Buffer): Buffer | "erased" | null {
-    const row = this.#get("SELECT body FROM plaintext WHERE hash = ?", hash);
+    const row = this.#database.get("SELECT body FROM plaintext WHERE hash = ?", hash);
     if (row === undefined) return null;
     return row["body"] === null ? "erased" : Buffer.from(row["body"] as Uint8Array);
   }
@@ -205,7 +177,7 @@ export class Store {
     this.#transaction(() => {
       if (this.#inboundId(inbound.identity) !== null) return;
       const id = this.#upsertInbound(inbound);
-      this.#exec("UPDATE inbound SET complete = 1 WHERE id = ?", id);
+      this.#database.exec("UPDATE inbound SET complete = 1 WHERE id = ?", id);
       if (!inbound.peer) this.#appendEvent("message", id, null, inbound.receivedAt);
     });
   }
@@ -213,7 +185,7 @@ export class Store {
   /** A stanza that could not be decrypted (yet): announced once, unless it was complete before. */
   storeFailure(inbound: InboundStanza): void {
     this.#transaction(() => {
-      const known = this.#get(
+      const known = this.#database.get(
         `SELECT id, complete, EXISTS (SELECT 1 FROM event WHERE inbound = inbound.id) AS announced
          FROM inbound WHERE identity = ?`,
         inbound.identity,
@@ -225,7 +197,7 @@ export class Store {
   }
 
   inbound(id: number): InboundRow | null {
-    const row = this.#get("SELECT id, stanza, header, offline FROM inbound WHERE id = ?", id);
+    const row = this.#database.get("SELECT id, stanza, header, offline FROM inbound WHERE id = ?", id);
     return row === undefined ? null : inboundRow(row);
   }
 
@@ -235,7 +207,7 @@ export class Store {
 
   /** The header of the stub that a message with this id is still owed to, if there is one. */
   stubHeader(messageId: string): string | null {
-    const row = this.#get(
+    const row = this.#database.get(
       "SELECT header FROM inbound WHERE message_id = ? AND peer = 0 ORDER BY id LIMIT 1",
       messageId,
     );
@@ -244,7 +216,7 @@ export class Store {
 
   /** Peer messages (keys and history from the phone) that Baileys has not worked through. */
   unprocessedPeers(): InboundRow[] {
-    return this.#all(
+    return this.#database.all(
       `SELECT id, stanza, header, offline FROM inbound
        WHERE peer = 1 AND stanza IS NOT NULL AND complete = 1 ORDER BY id`,
     ).map(inboundRow);
@@ -265,7 +237,7 @@ export class Store {
   }
 
   eventsAfter(seq: number, limit: number): EventRow[] {
-    return this.#all("SELECT * FROM event WHERE seq > ? ORDER BY seq LIMIT ?", seq, limit).map(
+    return this.#database.all("SELECT * FROM event WHERE seq > ? ORDER BY seq LIMIT ?", seq, limit).map(
       (row) => ({
         seq: Number(row["seq"]),
         kind: row["kind"] as EventKind,
@@ -279,13 +251,13 @@ export class Store {
   /** Everything up to `seq` is durable at the runtime: forget it, keep the hashes. */
   acknowledge(seq: number): void {
     this.#transaction(() => {
-      const inbounds = this.#all(
+      const inbounds = this.#database.all(
         "SELECT DISTINCT inbound FROM event WHERE seq <= ? AND inbound IS NOT NULL",
         seq,
       );
-      this.#pendingEvents -= this.#exec("DELETE FROM event WHERE seq <= ?", seq);
+      this.#pendingEvents -= this.#database.exec("DELETE FROM event WHERE seq <= ?", seq);
       for (const { inbound } of inbounds) {
-        const open = this.#get("SELECT 1 FROM event WHERE inbound = ?", inbound as number);
+        const open = this.#database.get("SELECT 1 FROM event WHERE inbound = ?", inbound as number);
         if (open === undefined) this.#erase(inbound as number);
       }
     });
@@ -293,7 +265,7 @@ export class Store {
   }
 
   lastSeq(): number {
-    const row = this.#get("SELECT seq FROM sqlite_sequence WHERE name = 'event'");
+    const row = this.#database.get("SELECT seq FROM sqlite_sequence WHERE name = 'event'");
     return Number(row?.["seq"] ?? 0);
   }
 
@@ -301,7 +273,7 @@ export class Store {
   continueFrom(lastSeq: number, events: readonly EventRow[]): void {
     this.#transaction(() => {
       for (const event of events) {
-        this.#exec(
+        this.#database.exec(
           "INSERT INTO event (seq, kind, data, received_at) VALUES (?, ?, ?, ?)",
           event.seq,
           event.kind,
@@ -310,44 +282,51 @@ export class Store {
         );
         this.#pendingEvents += 1;
       }
-      this.#exec("DELETE FROM sqlite_sequence WHERE name = 'event'");
-      this.#exec("INSERT INTO sqlite_sequence (name, seq) VALUES ('event', ?)", lastSeq);
+      this.#database.exec("DELETE FROM sqlite_sequence WHERE name = 'event'");
+      this.#database.exec("INSERT INTO sqlite_sequence (name, seq) VALUES ('event', ?)", lastSeq);
     });
   }
 
   // --- sent messages -----------------------------------------------------------------------
 
   sent(id: string): Buffer | null {
-    const row = this.#get("SELECT message FROM sent WHERE id = ?", id);
+    const row = this.#database.get("SELECT message FROM sent WHERE id = ?", id);
     return row === undefined ? null : Buffer.from(row["message"] as Uint8Array);
   }
 
   storeSent(id: string, message: Uint8Array): void {
-    this.#write("INSERT OR IGNORE INTO sent VALUES (?, ?, ?)", id, message, Date.now());
+    this.#database.exec("INSERT OR IGNORE INTO sent VALUES (?, ?, ?)", id, message, Date.now());
     this.#prune();
+  }
+
+  /** `onEvent` is told after the commit. */
+  #transaction(work: () => void): void {
+    this.#eventAdded = false;
+    this.#database.transaction(work);
+    if (this.#eventAdded) this.#onEvent();
   }
 
   // --- inside transactions -----------------------------------------------------------------
 
   #storePlaintext({ inbound, hash, body, fills }: InboundPlaintext): void {
     const id = this.#upsertInbound(inbound);
-    this.#exec("INSERT OR IGNORE INTO plaintext VALUES (?, ?, ?)", hash, id, body);
+    this.#database.exec("INSERT OR IGNORE INTO plaintext VALUES (?, ?, ?)", hash, id, body);
     const missing = inbound.hashes.some(
-      (other) => this.#get("SELECT 1 FROM plaintext WHERE hash = ?", other) === undefined,
+      (other) => this.#database.get("SELECT 1 FROM plaintext WHERE hash = ?", other) === undefined,
     );
     if (!missing) {
-      this.#exec("UPDATE inbound SET complete = 1 WHERE id = ?", id);
+      this.#database.exec("UPDATE inbound SET complete = 1 WHERE id = ?", id);
       if (!inbound.peer) this.#appendEvent("message", id, null, inbound.receivedAt);
     }
     for (const fill of fills) {
-      this.#exec("UPDATE inbound SET complete = 1 WHERE message_id = ?", fill.messageId);
+      this.#database.exec("UPDATE inbound SET complete = 1 WHERE message_id = ?", fill.messageId);
       this.#appendEvent("message", null, fill.data, inbound.receivedAt);
     }
   }
 
   /** The row of this stanza; a resend (new ciphertext, same id) takes the place of an older one. */
   #upsertInbound(inbound: InboundStanza): number {
-    this.#exec(
+    this.#database.exec(
       `INSERT INTO inbound
          (identity, message_id, header, stanza, offline, peer, complete, received_at)
        VALUES (?, ?, ?, ?, ?, ?, 0, ?)
@@ -365,13 +344,13 @@ export class Store {
   }
 
   #inboundId(identity: Buffer): number | null {
-    const row = this.#get("SELECT id FROM inbound WHERE identity = ?", identity);
+    const row = this.#database.get("SELECT id FROM inbound WHERE identity = ?", identity);
     return row === undefined ? null : Number(row["id"]);
   }
 
   #appendEvent(kind: EventKind, inbound: number | null, data: unknown, at: number): void {
     const json = typeof data === "string" || data === null ? data : JSON.stringify(data);
-    this.#exec(
+    this.#database.exec(
       "INSERT INTO event (kind, inbound, data, received_at) VALUES (?, ?, ?, ?)",
       kind,
       inbound,
@@ -383,8 +362,8 @@ export class Store {
   }
 
   #erase(inbound: number): void {
-    this.#exec("UPDATE inbound SET stanza = NULL WHERE id = ?", inbound);
-    this.#exec("UPDATE plaintext SET body = NULL WHERE inbound = ?", inbound);
+    this.#database.exec("UPDATE inbound SET stanza = NULL WHERE id = ?", inbound);
+    this.#database.exec("UPDATE plaintext SET body = NULL WHERE inbound = ?", inbound);
   }
 
   #prune(): void {
@@ -392,14 +371,14 @@ export class Store {
     if (now - this.#prunedAt < PRUNE_EVERY_MS) return;
     this.#prunedAt = now;
     this.#transaction(() => {
-      this.#exec(
+      this.#database.exec(
         `DELETE FROM inbound WHERE received_at < ?
            AND NOT EXISTS (SELECT 1 FROM event WHERE event.inbound = inbound.id)
            AND NOT (peer = 1 AND stanza IS NOT NULL)`,
         now - HASH_RETENTION_MS,
       );
-      this.#exec("DELETE FROM sent WHERE stored_at < ?", now - SENT_RETENTION_MS);
-      this.#exec(
+      this.#database.exec("DELETE FROM sent WHERE stored_at < ?", now - SENT_RETENTION_MS);
+      this.#database.exec(
         `DELETE FROM sent WHERE id IN
            (SELECT id FROM sent ORDER BY stored_at DESC LIMIT -1 OFFSET ?)`,
         SENT_MAX_COUNT,
@@ -408,68 +387,11 @@ export class Store {
   }
 
   #initialEpoch(): string {
-    const row = this.#get("SELECT value FROM meta WHERE name = 'epoch'");
+    const row = this.#database.get("SELECT value FROM meta WHERE name = 'epoch'");
     if (row !== undefined) return String(row["value"]);
     const epoch = randomUUID();
-    this.#exec("INSERT INTO meta VALUES ('epoch', ?)", epoch);
+    this.#database.exec("INSERT INTO meta VALUES ('epoch', ?)", epoch);
     return epoch;
-  }
-
-  // --- SQLite ------------------------------------------------------------------------------
-
-  #eventAdded = false;
-
-  #transaction(work: () => void): void {
-    this.#eventAdded = false;
-    this.#run(() => {
-      this.#exec("BEGIN IMMEDIATE");
-      work();
-      this.#exec("COMMIT");
-    });
-    if (this.#eventAdded) this.#onEvent();
-  }
-
-  #write(sql: string, ...values: SQLInputValue[]): void {
-    this.#run(() => this.#exec(sql, ...values));
-  }
-
-  #run(work: () => void): void {
-    if (this.#closed) throw new StoreClosed();
-    try {
-      work();
-    } catch (error) {
-      this.#onFailure(error);
-    }
-  }
-
-  #exec(sql: string, ...values: SQLInputValue[]): number {
-    return Number(this.#statement(sql).run(...values).changes);
-  }
-
-  #get(sql: string, ...values: SQLInputValue[]): Row | undefined {
-    return this.#read(() => this.#statement(sql).get(...values));
-  }
-
-  #all(sql: string, ...values: SQLInputValue[]): Row[] {
-    return this.#read(() => this.#statement(sql).all(...values));
-  }
-
-  #read<T>(work: () => T): T {
-    if (this.#closed) throw new StoreClosed();
-    try {
-      return work();
-    } catch (error) {
-      return this.#onFailure(error);
-    }
-  }
-
-  #statement(sql: string): StatementSync {
-    let statement = this.#statements.get(sql);
-    if (statement === undefined) {
-      statement = this.#database.prepare(sql);
-      this.#statements.set(sql, statement);
-    }
-    return statement;
   }
 }
 

@@ -1,0 +1,101 @@
+/**
+ * One SQLite file with one writer: write-ahead log, `synchronous=FULL`, an exclusive lock.
+ *
+ * Every call is synchronous: when it returns, the change is on disk. An error while running goes
+ * to `onFailure`, which must not return.
+ */
+
+import { DatabaseSync } from "node:sqlite";
+import type { SQLInputValue, StatementSync } from "node:sqlite";
+
+import { migrate } from "./schema.ts";
+
+/** How long a process that was killed may keep its lock. */
+const LOCK_WAIT_MS = 2000;
+
+export type Row = Record<string, unknown>;
+
+/** Raised to whoever still asks a closed database: an end, not a failure of the storage. */
+export class StoreClosed extends Error {
+  constructor() {
+    super("the store is closed");
+  }
+}
+
+export class Database {
+  readonly #sqlite: DatabaseSync;
+  readonly #onFailure: (error: unknown) => never;
+  readonly #statements = new Map<string, StatementSync>();
+  #closed = false;
+
+  /** Open or create; raises when the file cannot be used (locked, damaged, not ours to read). */
+  constructor(path: string, onFailure: (error: unknown) => never) {
+    this.#onFailure = onFailure;
+    this.#sqlite = new DatabaseSync(path, { timeout: LOCK_WAIT_MS });
+    try {
+      // The exclusive lock keeps a second bridge out: two writers would fork the ratchets.
+      this.#sqlite.exec(`
+        PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
+        PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON; PRAGMA wal_autocheckpoint = 1000;
+      `);
+      const check = this.#sqlite.prepare("PRAGMA quick_check(1)").get();
+      if (check?.["quick_check"] !== "ok") throw new Error("quick_check found damage");
+      migrate(this.#sqlite);
+    } catch (error) {
+      this.#sqlite.close();
+      throw error;
+    }
+  }
+
+  transaction(work: () => void): void {
+    this.run(() => {
+      this.exec("BEGIN IMMEDIATE");
+      work();
+      this.exec("COMMIT");
+    });
+  }
+
+  /** Fold the write-ahead log into the file. */
+  checkpoint(): void {
+    this.run(() => this.#sqlite.exec("PRAGMA wal_checkpoint(TRUNCATE)"));
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#statements.clear();
+    this.#sqlite.close();
+  }
+
+  /** The number of changed rows. */
+  exec(sql: string, ...values: SQLInputValue[]): number {
+    return this.run(() => Number(this.#statement(sql).run(...values).changes));
+  }
+
+  get(sql: string, ...values: SQLInputValue[]): Row | undefined {
+    return this.run(() => this.#statement(sql).get(...values));
+  }
+
+  all(sql: string, ...values: SQLInputValue[]): Row[] {
+    return this.run(() => this.#statement(sql).all(...values));
+  }
+
+  /** Whatever fails in `work` is a failure of the storage. */
+  run<T>(work: () => T): T {
+    if (this.#closed) throw new StoreClosed();
+    try {
+      return work();
+    } catch (error) {
+      return this.#onFailure(error);
+    }
+  }
+
+  #statement(sql: string): StatementSync {
+    let statement = this.#statements.get(sql);
+    if (statement === undefined) {
+      statement = this.#sqlite.prepare(sql);
+      this.#statements.set(sql, statement);
+    }
+    return statement;
+  }
+}
