@@ -221,7 +221,8 @@ class Journal:
         An entry that changed on the disk since it was accepted becomes a dead letter instead.
         """
         rows = await self._execute(
-            lambda connection: inbox.claim(connection, limit, max_bytes, skip), self._claimed
+            lambda connection: inbox.claim(connection, limit, max_bytes, skip),
+            None if skip else self._claimed,
         )
         entries: list[Entry] = []
         for row in rows:
@@ -257,7 +258,8 @@ class Journal:
         )
 
     async def wait_pending(self) -> None:
-        """Return when something may be pending that the last empty `pending` did not see."""
+        """Return when something may be pending that the last empty `pending` (without ``skip``)
+        did not see."""
         self._check_open()
         await self._something.wait()
 
@@ -380,19 +382,23 @@ class Journal:
         """Where the robot is with these atendimentos."""
         return await self._execute(lambda connection: robot.states(connection, ids))
 
-    async def robot_due(self, *, limit: int) -> tuple[list[RobotState], datetime | None]:
-        """The states that are due by now, and when the next one is (also of these)."""
+    async def robot_due(
+        self, now: datetime, *, limit: int
+    ) -> tuple[list[RobotState], datetime | None]:
+        """The states that are due by ``now``, and when the next one is (also of these)."""
+        at = codec.micros(now)
         due, following = await self._execute(
             lambda connection: (
-                robot.due(connection, _now(), limit),
+                robot.due(connection, at, limit),
                 robot.next_due(connection),
             )
         )
         return due, codec.optional_moment(following)
 
-    async def robot_sent_lately(self, chat: str) -> int:
+    async def robot_sent_lately(self, chat: str, now: datetime) -> int:
         """How many messages the robot sent to a chat in the present window."""
-        return await self._execute(lambda connection: robot.sent_lately(connection, chat, _now()))
+        at = codec.micros(now)
+        return await self._execute(lambda connection: robot.sent_lately(connection, chat, at))
 
     async def robot_take(
         self,
@@ -400,6 +406,7 @@ class Journal:
         *,
         answers: int | None,
         chat: str,
+        now: datetime,
         messages: Sequence[tuple[NewCommand, NewEntry]] = (),
     ) -> bool:
         """Make a step of the robot durable: its state, what it says, and that it has answered.
@@ -411,7 +418,7 @@ class Journal:
         prepared = [(command, inbox.prepare(entry)) for command, entry in messages]
         step = robot.RobotStep(state, answers, chat, prepared)
         return await self._execute(
-            lambda connection: robot.take(connection, step, _now()), self._wake
+            lambda connection: robot.take(connection, step, codec.micros(now)), self._wake
         )
 
     async def robot_mark(self, name: str) -> str | None:

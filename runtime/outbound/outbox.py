@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import trio
 
@@ -41,46 +43,13 @@ class Outbox:
         Raises Invalid for a recipient or text that makes no sense, Conflict for an idempotency key
         that was used for another message, JournalUnavailable when nothing can be stored.
         """
-        jid = recipient_jid(to)
-        _check_text(text)
-        now = datetime.now(UTC)
-        message_id = new_message_id()
-        key = message_key(
-            connection.owner_id, connection.id, chat=jid, sender=None, message_id=message_id
-        )
-        identifier = row_id(key)
-        content = {"text": text}
-        number = jid.removesuffix("@s.whatsapp.net")
-        command = NewCommand(
-            connection_id=connection.id,
-            message_id=message_id,
-            row_id=str(identifier),
-            to_jid=jid,
-            content=content,
+        command, entry = compose(
+            connection,
+            to=to,
+            text=text,
+            message_id=new_message_id(),
             idempotency_key=idempotency_key,
-            request_hash=_request_hash(jid, content),
-            created_at=now,
-            expires_at=now + MESSAGE_LIFETIME,
-        )
-        entry = NewEntry(
-            kind="message",
-            key=key,
-            payload={
-                "kind": "message",
-                "id": str(identifier),
-                "owner_id": connection.owner_id,
-                "connection_id": connection.id,
-                "company_id": connection.company_id,
-                "numero_cliente": number,
-                "conteudo": text,
-                "tipo": "TEXTO",
-                "remetente": "ATENDENTE",
-                "timestamp": now.isoformat(),
-                "lida": True,
-                "whatsapp_id": message_id,
-                "status": CommandState.QUEUED.value,
-            },
-            order_key=f"{connection.owner_id}/{connection.id}/{number}",
+            now=datetime.now(UTC),
         )
         submitted = await self._journal.submit(command, entry)
         failpoint("command-written")
@@ -128,6 +97,70 @@ class Outbox:
                     del self._waiting[key]
         current = await self._journal.command(command.message_id, command.connection_id)
         return current or command
+
+
+def compose(
+    connection: Connection,
+    *,
+    to: str,
+    text: str,
+    message_id: str,
+    idempotency_key: str | None,
+    now: datetime,
+    lifetime: timedelta = MESSAGE_LIFETIME,
+    sender: str = "ATENDENTE",
+    facts: Mapping[str, Any] | None = None,
+) -> tuple[NewCommand, NewEntry]:
+    """A text message as the command that sends it and the entry of its row. Pure.
+
+    Args:
+        lifetime: how long it waits for its connection before it fails as expired.
+        sender: as in ``remetente``.
+        facts: further keys of the ingest item, or others in place of the usual ones.
+
+    Raises Invalid for a recipient or text that makes no sense.
+    """
+    jid = recipient_jid(to)
+    _check_text(text)
+    key = message_key(
+        connection.owner_id, connection.id, chat=jid, sender=None, message_id=message_id
+    )
+    identifier = str(row_id(key))
+    content = {"text": text}
+    number = jid.removesuffix("@s.whatsapp.net")
+    command = NewCommand(
+        connection_id=connection.id,
+        message_id=message_id,
+        row_id=identifier,
+        to_jid=jid,
+        content=content,
+        idempotency_key=idempotency_key,
+        request_hash=_request_hash(jid, content),
+        created_at=now,
+        expires_at=now + lifetime,
+    )
+    entry = NewEntry(
+        kind="message",
+        key=key,
+        payload={
+            "kind": "message",
+            "id": identifier,
+            "owner_id": connection.owner_id,
+            "connection_id": connection.id,
+            "company_id": connection.company_id,
+            "numero_cliente": number,
+            "conteudo": text,
+            "tipo": "TEXTO",
+            "remetente": sender,
+            "timestamp": now.isoformat(),
+            "lida": True,
+            "whatsapp_id": message_id,
+            "status": CommandState.QUEUED.value,
+            **(facts or {}),
+        },
+        order_key=f"{connection.owner_id}/{connection.id}/{number}",
+    )
+    return command, entry
 
 
 def _check_text(text: str) -> None:
