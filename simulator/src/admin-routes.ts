@@ -7,11 +7,12 @@ import { oneOf, optionalFlag, optionalInteger, optionalText, text, texts } from 
 import { createGroup } from "./groups.ts";
 import { parseNumber } from "./jid.ts";
 import { receivedBy, sentBy } from "./ledger.ts";
-import { sendText, type Target } from "./outgoing.ts";
+import { composeMedia, mediaMessage } from "./media-messages.ts";
+import { sendContent, sendText, type Target } from "./outgoing.ts";
 import { enterPairingCode, logOut, scan } from "./phone.ts";
 import { customerLine, customerName } from "./phrases.ts";
 import { acknowledge, type ReceiptType } from "./receipts.ts";
-import { describeAccount, describeGroup, describeState, faultView } from "./views.ts";
+import { describeAccount, describeGroup, describeMedia, describeState, faultView } from "./views.ts";
 import { messageId, type World } from "./world.ts";
 
 type Route = readonly [method: string, pattern: string, handle: (request: AdminRequest) => unknown];
@@ -47,6 +48,9 @@ export const routes: readonly Route[] = [
   ["POST", "/groups", (request) => addGroup(request)],
 
   ["GET", "/ledger", ({ world, query }) => ledger(world, query.get("phone"))],
+
+  ["GET", "/media", ({ world }) => describeMedia(world)],
+  ["POST", "/media/expire", (request) => expireMedia(request)],
 
   ["GET", "/faults", ({ world }) => world.faults.list().map(faultView)],
   ["POST", "/faults", ({ world, body }) => addFault(world, body)],
@@ -104,6 +108,7 @@ function findAccount(world: World, number: string, role?: Role): Account {
 async function send(request: AdminRequest, author: Account): Promise<unknown> {
   const { body, world } = request;
   const target = findTarget(world, text(body, "to"));
+  if (body.media !== undefined) return sendMedia(request, author, target);
   const lines = linesOf(body);
   const intervalMs = optionalInteger(body, "intervalMs");
   const id = optionalText(body, "id");
@@ -118,6 +123,23 @@ async function send(request: AdminRequest, author: Account): Promise<unknown> {
     });
   }
   return { ids };
+}
+
+async function sendMedia({ body, world }: AdminRequest, author: Account, target: Target): Promise<unknown> {
+  if (typeof body.media !== "object" || body.media === null) throw new RangeError("media has to be an object");
+  const { content, media } = await composeMedia(world, body.media as AdminRequest["body"]);
+  const sending = sendContent(world, author, target, content, { id: optionalText(body, "id") ?? messageId(), media });
+  await sending.accepted;
+  return { ids: [sending.id], media };
+}
+
+/** The media of a message can no longer be downloaded, until somebody uploads it again. */
+function expireMedia({ body, world }: AdminRequest): void {
+  const id = text(body, "id");
+  const message = [...world.accounts.values()].map((account) => account.sent.get(id)).find(Boolean);
+  const directPath = message && mediaMessage(message.content)?.message.directPath;
+  if (!directPath) throw new HttpError(404, `no media was sent as ${id}`);
+  world.media.expire(directPath, optionalInteger(body, "code", 400));
 }
 
 function schedule<T>(world: World, intervalMs: number, items: readonly T[], act: (item: T) => Promise<void>): void {

@@ -3,6 +3,7 @@ import type { Account } from "./account.ts";
 import type { Companion } from "./companion.ts";
 import type { Connection } from "./connection.ts";
 import { isGroupJid } from "./jid.ts";
+import { onMediaRetry } from "./media-retry.ts";
 import { type BinaryNode, child, children, node } from "./nodes.ts";
 import { resend } from "./resend.ts";
 import type { World } from "./world.ts";
@@ -16,6 +17,10 @@ export function onClientReceipt(connection: Connection, companion: Companion, re
   if (world.faults.strike("lose-receipts", companion.account.number)) return;
   const { id, participant, to, type } = receipt.attrs;
   connection.send(node("ack", { class: "receipt", id, from: to, participant, type, t: world.timestamp() }));
+  if (type === "server-error") {
+    onMediaRetry(world, companion, receipt);
+    return;
+  }
   const ids = [id!, ...children(child(receipt, "list"), "item").map(({ attrs }) => attrs.id!)];
   const author = world.findJid(isGroupJid(to) || (type === "sender" && participant) ? participant : to);
   if (type === "retry") {

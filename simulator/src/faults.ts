@@ -16,6 +16,13 @@ export const FAULT_KINDS = [
   "lose-acks",
   "lose-sends",
   "reject-sends",
+  "media-status",
+  "media-truncate",
+  "media-corrupt",
+  "media-slow",
+  "refuse-upload",
+  "refuse-reupload",
+  "lose-reupload",
 ] as const;
 
 export type FaultKind = (typeof FAULT_KINDS)[number];
@@ -26,7 +33,7 @@ export type FaultRequest = {
   readonly phone?: string | undefined;
   /** HTTP status, failure reason, stream error code or ack error, by kind. */
   readonly code?: number | undefined;
-  /** Delay of each stanza in milliseconds. */
+  /** Delay of each stanza, or of each piece of a download, in milliseconds. */
   readonly ms?: number | undefined;
   /** `drop`: after this many further messages instead of at once. */
   readonly after?: number | undefined;

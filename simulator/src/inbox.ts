@@ -3,6 +3,7 @@ import type { Account } from "./account.ts";
 import type { Companion } from "./companion.ts";
 import { type Content, decodeContent, describe } from "./content.ts";
 import type { ReceivedMessage } from "./ledger.ts";
+import { type MediaRecord, readMedia } from "./media-messages.ts";
 import { node, uint } from "./nodes.ts";
 import { sendReceipt } from "./receipts.ts";
 import type { World } from "./world.ts";
@@ -28,7 +29,7 @@ type Shown = {
   readonly device: number;
   readonly chat: string;
   readonly fromMe: boolean;
-  readonly content: { readonly kind: string; readonly text: string };
+  readonly content: { readonly kind: string; readonly text: string; readonly media?: MediaRecord | undefined };
 };
 
 const retries = new WeakMap<Account, Map<string, number>>();
@@ -44,6 +45,7 @@ export function show(world: World, reader: Account, envelope: Envelope, shown: S
     fromMe: shown.fromMe,
     text: shown.content.text,
     kind: shown.content.kind,
+    media: shown.content.media,
     at: Date.now(),
     order: reader.received.size + 1,
     arrivals: 0,
@@ -73,7 +75,8 @@ export function receive(
       const own = content.deviceSentMessage;
       const fromMe = author === reader;
       const chat = envelope.group ?? (fromMe ? (envelope.recipient ?? "") : author.number);
-      const described = describe(own?.message ?? content);
+      const shown = own?.message ?? content;
+      const described = { ...describe(shown), media: await readMedia(world, shown) };
       show(world, reader, envelope, { author, device: sender.device, chat, fromMe, content: described });
     } catch {
       askAgain(world, reader, sender, envelope);

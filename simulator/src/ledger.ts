@@ -1,5 +1,7 @@
 // The independent record of what was written, acknowledged and shown. Times are milliseconds
 // since the epoch.
+import type { Content } from "./content.ts";
+import type { MediaRecord } from "./media-messages.ts";
 
 /** A message that a simulated account wrote. */
 export type SentMessage = {
@@ -7,6 +9,9 @@ export type SentMessage = {
   /** Number of the recipient, or the group's jid. */
   readonly to: string;
   readonly text: string;
+  /** What was encrypted; not shown in the ledger. */
+  readonly content: Content;
+  readonly media?: MediaRecord | undefined;
   readonly sentAt: number;
   /** When the server got a companion's delivery receipt. */
   deliveredAt?: number;
@@ -33,6 +38,7 @@ export type ReceivedMessage = {
   readonly text: string;
   /** Kind of content, e.g. `conversation`. */
   readonly kind: string;
+  readonly media?: MediaRecord | undefined;
   readonly at: number;
   /** Position among everything this account was shown. */
   readonly order: number;
@@ -45,7 +51,7 @@ export type ReceivedMessage = {
   readonly participant: string | undefined;
 };
 
-export type LedgerSent = SentMessage & { from: string; delivered: boolean; read: boolean };
+export type LedgerSent = Omit<SentMessage, "content"> & { from: string; delivered: boolean; read: boolean };
 export type LedgerReceived = Omit<ReceivedMessage, "receiptFrom" | "participant"> & {
   to: string;
   shown: 1;
@@ -60,7 +66,7 @@ type Party = {
 
 /** Everything the account wrote, in order. */
 export function sentBy(party: Party): LedgerSent[] {
-  return [...party.sent.values()].map((message) => ({
+  return [...party.sent.values()].map(({ content: _content, ...message }) => ({
     ...message,
     from: party.number,
     delivered: message.deliveredAt !== undefined,

@@ -2,10 +2,11 @@
 // copy, for its own.
 import type { Account } from "./account.ts";
 import type { Companion } from "./companion.ts";
-import { type Content, encodeContent } from "./content.ts";
+import { type Content, describe, encodeContent } from "./content.ts";
 import type { Group } from "./groups.ts";
 import { show } from "./inbox.ts";
 import type { SentMessage } from "./ledger.ts";
+import { mediaMessage, type MediaRecord } from "./media-messages.ts";
 import { type BinaryNode, node } from "./nodes.ts";
 import { messageId, type World } from "./world.ts";
 
@@ -26,33 +27,46 @@ export async function encryptFor(author: Account, companion: Companion, content:
   return node("enc", { v: "2", type }, body);
 }
 
+export type Sending = { readonly id: string; readonly accepted: Promise<void> };
+
 /** Writes a text. The id is known at once; the promise resolves when the server has it. */
-export function sendText(
+export function sendText(world: World, author: Account, target: Target, text: string, id = messageId()): Sending {
+  return sendContent(world, author, target, { conversation: text }, { id });
+}
+
+/** Writes anything; `media` is what the ledger says of the content's media. */
+export function sendContent(
   world: World,
   author: Account,
   target: Target,
-  text: string,
-  id = messageId(),
-): { id: string; accepted: Promise<void> } {
+  content: Content,
+  { id = messageId(), media }: { id?: string; media?: MediaRecord } = {},
+): Sending {
   const to = "group" in target ? target.group.jid : target.account.number;
-  const message: SentMessage = { id, to, text, sentAt: Date.now(), receipts: 0, retries: 0, nacks: [] };
+  const { text } = describe(content);
+  const message: SentMessage = { id, to, text, content, media, sentAt: Date.now(), receipts: 0, retries: 0, nacks: [] };
   const accepted = author.run(async () => {
     author.sent.set(id, message);
-    if ("group" in target) await sendToGroup(world, author, target.group, id, text);
-    else await sendToAccount(world, author, target.account, id, text);
+    if ("group" in target) await sendToGroup(world, author, target.group, message);
+    else await sendToAccount(world, author, target.account, message);
     sentInBurst += 1;
     if (sentInBurst % BURST === 0) await new Promise((resolve) => setImmediate(resolve));
   });
   return { id, accepted };
 }
 
+/** The `type` of the stanza that carries a content. */
+function stanzaType(content: Content): string {
+  return mediaMessage(content) ? "media" : "text";
+}
+
 /** Attributes of a message in a chat of two, as the recipient's companions get it. */
-export function directAttributes(world: World, author: Account, id: string): Attributes {
+export function directAttributes(world: World, author: Account, { content, id }: SentMessage): Attributes {
   const lid = author.addressing === "lid";
   return {
     id,
     from: lid ? author.lidJid : author.pnJid,
-    type: "text",
+    type: stanzaType(content),
     t: world.timestamp(),
     notify: author.name,
     addressing_mode: author.addressing,
@@ -62,13 +76,18 @@ export function directAttributes(world: World, author: Account, id: string): Att
 }
 
 /** Attributes of the copy that the author's own companions get. */
-export function ownCopyAttributes(world: World, author: Account, recipient: Account, id: string): Attributes {
+export function ownCopyAttributes(
+  world: World,
+  author: Account,
+  recipient: Account,
+  { content, id }: SentMessage,
+): Attributes {
   const lid = author.addressing === "lid";
   return {
     id,
     from: lid ? author.lidJid : author.pnJid,
     recipient: lid ? recipient.lidJid : recipient.pnJid,
-    type: "text",
+    type: stanzaType(content),
     t: world.timestamp(),
     notify: author.name,
     addressing_mode: author.addressing,
@@ -77,14 +96,14 @@ export function ownCopyAttributes(world: World, author: Account, recipient: Acco
   };
 }
 
-export function groupAttributes(world: World, author: Account, group: string, id: string): Attributes {
+export function groupAttributes(world: World, author: Account, group: string, { content, id }: SentMessage): Attributes {
   return {
     id,
     from: group,
     participant: author.lidJid,
     participant_pn: author.pnJid,
     addressing_mode: "lid",
-    type: "text",
+    type: stanzaType(content),
     t: world.timestamp(),
     notify: author.name,
   };
@@ -95,30 +114,31 @@ export function deviceSent(destinationJid: string, message: Content): Content {
   return { deviceSentMessage: { destinationJid, message } };
 }
 
-async function sendToAccount(world: World, author: Account, to: Account, id: string, text: string): Promise<void> {
-  const content: Content = { conversation: text };
+async function sendToAccount(world: World, author: Account, to: Account, message: SentMessage): Promise<void> {
+  const { content, id, media } = message;
   for (const companion of to.companions.values()) {
     if (world.faults.strike("unavailable", to.number)) {
       // As the first message from an advertisement: the content has to be asked for.
-      companion.deliver("message", node("message", directAttributes(world, author, id), [node("unavailable")]));
+      companion.deliver("message", node("message", directAttributes(world, author, message), [node("unavailable")]));
       continue;
     }
     const enc = await encryptFor(author, companion, content);
-    companion.deliver("message", node("message", directAttributes(world, author, id), [enc]));
+    companion.deliver("message", node("message", directAttributes(world, author, message), [enc]));
   }
   for (const companion of author.companions.values()) {
-    const attributes = ownCopyAttributes(world, author, to, id);
+    const attributes = ownCopyAttributes(world, author, to, message);
     const enc = await encryptFor(author, companion, deviceSent(attributes.recipient!, content));
     companion.deliver("message", node("message", attributes, [enc]));
   }
   const receiptFrom = author.addressing === "lid" ? to.lidJid : to.pnJid;
-  const described = { kind: "conversation", text };
+  const described = { ...describe(content), media };
   show(world, to, { id, receiptFrom }, { author, device: 0, chat: author.number, fromMe: false, content: described });
 }
 
-async function sendToGroup(world: World, author: Account, group: Group, id: string, text: string): Promise<void> {
+async function sendToGroup(world: World, author: Account, group: Group, message: SentMessage): Promise<void> {
+  const { content, id, media } = message;
   const distribution = await author.device.senderKeyDistribution(group.jid);
-  const ciphertext = await author.device.encryptForGroup(group.jid, encodeContent({ conversation: text }));
+  const ciphertext = await author.device.encryptForGroup(group.jid, encodeContent(content));
   let holders = author.senderKeyHolders.get(group.jid);
   if (!holders) author.senderKeyHolders.set(group.jid, (holders = new Set()));
   for (const member of group.members.values()) {
@@ -133,14 +153,14 @@ async function sendToGroup(world: World, author: Account, group: Group, id: stri
         holders.add(companion.lidJid);
       }
       parts.push(node("enc", { v: "2", type: "skmsg" }, ciphertext));
-      companion.deliver("message", node("message", groupAttributes(world, author, group.jid, id), parts));
+      companion.deliver("message", node("message", groupAttributes(world, author, group.jid, message), parts));
     }
     if (member === author) continue;
     show(
       world,
       member,
       { id, receiptFrom: group.jid, participant: member.lidJid, group: group.jid },
-      { author, device: 0, chat: group.jid, fromMe: false, content: { kind: "conversation", text } },
+      { author, device: 0, chat: group.jid, fromMe: false, content: { ...describe(content), media } },
     );
   }
 }

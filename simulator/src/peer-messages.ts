@@ -29,7 +29,7 @@ function answer(world: World, companion: Companion, key: proto.IMessageKey): voi
   if (!message) return;
   const webMessageInfoBytes = proto.WebMessageInfo.encode({
     key,
-    message: { conversation: message.text },
+    message: message.content,
     messageTimestamp: Math.floor(message.sentAt / 1000),
     pushName: author!.name,
   }).finish();

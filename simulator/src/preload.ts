@@ -2,7 +2,9 @@
 // Does nothing unless WHATSAPP_SIMULATOR_URL is set; never writes to stdout.
 import { createRequire } from "node:module";
 import { join } from "node:path";
+import { getCACertificates, setDefaultCACertificates } from "node:tls";
 import { pathToFileURL } from "node:url";
+import { MEDIA_CERTIFICATE } from "./media-certificate.ts";
 import { ROOT_PUBLIC_KEY } from "./root-public-key.ts";
 
 type Baileys = {
@@ -52,4 +54,5 @@ if (target !== undefined && target !== "") {
     baileys.DEFAULT_CONNECTION_CONFIG.waWebSocketUrl = waWebSocketUrl;
     baileys.WA_CERT_DETAILS.PUBLIC_KEY = publicKey;
   }
+  setDefaultCACertificates([...getCACertificates("default"), MEDIA_CERTIFICATE]);
 }

@@ -2,6 +2,7 @@
 import type { Account } from "./account.ts";
 import type { Companion } from "./companion.ts";
 import type { Content } from "./content.ts";
+import type { SentMessage } from "./ledger.ts";
 import type { PreKeyBundle } from "./libsignal.ts";
 import { type BinaryNode, child, childUint, node, requireBytes } from "./nodes.ts";
 import {
@@ -25,8 +26,7 @@ export function resend(world: World, author: Account, companion: Companion, rece
   const bundle = bundleOf(receipt) ?? companion.takeBundle();
   const job = author.run(async () => {
     await author.device.openSession(companion.account.number, companion.device, bundle);
-    const text: Content = { conversation: message.text };
-    const [attributes, content] = await addressed(world, author, companion, message.to, message.id, text);
+    const [attributes, content] = await addressed(world, author, companion, message);
     const enc = await encryptFor(author, companion, content);
     enc.attrs.count = child(receipt, "retry")?.attrs.count ?? "1";
     companion.deliver("message", node("message", attributes, [enc]));
@@ -39,21 +39,19 @@ async function addressed(
   world: World,
   author: Account,
   companion: Companion,
-  to: string,
-  id: string,
-  text: Content,
+  message: SentMessage,
 ): Promise<[Attributes, Content]> {
-  const group = world.groups.get(to);
+  const group = world.groups.get(message.to);
   if (group) {
     const senderKeyDistributionMessage = {
       groupId: group.jid,
       axolotlSenderKeyDistributionMessage: await author.device.senderKeyDistribution(group.jid),
     };
-    return [groupAttributes(world, author, group.jid, id), { ...text, senderKeyDistributionMessage }];
+    return [groupAttributes(world, author, group.jid, message), { ...message.content, senderKeyDistributionMessage }];
   }
-  if (companion.account !== author) return [directAttributes(world, author, id), text];
-  const attributes = ownCopyAttributes(world, author, world.accounts.get(to)!, id);
-  return [attributes, deviceSent(attributes.recipient!, text)];
+  if (companion.account !== author) return [directAttributes(world, author, message), message.content];
+  const attributes = ownCopyAttributes(world, author, world.accounts.get(message.to)!, message);
+  return [attributes, deviceSent(attributes.recipient!, message.content)];
 }
 
 /** The companion's keys, if the receipt brought them. */

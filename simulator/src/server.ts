@@ -52,6 +52,7 @@ export async function startSimulator(options: ServerOptions = {}): Promise<Simul
     webSockets.handleUpgrade(request, socket, head, (webSocket) => new Connection(world, webSocket, socket));
   });
   await listen(server, port, host);
+  await world.media.listen();
   const { port: bound } = server.address() as AddressInfo;
   const authority = `${host === "::1" ? "[::1]" : "127.0.0.1"}:${bound}`;
   return {
@@ -80,5 +81,6 @@ async function close(server: Server, world: World): Promise<void> {
   world.faults.clearAll();
   for (const connection of [...world.connections]) connection.destroy();
   server.closeAllConnections();
+  await world.media.close();
   await new Promise((resolve) => server.close(resolve));
 }

@@ -30,6 +30,16 @@ export function describeGroup(group: Group): object {
   return { jid: group.jid, subject: group.subject, members: [...group.members.keys()] };
 }
 
+export function describeMedia({ media }: World): object {
+  const blobs = [...media.blobs].map(([path, { bytes, downloads, expired }]) => ({
+    path,
+    size: bytes.length,
+    downloads,
+    expired: expired ?? null,
+  }));
+  return { host: media.authority, uploads: media.uploads, blobs };
+}
+
 /** Counters without end are shown as null. */
 export function faultView(fault: Fault): object {
   return { ...fault, remaining: Number.isFinite(fault.remaining) ? fault.remaining : null };

@@ -6,6 +6,7 @@ import type { Connection } from "./connection.ts";
 import { Faults } from "./faults.ts";
 import type { Group } from "./groups.ts";
 import { defaultLid, ninthDigitVariant, parseJid } from "./jid.ts";
+import { MediaHost } from "./media-host.ts";
 import { createServerIdentity } from "./root-key.ts";
 
 export type NewAccount = Partial<AccountOptions> & { readonly number: string; readonly role: Role };
@@ -15,6 +16,7 @@ export class World {
   readonly accounts = new Map<string, Account>();
   readonly groups = new Map<string, Group>();
   readonly faults = new Faults();
+  readonly media = new MediaHost(this.faults);
   readonly connections = new Set<Connection>();
   /** Timers of scheduled sends, ended with the simulator. */
   readonly schedules = new Set<NodeJS.Timeout>();

@@ -14,9 +14,9 @@ const queries: Record<string, { path: string; data: object }> = {
 };
 
 export const serviceHandlers: Handlers = {
-  "w:m/media_conn": () => [
+  "w:m/media_conn": ({ world }) => [
     node("media_conn", { auth: "simulator", ttl: MEDIA_TTL_SECONDS, auth_ttl: MEDIA_TTL_SECONDS, max_buckets: "12" }, [
-      node("host", { hostname: "127.0.0.1" }),
+      node("host", { hostname: world.media.authority }),
     ]),
   ],
 
