@@ -19,7 +19,7 @@ from .headers import SecurityHeaders
 from .keys import KeyStore
 from .limits import Limits, RequestLimits
 from .metrics import Metrics, RequestMetrics
-from .routes import bootstrap, health, integration
+from .routes import bootstrap, dead_letters, health, integration
 
 _DESCRIPTION = """\
 API de controle do zapvisor: conexões de WhatsApp supervisionadas, mensagens no Supabase.
@@ -66,7 +66,7 @@ def create_app(
     )
     app.state.application = application
     app.state.metrics = metrics
-    for module in (bootstrap, integration, health):
+    for module in (bootstrap, integration, dead_letters, health):
         app.include_router(module.router)
     return app
 

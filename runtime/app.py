@@ -6,7 +6,7 @@ What it returns is JSON-serialisable; what a client can cause is raised as ``Zap
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -19,7 +19,7 @@ from supervisors import ChildSpec, Root, Supervisor, open_supervisor
 from .errors import Invalid, StorageUnavailable, Unavailable, Unsendable
 from .events import EventBus
 from .janitor import Janitor
-from .journal import Connection, Journal
+from .journal import Connection, DeadLetter, Journal
 from .local_stack import LocalStack
 from .node_parts import NodeParts
 from .outbound.outbox import Outbox
@@ -272,12 +272,49 @@ class Application:
         """``POST /queue/clear``: dead letters move to an archive file, nothing else does."""
         return {"archived": await self.journal.archive()}
 
+    # --- dead letters
+
+    async def dead_letters(self, *, limit: int, after_seq: int) -> list[dict[str, Any]]:
+        """Oldest first, those behind ``after_seq``."""
+        letters = await self.journal.dead_letters(limit=limit, after_seq=after_seq)
+        return [_describe_dead_letter(letter) for letter in letters]
+
+    async def dead_letter(self, seq: int) -> dict[str, Any]:
+        """One dead letter, whole. Raises NotFound."""
+        return _describe_dead_letter(await self.journal.dead_letter(seq))
+
+    async def retry_dead_letter(self, seq: int, *, changes: Mapping[str, Any]) -> None:
+        """Queue a dead letter again, with some columns changed. Raises NotFound, Invalid."""
+        fixed = sorted(changes.keys() & {"kind", "id", "seq"})
+        if fixed:
+            raise Invalid(
+                f"Não é possível mudar: {', '.join(fixed)}.",
+                code="fixed_fields",
+                details=fixed,
+            )
+        letter = await self.journal.dead_letter(seq)
+        await self.journal.retry(seq, {**letter.payload, **changes} if changes else None)
+
     def _check_running(self) -> None:
         if not self.report.is_running():
             raise Unavailable(
                 "O serviço está parado. Inicie-o com POST /api/whatsapp-bootstrap/initialize.",
                 code="runtime_stopped",
             )
+
+
+def _describe_dead_letter(letter: DeadLetter) -> dict[str, Any]:
+    return {
+        "seq": letter.seq,
+        "kind": letter.kind,
+        "code": letter.code,
+        "reason": letter.reason,
+        "payload": letter.payload,
+        "raw": letter.raw,
+        "acceptedAt": letter.accepted_at.isoformat(),
+        "diedAt": letter.died_at.isoformat(),
+        "attempts": letter.attempts,
+    }
 
 
 @asynccontextmanager

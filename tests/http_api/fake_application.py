@@ -15,6 +15,18 @@ NOW = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
 QR = "2@" + "Zk9x" * 50 + ",abc=,def=,ghi="
 NOT_ON_WHATSAPP = "+5511900000000"
 
+_LETTER = {
+    "seq": 7,
+    "kind": "message",
+    "code": "23503",
+    "reason": "no such owner",
+    "payload": {"conteudo": "oi"},
+    "raw": None,
+    "acceptedAt": NOW.isoformat(),
+    "diedAt": NOW.isoformat(),
+    "attempts": 0,
+}
+
 
 class FakeApplication:
     """Set ``failure`` to make the next calls raise it, ``delay`` to make them slow."""
@@ -173,6 +185,19 @@ class FakeApplication:
     async def clear_queue(self):
         await self._called("clear_queue")
         return {"archived": 2}
+
+    async def dead_letters(self, *, limit, after_seq):
+        await self._called("dead_letters", limit, after_seq)
+        return [_LETTER]
+
+    async def dead_letter(self, seq):
+        await self._called("dead_letter", seq)
+        if seq != _LETTER["seq"]:
+            raise NotFound("Não há.", code="dead_letter_not_found")
+        return _LETTER
+
+    async def retry_dead_letter(self, seq, *, changes):
+        await self._called("retry_dead_letter", seq, changes)
 
 
 def supabase_down() -> StorageUnavailable:

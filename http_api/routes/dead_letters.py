@@ -1,0 +1,83 @@
+"""``/api/whatsapp-integration/dead-letters``: what Supabase refused, for a person to decide."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Query
+from pydantic import Field
+from starlette.responses import Response
+
+from ..auth import authenticated
+from ..envelope import success
+from ..schemas import Answer, Message, QueueCleared, RequestBody
+from .answers import Runtime, answers
+
+router = APIRouter(
+    prefix="/api/whatsapp-integration/dead-letters",
+    tags=["Mensagens rejeitadas"],
+    dependencies=[Depends(authenticated)],
+)
+
+MAX_PAGE = 200
+Seq = Annotated[int, Path(ge=1, le=2**53, description="Número da mensagem na fila.")]
+
+
+class DeadLetter(Answer):
+    """Uma mensagem que o Supabase recusou, inteira."""
+
+    seq: Annotated[int, Field(examples=[1042])]
+    kind: Annotated[str, Field(examples=["message"])]
+    code: Annotated[str, Field(examples=["23503"], description="SQLSTATE ou código estável.")]
+    reason: str
+    payload: Annotated[dict[str, Any], Field(description="A linha que seria gravada.")]
+    raw: Annotated[
+        dict[str, Any] | None, Field(description="O evento original do WhatsApp, se houver.")
+    ]
+    accepted_at: Annotated[str, Field(alias="acceptedAt", examples=["2026-03-01T12:00:00Z"])]
+    died_at: Annotated[str, Field(alias="diedAt", examples=["2026-03-01T12:00:01Z"])]
+    attempts: int
+
+
+class Correction(RequestBody):
+    """O que mudar antes de tentar de novo."""
+
+    changes: Annotated[
+        dict[str, Any],
+        Field(
+            default_factory=dict,
+            max_length=64,
+            description="Colunas a corrigir, pelo nome. `kind` e `id` não mudam.",
+            examples=[{"company_id": None}],
+        ),
+    ]
+
+
+@router.get("", summary="Lista as mensagens rejeitadas", responses=answers(list[DeadLetter]))
+async def list_dead_letters(
+    runtime: Runtime,
+    limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 50,
+    after_seq: Annotated[int, Query(alias="afterSeq", ge=0, le=2**53)] = 0,
+) -> Response:
+    """Da mais antiga para a mais nova; a página seguinte começa após o último `seq`."""
+    return success(await runtime.dead_letters(limit=limit, after_seq=after_seq))
+
+
+@router.post("/archive", summary="Arquiva todas", responses=answers(QueueCleared))
+async def archive_dead_letters(runtime: Runtime) -> Response:
+    """Move todas para um arquivo no diretório de dados."""
+    return success(await runtime.clear_queue())
+
+
+@router.get("/{seq}", summary="Uma mensagem rejeitada", responses=answers(DeadLetter, 404))
+async def get_dead_letter(seq: Seq, runtime: Runtime) -> Response:
+    """A mensagem inteira, com o motivo."""
+    return success(await runtime.dead_letter(seq))
+
+
+@router.post("/{seq}/retry", summary="Tenta de novo", responses=answers(Message, 404, body=True))
+async def retry_dead_letter(seq: Seq, runtime: Runtime, body: Correction | None = None) -> Response:
+    """Devolve a mensagem à fila, corrigida se `changes` vier."""
+    await runtime.retry_dead_letter(seq, changes=body.changes if body is not None else {})
+    message = "A mensagem voltou para a fila."
+    return success({"message": message}, message=message)
