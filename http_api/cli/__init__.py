@@ -15,6 +15,8 @@ import click
 
 from .terminal import Problem
 
+INTERRUPTED = 130
+
 HELP = """zapvisor carries WhatsApp conversations into Supabase, supervised and without loss.
 
 First steps: `demo` shows everything with simulated customers, without a phone. `up` runs the
@@ -130,4 +132,8 @@ def main() -> None:
         click.echo(f"zapvisor: {problem}", err=True)
         sys.exit(1)
     except (click.Abort, KeyboardInterrupt):
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
+    except BaseExceptionGroup as group:
+        if group.split(KeyboardInterrupt)[1] is not None:
+            raise
+        sys.exit(INTERRUPTED)

@@ -66,6 +66,8 @@ def run_checks(pytest_arguments: Sequence[str]) -> int:
     if not is_checkout(root):
         raise Problem("`test` checks a checkout; this is an installed wheel")
     # Ended from outside: the same orderly way as Ctrl-C, which Trio turns into cancellation.
+    # A shell starts background jobs with SIGINT ignored, and that would be inherited.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
     with tempfile.TemporaryDirectory(prefix="zapvisor-test-") as reports:
         results = trio.run(_run, root, Path(reports), pytest_arguments)
