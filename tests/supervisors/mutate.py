@@ -1,0 +1,162 @@
+"""Mutation check of the decision core: ``python tests/supervisors/mutate.py [module ...]``.
+
+Flips every comparison, boundary, boolean operator and condition of the core, one at a time, and
+runs ``test_supervision_core`` against each mutant in a fork of this process. Every mutant has to
+die; those that cannot be told apart from the original are listed in EQUIVALENT with the reason.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import importlib
+import importlib.abc
+import importlib.util
+import os
+import signal
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+MODULES = ["budget", "timers", "settings", "exits", "board", "plan", "judgement", "machine"]
+TIME_LIMIT = 30  # seconds for one mutant; an endless loop is a death too
+WORKERS = 2
+
+COMPARISONS = {
+    ast.Lt: (ast.LtE, ast.GtE),
+    ast.LtE: (ast.Lt, ast.Gt),
+    ast.Gt: (ast.GtE, ast.LtE),
+    ast.GtE: (ast.Gt, ast.Lt),
+    ast.Eq: (ast.NotEq,),
+    ast.NotEq: (ast.Eq,),
+    ast.Is: (ast.IsNot,),
+    ast.IsNot: (ast.Is,),
+    ast.In: (ast.NotIn,),
+    ast.NotIn: (ast.In,),
+}
+ARITHMETIC = {ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Add}
+
+# (module, mutated line of source): why no test can tell it from the original
+EQUIVALENT: dict[tuple[str, str], str] = {}
+
+
+def mutants(tree):
+    """Yields a function that mutates the tree and one that undoes it, for each mutant."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Compare):
+            for index, operator in enumerate(node.ops):
+                for other in COMPARISONS[type(operator)]:
+                    yield node, swap(node.ops, index, other())
+        elif isinstance(node, ast.BoolOp):
+            other = ast.Or() if isinstance(node.op, ast.And) else ast.And()
+            yield node, replace(node, "op", other)
+        elif isinstance(node, ast.BinOp) and type(node.op) in ARITHMETIC:
+            yield node, replace(node, "op", ARITHMETIC[type(node.op)]())
+        elif isinstance(node, ast.If | ast.IfExp | ast.While):
+            if not (isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"):
+                yield node, replace(node, "test", ast.UnaryOp(ast.Not(), node.test))
+        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
+            yield node, replace(node, "op", ast.UAdd())
+
+
+@contextlib.contextmanager
+def swap(items, index, new):
+    old, items[index] = items[index], new
+    yield
+    items[index] = old
+
+
+@contextlib.contextmanager
+def replace(node, field, new):
+    old = getattr(node, field)
+    setattr(node, field, new)
+    yield
+    setattr(node, field, old)
+
+
+def collect(module):
+    """All mutants of one module: (where, what the line becomes, source)."""
+    source = (ROOT / "supervisors" / "_core" / f"{module}.py").read_text()
+    tree = ast.parse(source)
+    found = []
+    for node, change in mutants(tree):
+        if isinstance(node, ast.BinOp) and "|" in ast.unparse(node):
+            continue
+        with change:
+            ast.fix_missing_locations(tree)
+            mutated = ast.unparse(tree)
+            shown = ast.unparse(node).split("\n", 1)[0]
+        found.append((f"{module}.py:{node.lineno}", shown, mutated))
+    return [entry for entry in found if (module, entry[1]) not in EQUIVALENT]
+
+
+class Mutated(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Imports one module from a changed source."""
+
+    def __init__(self, name, source):
+        self.name, self.source = name, source
+
+    def find_spec(self, name, _path, _target=None):
+        return importlib.util.spec_from_loader(name, self) if name == self.name else None
+
+    def exec_module(self, module):
+        exec(compile(self.source, self.name, "exec"), module.__dict__)
+
+
+def survives(module, source):
+    """In a fork: whether the tests pass with this source."""
+    signal.alarm(TIME_LIMIT)
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 1)
+    os.dup2(null, 2)
+    ours = ("supervisors", "supervision_", "test_supervision_")
+    for name in [name for name in sys.modules if name.startswith(ours)]:
+        del sys.modules[name]
+    if module:
+        sys.meta_path.insert(0, Mutated(f"supervisors._core.{module}", source))
+    try:
+        tests = importlib.import_module("test_supervision_core")
+        for name, test in list(vars(tests).items()):
+            if name.startswith("test_"):
+                test()
+    except BaseException:
+        return False
+    return True
+
+
+def run(jobs):
+    """Runs the jobs in forks, a few at a time. Returns those that survived."""
+    waiting, running, alive = list(reversed(jobs)), {}, []
+    while waiting or running:
+        while waiting and len(running) < WORKERS:
+            job = waiting.pop()
+            pid = os.fork()
+            if pid == 0:
+                os._exit(0 if survives(*job[:2]) else 1)
+            running[pid] = job
+        pid, status = os.wait()
+        job = running.pop(pid)
+        if status == 0:
+            alive.append(job)
+    return alive
+
+
+def main(modules=MODULES):
+    """Prints the count and the survivors; returns the survivors."""
+    sys.path[:0] = [str(ROOT), str(HERE)]
+    importlib.import_module("test_supervision_core")  # so that forks find trio and pytest loaded
+    if not run([("", "", "the original")]):
+        raise SystemExit("the tests fail without any mutation")
+    jobs = []
+    for module in modules:
+        jobs += [(module, source, f"{where}: {shown}") for where, shown, source in collect(module)]
+    alive = run(jobs)
+    print(f"{len(jobs) - len(alive)} of {len(jobs)} mutants died")
+    for job in alive:
+        print("survived:", job[2])
+    return alive, len(jobs)
+
+
+if __name__ == "__main__":
+    sys.exit(1 if main(sys.argv[1:] or MODULES)[0] else 0)

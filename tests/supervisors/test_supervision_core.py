@@ -1,0 +1,486 @@
+"""The parts of the decision core, each by itself, at its edges. No trio here."""
+
+from __future__ import annotations
+
+import math
+import random
+
+import pytest
+from supervision_pair import Pair
+from supervision_walk import policy, spec, unused, walk
+
+from supervisors import (
+    AutoShutdown,
+    Backoff,
+    ChildSpec,
+    Escalate,
+    ExitKind,
+    Intensity,
+    Park,
+    Restart,
+    State,
+    Strategy,
+    Supervisor,
+    Why,
+)
+from supervisors._core.board import Policy
+from supervisors._core.budget import Budget
+from supervisors._core.exits import (
+    MAX_FRAMES,
+    MAX_REASON,
+    describe,
+    frames,
+    judge,
+    leaves,
+    missed_deadline,
+)
+from supervisors._core.settings import MAX_NAME, check_budget
+from supervisors._core.timers import Timers
+
+# ---------------------------------------------------------------------- settings
+
+
+def refused(build, match):
+    with pytest.raises(ValueError, match=match):
+        build()
+
+
+def test_intensity_bounds():
+    assert (Intensity().max_restarts, Intensity().window) == (3, 5.0)
+    Intensity(0, 0.001)
+    refused(lambda: Intensity(-1), "max_restarts")
+    refused(lambda: Intensity(1, 0), "window")
+    refused(lambda: Intensity(1, -1), "window")
+    refused(lambda: Intensity(1, math.inf), "window")
+
+
+def test_backoff_bounds():
+    Backoff(5, 5, 1, reset_after=1)
+    Backoff(1, 2, 1.01, reset_after=0.01)
+    refused(lambda: Backoff(0), "first")
+    refused(lambda: Backoff(-1), "first")
+    refused(lambda: Backoff(math.inf, math.inf), "first")
+    refused(lambda: Backoff(5, 4), "cap")
+    refused(lambda: Backoff(5, math.inf), "cap")
+    refused(lambda: Backoff(5, 6, 1), "factor")
+    refused(lambda: Backoff(5, 6, 0.5), "factor")
+    refused(lambda: Backoff(5, 5, 0.5), "factor")
+    refused(lambda: Backoff(5, 6, math.inf), "factor")
+    refused(lambda: Backoff(reset_after=0), "reset_after")
+    refused(lambda: Backoff(reset_after=-1), "reset_after")
+    refused(lambda: Backoff(reset_after=math.inf), "reset_after")
+
+
+def test_backoff_ceilings():
+    rules = Backoff(1, 10, 3)
+    row = [rules.ceiling_after(0.0)]
+    for _ in range(4):
+        row.append(rules.ceiling_after(row[-1]))
+    assert row == [1, 3, 9, 10, 10]
+
+
+def test_child_spec_defaults():
+    worker = ChildSpec("a", unused)
+    assert worker.restart is Restart.PERMANENT
+    assert (worker.ready_deadline, worker.stop_deadline) == (30.0, 5.0)
+    assert (worker.liveness, worker.mailbox, worker.significant) == (None, 100, False)
+    assert worker.uses_budget
+    nested = ChildSpec("s", Supervisor([]))
+    assert (nested.ready_deadline, nested.stop_deadline) == (math.inf, math.inf)
+    bounded = ChildSpec("s", Supervisor([]), ready_deadline=9, stop_deadline=8)
+    assert (bounded.ready_deadline, bounded.stop_deadline) == (9, 8)
+
+
+def test_child_spec_names():
+    ChildSpec("x" * MAX_NAME, unused)
+    ChildSpec("olá 1@c.us", unused)
+    for name in ("", "x" * (MAX_NAME + 1), "a/b", "a\nb", "a\0b"):
+        refused(lambda name=name: ChildSpec(name, unused), "not a child name")
+
+
+def test_child_spec_contradictions():
+    def make(**options):
+        return lambda: ChildSpec("a", unused, **options)
+
+    ChildSpec("a", unused, ready_deadline=0.1, stop_deadline=0.1, liveness=0.1, mailbox=0)
+    refused(make(ready_deadline=0), "ready_deadline")
+    refused(make(stop_deadline=0), "stop_deadline")
+    refused(make(stop_deadline=-1), "stop_deadline")
+    refused(make(liveness=0), "liveness")
+    refused(make(liveness=-1), "liveness")
+    refused(make(liveness=math.inf), "liveness")
+    refused(make(mailbox=-1), "mailbox")
+    refused(make(restart=Restart.TEMPORARY, backoff=Backoff()), "never restarted")
+    refused(make(restart=Restart.TEMPORARY, counts_intensity=True), "never restarted")
+    refused(make(counts_intensity=False), "neither budget nor backoff")
+    refused(make(significant=True), "significant")
+    refused(lambda: ChildSpec("a", Supervisor([]), liveness=1), "does not beat")
+    ChildSpec("a", unused, restart=Restart.TEMPORARY, counts_intensity=False)
+    ChildSpec("a", unused, restart=Restart.TEMPORARY, significant=True)
+    ChildSpec("a", unused, restart=Restart.TRANSIENT, significant=True)
+    with pytest.raises(TypeError):
+        ChildSpec("a", None)
+
+
+def test_child_spec_leaves_room_for_the_stop_that_its_run_needs():
+    async def run(_ctx):
+        raise AssertionError
+
+    run.stop_needs = 6.0
+    ChildSpec("a", run, stop_deadline=6)
+    refused(lambda: ChildSpec("a", run, stop_deadline=5.9), "shorter than")
+
+
+def test_budget_use_follows_backoff_unless_told():
+    assert not ChildSpec("a", unused, backoff=Backoff()).uses_budget
+    assert ChildSpec("a", unused, backoff=Backoff(), counts_intensity=True).uses_budget
+
+
+def test_a_backoff_that_would_keep_the_budget_from_tripping_is_refused():
+    counted = ChildSpec("a", unused, backoff=Backoff(1, 60, 2), counts_intensity=True)
+    # The gaps between the first four restarts: at most 2 + 4 + 8 seconds.
+    check_budget(counted, Intensity(3, 14))
+    refused(lambda: check_budget(counted, Intensity(3, 13.9)), "never trip")
+    check_budget(counted, Intensity(0, 0.1))
+    uncounted = ChildSpec("a", unused, backoff=Backoff(60, 60, 1))
+    check_budget(uncounted, Intensity(10, 1))
+    check_budget(ChildSpec("a", unused), Intensity(10, 1))
+    refused(lambda: Supervisor([counted], intensity=Intensity(3, 13.9)), "never trip")
+
+
+def test_supervisor_contradictions():
+    significant = ChildSpec("a", unused, restart=Restart.TRANSIENT, significant=True)
+    plain = ChildSpec("b", unused)
+    refused(lambda: Supervisor([plain, plain]), "two children")
+    refused(lambda: Supervisor([significant]), "no auto_shutdown")
+    refused(lambda: Supervisor([plain], auto_shutdown=AutoShutdown.ALL_SIGNIFICANT), "none is")
+    Supervisor([significant], auto_shutdown=AutoShutdown.ALL_SIGNIFICANT)
+
+
+# ---------------------------------------------------------------------- budget and timers
+
+
+def test_budget_window_has_its_edge():
+    budget = Budget(Intensity(2, 10))
+    assert [budget.spend(0), budget.spend(5)] == [True, True]
+    assert budget.used(10) == 2
+    assert budget.used(10.1) == 1
+    assert not budget.spend(10)  # the one at 0 is exactly as old as the window
+    budget = Budget(Intensity(2, 10))
+    assert [budget.spend(at) for at in (0, 5, 10.1, 15.1, 15.1)] == [True, True, True, True, False]
+
+
+def test_budget_of_zero():
+    assert not Budget(Intensity(0, 10)).spend(0)
+
+
+class Owner:
+    def __init__(self):
+        self.timer = 0
+
+
+def test_timers_come_in_order_and_only_when_due():
+    timers, early, late = Timers(), Owner(), Owner()
+    timers.arm(late, 2)
+    timers.arm(early, 1)
+    assert timers.next() == 1
+    assert timers.pop_due(0.9) is None
+    assert timers.pop_due(1) is early
+    assert timers.pop_due(1) is None
+    assert timers.next() == 2
+    assert timers.pop_due(3) is late
+    assert timers.next() == math.inf
+    assert timers.pop_due(99) is None
+
+
+def test_timers_are_replaced_and_disarmed():
+    timers, owner = Timers(), Owner()
+    timers.arm(owner, 1)
+    timers.arm(owner, 5)
+    assert timers.next() == 5
+    timers.arm(owner, math.inf)
+    assert owner.timer == 0
+    assert timers.next() == math.inf
+    timers.disarm(owner)
+    assert timers.pop_due(9) is None
+
+
+def test_timers_waste_is_bounded():
+    timers, owners = Timers(), [Owner() for _ in range(10)]
+    for when in range(10_000):
+        timers.arm(owners[when % 10], 10 + when)
+        assert len(timers._heap) <= 64 + 2 * 10 + 1
+    assert timers.next() == 10 + 9_990
+    assert sum(timers.pop_due(1e9) is not None for _ in range(20)) == 10
+    for when in range(1000):
+        timers.arm(owners[0], when)
+        timers.pop_due(when)
+    assert len(timers._heap) == 0
+    assert timers._live == 0
+
+
+# ---------------------------------------------------------------------- exits
+
+
+def test_judging_without_an_exception():
+    assert judge(None).kind is ExitKind.NORMAL
+    for why in (Why.COMMAND, Why.SHUTDOWN, Why.GROUP):
+        assert judge(None, why).kind is ExitKind.STOPPED
+    hung = judge(None, Why.HUNG, where=("here",))
+    assert (hung.kind, hung.code, hung.where) == (ExitKind.CRASHED, "hung", ("here",))
+    late = judge(None, Why.NOT_READY, where=("there",))
+    assert (late.kind, late.code, late.where) == (ExitKind.CRASHED, "not_ready", ("there",))
+    assert type(missed_deadline(hung)).__name__ == "LivenessError"
+    assert type(missed_deadline(late)).__name__ == "NotReadyError"
+    assert missed_deadline(judge(None)) is None
+
+
+def test_judging_exceptions():
+    crash = judge(ValueError("bad"))
+    assert (crash.kind, crash.reason, crash.code) == (
+        ExitKind.CRASHED,
+        "ValueError: bad",
+        "ValueError",
+    )
+    assert judge(ValueError("bad"), Why.SHUTDOWN).kind is ExitKind.CRASHED
+    park = judge(Park("out", "logged_out"))
+    assert (park.kind, park.reason, park.code) == (ExitKind.PARKED, "out", "logged_out")
+    escalate = judge(Escalate("full", "disk"))
+    assert (escalate.kind, escalate.reason, escalate.code) == (ExitKind.ESCALATED, "full", "disk")
+    for fatal in (KeyboardInterrupt(), SystemExit(3)):
+        assert judge(fatal).kind is ExitKind.FATAL
+        assert judge(BaseExceptionGroup("g", [ValueError(), fatal])).kind is ExitKind.FATAL
+
+
+def test_judging_what_a_hung_child_raised():
+    for why, code in ((Why.HUNG, "hung"), (Why.NOT_READY, "not_ready")):
+        exit_ = judge(OSError("gone"), why, where=("here",))
+        assert (exit_.kind, exit_.code, exit_.where) == (ExitKind.CRASHED, code, ("here",))
+        assert "OSError: gone" in exit_.reason
+    assert judge(OSError("gone"), Why.HUNG).reason.startswith("no beat")
+    assert judge(OSError("gone"), Why.NOT_READY).reason.startswith("not ready")
+    assert judge(Park("out"), Why.HUNG).kind is ExitKind.PARKED
+
+
+def test_judging_groups():
+    def group(*errors):
+        return ExceptionGroup("g", list(errors))
+
+    assert judge(group(Park("a"), Park("b"))).reason == "a"
+    assert judge(group(Park("a"), group(Park("b")))).kind is ExitKind.PARKED
+    mixed = judge(group(Park("a"), ValueError("b")))
+    assert (mixed.kind, mixed.code) == (ExitKind.CRASHED, "Park")
+    assert "ValueError: b" in mixed.reason
+    assert judge(group(Park("a"), ValueError(), Escalate("c"))).kind is ExitKind.ESCALATED
+    assert len(list(leaves(group(ValueError(), group(KeyError(), OSError()))))) == 3
+
+
+def test_the_classifier_is_asked_about_crashes_only():
+    asked = []
+
+    def classify(error):
+        asked.append(error)
+        if isinstance(error, ExceptionGroup):
+            return None
+        return Park("by the classifier") if isinstance(error, OSError) else Escalate("also")
+
+    assert judge(OSError(), classify=classify).kind is ExitKind.PARKED
+    assert judge(KeyError(), classify=classify).kind is ExitKind.ESCALATED
+    single = ExceptionGroup("g", [OSError()])
+    assert judge(single, classify=classify).kind is ExitKind.PARKED
+    both = ExceptionGroup("g", [OSError(), OSError()])
+    assert judge(both, classify=classify).kind is ExitKind.CRASHED
+    assert [type(error) for error in asked] == [OSError, KeyError, OSError, ExceptionGroup]
+    asked.clear()
+    judge(Park("x"), classify=classify)
+    judge(Escalate("x"), classify=classify)
+    judge(KeyboardInterrupt(), classify=classify)
+    judge(None, classify=classify)
+    assert asked == []
+
+
+def test_a_classifier_that_fails_leaves_a_crash_with_a_note():
+    def classify(_error):
+        raise RuntimeError("broken")
+
+    exit_ = judge(ValueError("bad"), classify=classify)
+    assert exit_.kind is ExitKind.CRASHED
+    assert exit_.reason.startswith("ValueError: bad")
+    assert "broken" in exit_.reason
+
+
+def test_reasons_and_frames_are_bounded():
+    def deep(level):
+        if level:
+            deep(level - 1)
+        raise ValueError("x" * 5000)
+
+    with pytest.raises(ValueError, match="x") as caught:
+        deep(20)
+    assert len(describe(caught.value)) == MAX_REASON
+    assert len(frames(caught.value)) == MAX_FRAMES
+    assert "in deep" in frames(caught.value)[-1]
+    assert describe(ValueError()) == "ValueError"
+
+
+# ---------------------------------------------------------------------- the machine
+
+
+def pair(*specs, **options):
+    return Pair(Policy(**options), specs)
+
+
+def states(pair):
+    return [slot.state for slot in pair.machine.slots.values()]
+
+
+def test_deadlines_strike_exactly_when_due():
+    p = pair(ChildSpec("a", unused, ready_deadline=2, stop_deadline=3))
+    p.advance(1.99)
+    assert states(p) == [State.STARTING]
+    p.advance(2)
+    assert states(p) == [State.STOPPING]
+    p.advance(4.99)
+    assert states(p) == [State.STOPPING]
+    p.advance(5)
+    assert states(p) == [State.ABANDONED]
+    assert p.finished == 1
+
+
+def test_liveness_strikes_exactly_when_due():
+    p = pair(ChildSpec("a", unused, liveness=2))
+    p.ready("a")
+    p.advance(1)
+    p.beat("a")
+    p.advance(2)
+    p.advance(2.99)
+    assert states(p) == [State.RUNNING]
+    p.advance(3)
+    assert states(p) == [State.STOPPING]
+
+
+def test_backoff_strikes_exactly_when_due_and_resets_exactly_when_healthy():
+    rules = Backoff(4, 64, 2, reset_after=10)
+    p = pair(ChildSpec("a", unused, backoff=rules))
+    p.ready("a")
+    p.exit("a", ExitKind.CRASHED)
+    p.advance(1.99)
+    assert states(p) == [State.BACKOFF]
+    p.advance(2)
+    p.ready("a")
+    p.advance(11.99)
+    p.exit("a", ExitKind.CRASHED)
+    assert p.machine.slots["a"].ceiling == 8
+    p.advance(20)
+    p.ready("a")
+    p.advance(30)
+    p.exit("a", ExitKind.CRASHED)
+    assert p.machine.slots["a"].ceiling == 4
+
+
+def test_a_group_waits_exactly_until_the_backoff_is_over():
+    p = pair(
+        ChildSpec("a", unused),
+        ChildSpec("b", unused, backoff=Backoff(4, 4, 1)),
+        strategy=Strategy.ONE_FOR_ALL,
+    )
+    p.ready("a")
+    p.ready("b")
+    p.exit("b", ExitKind.CRASHED)
+    p.exit("a", ExitKind.STOPPED)
+    p.advance(1.99)
+    assert states(p) == [State.WAITING, State.BACKOFF]
+    p.advance(2)
+    assert states(p) == [State.STARTING, State.BACKOFF]
+
+
+def test_a_second_cause_makes_the_group_wait_longer_but_not_shorter():
+    p = pair(
+        ChildSpec("a", unused, backoff=Backoff(2, 2, 1)),
+        ChildSpec("b", unused, backoff=Backoff(8, 8, 1)),
+        strategy=Strategy.REST_FOR_ONE,
+    )
+    p.ready("a")
+    p.ready("b")
+    p.exit("b", ExitKind.CRASHED)
+    p.exit("a", ExitKind.CRASHED)
+    p.advance(3.99)
+    assert states(p) == [State.BACKOFF, State.WAITING]
+    p.advance(4)
+    assert states(p) == [State.STARTING, State.WAITING]
+
+
+def test_a_trigger_after_the_gate_keeps_the_gate():
+    p = pair(
+        ChildSpec("a", unused),
+        ChildSpec("b", unused),
+        ChildSpec("c", unused),
+        strategy=Strategy.REST_FOR_ONE,
+    )
+    p.ready("a")
+    assert p.command("start", ChildSpec("d", unused)) is None
+    p.ready("d")
+    p.exit("d", ExitKind.CRASHED)
+    assert states(p) == [State.RUNNING, State.STARTING, State.WAITING, State.BACKOFF]
+    p.ready("b")
+    p.ready("c")
+    assert states(p) == [State.RUNNING, State.RUNNING, State.RUNNING, State.STARTING]
+
+
+def test_a_doomed_child_that_was_unparked_meanwhile_is_spared():
+    p = pair(*[ChildSpec(name, unused) for name in "abc"], strategy=Strategy.ONE_FOR_ALL)
+    for name in "abc":
+        p.ready(name)
+    p.exit("a", ExitKind.CRASHED)  # c is stopping, b is to stop next
+    p.exit("b", ExitKind.PARKED)
+    assert p.command("unpark", "b") is None
+    p.exit("c", ExitKind.STOPPED)
+    assert p.machine.slots["b"].state is State.STARTING
+    assert p.machine.slots["b"].incarnation == 2
+
+
+def test_a_temporary_child_does_not_block_an_ordered_stop():
+    p = pair(ChildSpec("a", unused), ChildSpec("b", unused, restart=Restart.TEMPORARY))
+    p.ready("a")
+    p.ready("b")
+    p.stop()
+    p.exit("b", ExitKind.STOPPED)
+    assert states(p) == [State.STOPPING]
+    p.exit("a", ExitKind.STOPPED)
+    assert p.finished == 1
+
+
+def test_an_empty_supervisor_is_started_at_once_and_finishes_at_once():
+    p = pair()
+    assert p.started == 1
+    p.stop()
+    assert p.finished == 1
+    p.stop()
+    p.advance(9)
+    assert p.finished == 1
+
+
+def test_a_late_exit_after_abandonment_is_recorded():
+    p = pair(ChildSpec("a", unused, stop_deadline=1), ChildSpec("b", unused))
+    p.ready("a")
+    p.ready("b")
+    p.command("terminate", "a")
+    p.advance(1)
+    assert states(p) == [State.ABANDONED, State.STOPPING]
+    p.exit("a", ExitKind.CRASHED)
+    assert p.machine.slots["a"].last_exit.kind is ExitKind.CRASHED
+    assert p.finished == 0
+    p.exit("b", ExitKind.STOPPED)
+    assert p.finished == 1
+
+
+def test_random_walks():
+    for seed in range(60):
+        choose = random.Random(seed).choice
+        for _ in range(10):
+            rules = policy(choose)
+            significant = rules.auto_shutdown is not AutoShutdown.NEVER and not rules.keyed
+            walked = Pair(rules, [spec(name, choose, significant) for name in "abc"])
+            walk(walked, choose, 60)
+            assert walked.started <= 1
+            assert walked.finished <= 1

@@ -1,0 +1,369 @@
+"""The fourteen invariants, each by its name. Most are checked on sixty random stories."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import os
+from pathlib import Path
+
+import pytest
+import trio
+import trio.testing
+from supervision_storm import STOP_DEADLINE, CrashError, Storm
+
+import supervisors
+from supervisors import (
+    EXIT_STOP_OVERRUN,
+    AutoShutdown,
+    Backoff,
+    ChildDone,
+    ChildExited,
+    ChildReady,
+    ChildRestarting,
+    ChildSpec,
+    ChildStarting,
+    ChildStopped,
+    ChildStopping,
+    EscalationError,
+    ExitKind,
+    Intensity,
+    Restart,
+    Strategy,
+    SubprocessChild,
+    Supervisor,
+    SupervisorStopping,
+    Why,
+    open_supervisor,
+)
+from supervisors._core.exits import leaves
+from supervisors.testing import ScriptedChild, crash, forever, park, ready, sleep, stubborn
+
+SEEDS = range(60)
+
+
+@pytest.fixture(scope="module")
+def storms():
+    return [Storm(seed).run() for seed in SEEDS]
+
+
+def worker(name, *scripts, **options):
+    return ChildSpec(name, ScriptedChild(*scripts), **options)
+
+
+def test_the_storms_are_storms(storms):
+    """They restart, park, hang, stop, call and give up often enough to be worth checking."""
+    kinds = [type(e).__name__ for storm in storms for e in storm.recorder.events]
+    for kind in ("ChildRestarting", "ChildParked", "ChildUnparked", "ChildDone", "ChildRemoved"):
+        assert kinds.count(kind) > 20, kind
+    whys = {e.why for storm in storms for e in storm.recorder.of(ChildStopping)}
+    assert whys == set(Why)
+    assert sum(storm.calls_over for storm in storms) > 1000
+    assert any(storm.error for storm in storms)
+    assert sum(storm.error is None for storm in storms) > 5
+
+
+def test_invariant_01_at_most_one_live_incarnation_per_name(storms):
+    for storm in storms:
+        assert all(child.most_live <= 1 for child in storm.children)
+        live = set()
+        for event in storm.recorder.events:
+            if isinstance(event, ChildStarting):
+                assert event.path not in live
+                live.add(event.path)
+            elif isinstance(event, ChildExited):
+                live.remove(event.path)
+
+
+def test_invariant_02_one_exit_per_incarnation_and_events_form_a_legal_path(storms):
+    for storm in storms:
+        storm.recorder.check()
+        assert storm.recorder.unfinished() == []
+        starts = len(storm.recorder.of(ChildStarting))
+        assert starts == len(storm.recorder.of(ChildExited))
+
+
+def test_invariant_03_ordered_start_and_exact_reverse_stop(storms):
+    for storm in storms:
+        for path in storm.strategies:
+            if path != "root":
+                _check_order(storm, path)
+
+
+def _check_order(storm, path):
+    """Children of one supervisor: nobody starts for the first time before the one before him is
+    over his start; when the supervisor stops, stops begin in reverse, one after the other."""
+    names = [p for p in storm.specs if p.rpartition("/")[0] == path]
+    over, live, stopping = set(), [], False
+    for event in storm.recorder.events:
+        if event.path == path and isinstance(event, ChildStarting):
+            over, live, stopping = set(), [], False
+        if event.path == path and isinstance(event, SupervisorStopping):
+            stopping = True
+        if event.path not in names:
+            continue
+        if isinstance(event, ChildStarting):
+            before = names[: names.index(event.path)]
+            if event.path not in over:  # its first start, and not by command
+                assert set(before) <= over, f"{event} before {set(before) - over}"
+            live.append(event.path)
+        elif isinstance(event, ChildExited):
+            live.remove(event.path)
+        if isinstance(event, ChildStopping) and event.why is Why.SHUTDOWN:
+            assert stopping
+            later = names[names.index(event.path) + 1 :]
+            assert not set(later) & set(live), f"{event} while {live}"
+        if (
+            type(event).__name__ in ("ChildReady", "ChildParked", "ChildStopped", "ChildDone")
+            or type(event).__name__ == "ChildRemoved"
+        ):
+            over.add(event.path)
+
+
+def test_invariant_04_restart_types_as_in_otp(storms):
+    for storm in storms:
+        last_exit = {}
+        for event in storm.recorder.events:
+            spec = storm.specs.get(event.path)
+            if spec is None or spec.name in ("tree", "pool"):
+                continue
+            if isinstance(event, ChildExited):
+                last_exit[event.path] = event.exit.kind
+            elif isinstance(event, ChildRestarting):
+                assert spec.restart is not Restart.TEMPORARY
+                if spec.restart is Restart.TRANSIENT:
+                    assert last_exit[event.path] is not ExitKind.NORMAL
+            elif isinstance(event, ChildDone):
+                assert spec.restart is Restart.TRANSIENT
+                assert last_exit[event.path] is ExitKind.NORMAL
+        for path, spec in storm.specs.items():
+            if spec.restart is Restart.TEMPORARY and path.startswith("root/tree"):
+                starts = len(storm.recorder.of(ChildStarting, path))
+                parent_runs = len(storm.recorder.of(ChildStarting, path.rpartition("/")[0]))
+                unparked = len([n for n in storm.recorder.story(path) if n == "ChildUnparked"])
+                assert starts <= parent_runs + unparked
+
+
+def test_invariant_05_rest_for_one_touches_only_the_suffix(storms):
+    checked = 0
+    for storm in storms:
+        for path, strategy in storm.strategies.items():
+            names = [p for p in storm.specs if p.rpartition("/")[0] == path]
+            causes = []
+            for event in storm.recorder.events:
+                if event.path in names and isinstance(event, ChildRestarting):
+                    causes.append(names.index(event.path))
+                elif event.path in names and isinstance(event, ChildStopping):
+                    if event.why is not Why.GROUP:
+                        continue
+                    assert strategy is not Strategy.ONE_FOR_ONE
+                    if strategy is Strategy.REST_FOR_ONE:
+                        assert names.index(event.path) > min(causes)
+                        checked += 1
+    assert checked > 20
+
+
+def test_invariant_06_restarts_exceed_the_budget_by_no_more_than_the_triggering_one(storms):
+    tripped = 0
+    for storm in storms:
+        for path, intensity in storm.intensities.items():
+            instants = []
+            for event in storm.recorder.events:
+                spec = storm.specs.get(event.path)
+                if event.path == path and isinstance(event, ChildStarting):
+                    instants = []
+                if event.path.rpartition("/")[0] != path or not isinstance(event, ChildRestarting):
+                    continue
+                if spec is None or not spec.uses_budget:
+                    continue
+                instants.append(event.at)
+                window = [at for at in instants if at >= event.at - intensity.window]
+                assert len(window) <= intensity.max_restarts
+        tripped += any(e.escalated for e in storm.recorder.of(SupervisorStopping))
+    assert tripped > 5
+
+
+async def test_invariant_07_backoff_within_bounds_reset_after_health_cut_short_by_stop(
+    virtual_clock, recorder, storms
+):
+    for storm in storms:
+        for path, spec in storm.specs.items():
+            cap = spec.backoff.cap if spec.backoff else 0.0
+            for event in storm.recorder.of(ChildRestarting, path):
+                assert 0 <= event.due - event.at <= cap
+    rules = Backoff(1, 64, 4, reset_after=100)
+    short, healthy = [ready, sleep(99.5), crash()], [ready, sleep(100), crash()]
+    spec = worker("a", short, short, healthy, short, backoff=rules)
+    import random
+
+    rng = random.Random()
+    rng.random = lambda: 1.0
+    async with open_supervisor(Supervisor([spec]), observers=[recorder], rng=rng):
+        await recorder.wait_for(ChildRestarting, count=4)
+        begun = trio.current_time()
+    assert [e.due - e.at for e in recorder.of(ChildRestarting)] == [1, 4, 1, 4]
+    assert trio.current_time() == begun
+
+
+async def test_invariant_08_after_the_run_nothing_is_left(storms):
+    for storm in storms:
+        assert storm.tasks_left == 0
+        assert storm.recorder.unfinished() == []
+        assert all(child.live == 0 for child in storm.children)
+    nursery = trio.lowlevel.current_task().parent_nursery
+    before = set(nursery.child_tasks)
+    descriptors = len(os.listdir("/proc/self/fd"))
+    program = SubprocessChild(["/bin/sleep", "60"])
+    threads = ScriptedChild([ready, _thread_job])
+    tree = Supervisor([ChildSpec("p", program, stop_deadline=10), ChildSpec("t", threads)])
+    async with open_supervisor(tree):
+        pid = program.process.pid
+        ref = tree.child("p")
+        ref.send_nowait("x")
+    assert set(nursery.child_tasks) == before
+    assert not Path(f"/proc/{pid}").exists()
+    assert len(os.listdir("/proc/self/fd")) == descriptors
+    assert trio.to_thread.current_default_thread_limiter().borrowed_tokens == 0
+    assert not tree.is_running
+    with pytest.raises(supervisors.SupervisionError):
+        ref.send_nowait("y")
+
+
+async def _thread_job(_ctx):
+    await trio.to_thread.run_sync(lambda: None)
+    await trio.sleep_forever()
+
+
+async def test_invariant_09_cancelled_is_never_a_crash_and_no_crash_is_lost(
+    virtual_clock, recorder, storms
+):
+    for storm in storms:
+        crashes = 0
+        for event in storm.recorder.of(ChildExited):
+            parts = list(leaves(event.error)) if event.error is not None else []
+            assert not any(isinstance(part, trio.Cancelled) for part in parts)
+            assert "Cancelled" not in event.exit.reason
+            crashes += sum(isinstance(part, CrashError) for part in parts)
+        assert crashes == storm.raised
+
+    async def crashes_while_cancelled(ctx):
+        ctx.ready()
+        try:
+            await trio.sleep_forever()
+        finally:
+            raise CrashError("while stopping")
+
+    with trio.move_on_after(1) as scope:
+        tree = Supervisor([ChildSpec("a", crashes_while_cancelled)])
+        async with open_supervisor(tree, observers=[recorder]):
+            await trio.sleep_forever()
+    assert scope.cancelled_caught
+    assert recorder.of(ChildExited)[0].exit.kind is ExitKind.CRASHED
+
+
+def test_invariant_10_a_pending_call_always_resolves(storms):
+    for storm in storms:
+        assert storm.calls_begun == storm.calls_over
+
+
+def test_invariant_11_no_queue_without_a_bound_and_no_wait_without_a_way_out():
+    """Read from the source: every channel is bounded by a setting; every wait that no cancellation
+    reaches stands in a bounded or self-ending place, which is listed here with its bound."""
+    package = Path(supervisors.__file__).parent
+    sources = {
+        path.relative_to(package).as_posix(): path.read_text()
+        for path in package.rglob("*.py")
+        if "testing" not in path.parts
+    }
+    channels = [name for name, text in sources.items() if "open_memory_channel" in text]
+    assert channels == ["_trio/mailbox.py"]
+    assert "open_memory_channel[Any](bound)" in sources["_trio/mailbox.py"]
+    bounds = ("maxlen=", "math.inf")
+    assert bounds[0] in sources["_process/output.py"]
+    assert bounds[1] not in sources["_trio/mailbox.py"]
+    shields = {name: text.count("shield=True") for name, text in sources.items()}
+    assert {name: count for name, count in shields.items() if count} == {
+        "_trio/context.py": 1,  # each child: ended by the core's deadlines
+        "_trio/run.py": 1,  # the ordered stop: the sum of the children's deadlines
+        "_trio/root.py": 3,  # the root, its stop, its guard: stop_limit
+        "_process/child.py": 3,  # spawn: SPAWN_WAIT; stop: stop_grace + KILL_WAIT; DRAIN_WAIT
+    }
+    assert "sleep(" not in "".join(sources[name] for name in sources if name.startswith("_core"))
+    signature = inspect.signature(supervisors.ChildSpec)
+    assert signature.parameters["mailbox"].default == 100
+    assert ChildSpec("a", ScriptedChild()).ready_deadline == 30
+    assert ChildSpec("a", ScriptedChild()).stop_deadline == 5
+    with pytest.raises(ValueError, match="mailbox"):
+        ChildSpec("a", ScriptedChild(), mailbox=-1)
+    assert math.isinf(ChildSpec("a", Supervisor([])).stop_deadline)
+
+
+async def test_invariant_12_auto_shutdown_only_on_self_exits_of_significant_children(
+    virtual_clock, recorder
+):
+    children = [
+        worker("plain", [ready, sleep(1)], restart=Restart.TRANSIENT),
+        worker("s", restart=Restart.TRANSIENT, significant=True),
+        worker("t", [ready, sleep(30)], restart=Restart.TRANSIENT, significant=True),
+        worker("u", [park()], restart=Restart.TEMPORARY, significant=True),
+    ]
+    tree = Supervisor(children, auto_shutdown=AutoShutdown.ANY_SIGNIFICANT)
+    async with open_supervisor(tree, observers=[recorder]) as root:
+        await trio.sleep(5)
+        await root.terminate_child("s")
+        await root.restart_child("s")
+        await root.terminate_child("u")
+        await trio.sleep_forever()
+    assert trio.current_time() == 30
+    assert recorder.of(SupervisorStopping)[0].reason == "t has ended"
+
+
+async def test_invariant_13_parked_children_consume_nothing(virtual_clock, recorder):
+    child = ScriptedChild([ready, park("logged out")])
+    tree = Supervisor([ChildSpec("a", child, liveness=1)], intensity=Intensity(0, 1000))
+    async with open_supervisor(tree, observers=[recorder]) as root:
+        await recorder.wait_for(ChildReady)
+        await trio.testing.wait_all_tasks_blocked()
+        events = len(recorder.events)
+        steps = _Steps()
+        trio.lowlevel.add_instrument(steps)
+        await trio.sleep(1_000_000)
+        trio.lowlevel.remove_instrument(steps)
+        assert steps.ours <= 1  # the deadline of the start, which is no longer of interest
+        assert len(recorder.events) == events
+        assert root.find("a").node().restarts == 0
+        run = tree.running()
+        assert run.machine.timers.next() == math.inf
+        assert run.machine.budget.used(trio.current_time()) == 0
+    assert child.launches == 1
+
+
+class _Steps(trio.abc.Instrument):
+    """Counts the steps of the supervisor's tasks."""
+
+    def __init__(self):
+        self.ours = 0
+
+    def before_task_step(self, task):
+        self.ours += task.name.startswith("root")
+
+
+async def test_invariant_14_total_stop_time_is_bounded_else_the_process_exits(
+    virtual_clock, recorder, storms
+):
+    for storm in storms:
+        if storm.error is None:
+            most = STOP_DEADLINE * len(storm.specs)
+            assert storm.stop_over - storm.stop_began <= most
+    codes = []
+    deaf = worker("deaf", [ready, stubborn(10_000)], stop_deadline=5)
+    with pytest.raises(EscalationError):
+        async with open_supervisor(
+            Supervisor([worker("a", [ready, forever]), deaf]),
+            observers=[recorder],
+            stop_limit=30,
+            overrun=lambda code: codes.append((code, trio.current_time())),
+        ):
+            pass
+    assert codes == [(EXIT_STOP_OVERRUN, 30)]
+    assert recorder.of(ChildStopped, "root/a")[0].at == 5
