@@ -48,8 +48,8 @@ class BatchSize:
         elif seconds <= FAST_SECONDS and count >= self._count:
             self._count = min(MAX_COUNT, self._count * 2)
 
-    def timed_out(self, count: int) -> None:
-        """``count`` entries took too long."""
+    def failed(self, count: int) -> None:
+        """``count`` entries did not go through, for a reason that may lie in any of them."""
         self._count = max(1, count // 2)
 
     def too_large(self, size: int) -> None:

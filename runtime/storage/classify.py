@@ -91,8 +91,9 @@ _BY_CODE: dict[str, Action] = {
     "XX": Action.RETRY,  # internal
 }
 
+# Without a code it was not PostgREST that answered: nothing is known about the rows.
 _BY_STATUS: dict[int, Action] = {
-    400: Action.BISECT,
+    400: Action.PAUSE,
     401: Action.PAUSE,
     402: Action.PAUSE,  # Supabase: quota exceeded
     403: Action.PAUSE,
@@ -104,7 +105,6 @@ _BY_STATUS: dict[int, Action] = {
     410: Action.PAUSE,
     413: Action.SPLIT,
     415: Action.PAUSE,
-    422: Action.BISECT,
     425: Action.RETRY,
     429: Action.RETRY,
     504: Action.SPLIT,

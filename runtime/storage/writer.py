@@ -17,7 +17,7 @@ from ..events import EventBus, EventName
 from ..failpoints import failpoint
 from ..journal import Entry, Journal, Stored
 from .backoff import Backoff
-from .batch import BatchSize
+from .batch import MAX_COUNT, BatchSize
 from .classify import EXPECTED, TOO_LARGE, Action, Verdict, classify
 from .probe import Probe
 
@@ -33,6 +33,16 @@ JOURNAL_RETRY_SECONDS = 1.0
 LINGER_SECONDS = 0.005
 LINGER_FROM = 20
 """Under load (the last batch had so many entries) wait a moment, so that batches fill up."""
+
+
+BLOCKED_AFTER = 5
+"""An entry that alone failed so often in a row may be the reason itself: see `Writer._suspect`."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Blocked:
+    entry: Entry
+    failures: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +99,8 @@ class Writer:
         self._retry = Backoff(RETRY_FIRST_SECONDS, RETRY_CAP_SECONDS, random)
         self._pause = Backoff(PAUSE_FIRST_SECONDS, PAUSE_CAP_SECONDS, random)
         self._last_count = 0
+        self._blocked: _Blocked | None = None
+        self._stage: Literal["plain", "detour", "verdict"] = "plain"
         self._stored = self._buried = self._batches = self._failures = 0
         self.state = WriterState("stopped", datetime.now(UTC))
 
@@ -128,7 +140,7 @@ class Writer:
             return
         if LINGER_FROM <= self._last_count < self._size.count:
             await trio.sleep(LINGER_SECONDS)
-        entries = await self._journal.pending(limit=self._size.count, max_bytes=self._size.bytes)
+        entries = await self._claim()
         self._last_count = len(entries)
         if not entries:
             self._enter("idle")
@@ -138,13 +150,30 @@ class Writer:
         outcome = await self._send(entries)
         if isinstance(outcome, Verdict):
             self._failures += 1
-            await self._face(outcome, entries, ctx)
+            if self._suspect(entries):
+                await self._bury(entries[0], outcome)
+            else:
+                await self._face(outcome, entries, ctx)
         else:
             self._enter("draining")
             self._retry.succeeded()
             self._pause.succeeded()
             self._size.succeeded(len(entries), trio.current_time() - started)
             await self._settle(entries, outcome)
+            self._went_through()
+
+    async def _claim(self) -> list[Entry]:
+        """The oldest entries, or what `_suspect` wants to know about."""
+        if self._blocked is not None and self._stage == "detour":
+            behind = await self._journal.pending(
+                limit=MAX_COUNT, max_bytes=self._size.bytes, skip={self._blocked.entry.seq}
+            )
+            for entry in behind:
+                if entry.kind == "message" and _chat(entry) != _chat(self._blocked.entry):
+                    return [entry]
+            self._stage = "plain"
+        limit = 1 if self._stage == "verdict" else self._size.count
+        return await self._journal.pending(limit=limit, max_bytes=self._size.bytes)
 
     async def _until_healthy(self, ctx: ChildContext) -> None:
         while not self._probe.healthy:
@@ -199,13 +228,42 @@ class Writer:
                 await self._bury(entries[0], verdict)
             case Action.SPLIT if verdict.code == TOO_LARGE:
                 self._size.too_large(sum(entry.size for entry in entries))
-            case Action.SPLIT:
-                self._size.timed_out(len(entries))
-                await self._later(verdict, ctx)
-            case Action.RETRY:
+            case Action.SPLIT | Action.RETRY:
+                self._size.failed(len(entries))
                 await self._later(verdict, ctx)
             case Action.PAUSE:
+                self._size.failed(len(entries))
                 await self._wait_for_change(verdict, ctx)
+
+    def _suspect(self, entries: list[Entry]) -> bool:
+        """Tell an entry that blocks the way from a way that is closed to all; True for the former.
+
+        Some errors do not say that a row is to blame: a firewall that dislikes a text, a statement
+        that never ends. So when one entry alone has failed ``BLOCKED_AFTER`` times while the probe
+        is well, a message of another chat is tried. If that goes through and the first still does
+        not, the first is to be set aside. (Of another chat, so that no order is broken; while
+        there is none, nobody else is blocked.)
+        """
+        stage, self._stage = self._stage, "plain"
+        blocked, self._blocked = self._blocked, None
+        if len(entries) > 1 or stage == "detour" or not self._probe.healthy:
+            return False
+        failures = 1
+        if blocked is not None and blocked.entry.seq == entries[0].seq:
+            if stage == "verdict":
+                return True
+            failures += blocked.failures
+        self._blocked = _Blocked(entries[0], failures)
+        if failures >= BLOCKED_AFTER:
+            self._stage = "detour"
+        return False
+
+    def _went_through(self) -> None:
+        """Something did: past a blocked entry, or that one itself."""
+        if self._stage == "detour":
+            self._stage = "verdict"
+        else:
+            self._blocked, self._stage = None, "plain"
 
     async def _bury(self, entry: Entry, verdict: Verdict) -> None:
         await self._journal.bury(entry.seq, code=verdict.code, reason=verdict.reason)
@@ -259,3 +317,7 @@ class Writer:
         if code is not None:
             _log.warning("writer %s: %s", name, code)
         self.state = WriterState(name, datetime.now(UTC), code, reason)
+
+
+def _chat(entry: Entry) -> tuple[object, object]:
+    return entry.payload.get("connection_id"), entry.payload.get("numero_cliente")

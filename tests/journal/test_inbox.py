@@ -243,19 +243,22 @@ async def test_something_undeliverable_is_accepted_as_a_dead_letter(journal):
     assert await everything_pending(journal) == []
 
 
-async def test_dead_letters_move_to_an_archive_file_and_stay_in_the_accounts(journal, path):
+async def test_dead_letters_move_to_an_archive_file_and_stay_in_the_accounts(
+    journal, path, monkeypatch
+):
+    monkeypatch.setattr("runtime.journal.journal.ARCHIVE_LIMIT", 20)
     assert await journal.archive() == 0
-    await journal.accept([message(f"k{number}", "a\0") for number in range(2500)])
-    for seq in range(1, 2401):
+    await journal.accept([message(f"k{number}", "a\0") for number in range(60)])
+    for seq in range(1, 51):
         await journal.bury(seq, code="x", reason="y")
-    assert await journal.archive() == 2400
+    assert await journal.archive() == 50
     files = sorted((path.parent / "archive").iterdir())
     lines = [line for file in files for line in file.read_text().splitlines()]
-    assert len(lines) == 2400
+    assert len(lines) == 50
     assert '"conteudo": "a\\u0000"' in lines[0]
     assert files[0].stat().st_mode & 0o777 == 0o600
     figures = await journal.statistics()
-    assert (figures.dead, figures.archived, figures.pending) == (2400, 2400, 100)
+    assert (figures.dead, figures.archived, figures.pending) == (50, 50, 10)
     assert await journal.dead_letters(limit=10) == []
 
 

@@ -176,12 +176,13 @@ class Rig:
         await trio.testing.wait_all_tasks_blocked()
 
 
-def message(number: int, text: str = "oi", *, sender: str = "CLIENTE") -> NewEntry:
+def message(number: int, text: str = "oi", *, sender: str = "CLIENTE", chat: int = 0) -> NewEntry:
     payload = {
         "kind": "message",
         "id": f"id-{number}",
         "owner_id": "owner",
         "connection_id": "conn",
+        "numero_cliente": f"55119000000{chat}",
         "whatsapp_id": f"wa-{number}",
         "conteudo": text,
         "remetente": sender,

@@ -66,7 +66,7 @@ async def test_a_poison_row_alone_becomes_a_dead_letter(rig, autojump_clock, pos
 
 
 @settings(
-    max_examples=60,
+    max_examples=30,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
@@ -100,6 +100,50 @@ def test_whatever_is_poisoned_everything_else_arrives_in_order(tmp_path_factory,
 
     path = tmp_path_factory.mktemp("poison") / "journal.sqlite"
     trio.run(scenario, path, clock=MockClock(autojump_threshold=0))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [refusal(500, "XX000"), refusal(403), refusal(500, "57014"), httpx.ReadTimeout("never")],
+    ids=["internal error", "firewall", "statement timeout", "no answer"],
+)
+@pytest.mark.parametrize("position", [0, 7, 29])
+async def test_an_entry_that_alone_blocks_the_way_is_set_aside(
+    rig, autojump_clock, error, position
+):
+    def refuse(item):
+        if item["id"] == f"id-{position}":
+            raise error
+
+    rig.supabase.refuse = refuse
+    entries = [message(number, chat=number % 3) for number in range(31)]
+    await rig.journal.accept(entries)
+    async with rig.running():
+        await rig.drained(3600)
+    (letter,) = await rig.journal.dead_letters(limit=10)
+    assert letter.payload["id"] == f"id-{position}"
+    for chat in range(3):
+        expected = [f"id-{n}" for n in range(31) if n % 3 == chat and n != position]
+        assert [one for one in rig.supabase.order if one in expected] == expected
+
+
+@pytest.mark.parametrize(
+    "error", [refusal(403, "42501"), refusal(500, "XX000"), httpx.ReadError("reset"), refusal(403)]
+)
+async def test_trouble_of_everybody_buries_nobody(rig, autojump_clock, error):
+    def refuse(_item):
+        raise error
+
+    rig.supabase.refuse = refuse
+    await rig.journal.accept([message(number, chat=number % 2) for number in range(20)])
+    async with rig.running():
+        await trio.sleep(4 * 3600)
+        rig.supabase.refuse = lambda _item: None
+        await rig.drained()
+    assert (await rig.totals()).dead == 0
+    for chat in range(2):
+        own = [f"id-{number}" for number in range(chat, 20, 2)]
+        assert [one for one in rig.supabase.order if one in own] == own
 
 
 async def test_a_timeout_after_the_commit_makes_no_duplicate_and_still_one_event(
