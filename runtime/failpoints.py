@@ -7,8 +7,9 @@ n-th passage (default 1) of the named place, the action happens once:
 - ``stop``: SIGSTOP to this process, until somebody sends SIGCONT;
 - ``eio``, ``enospc``: the OSError that a failing or full disk gives, raised there.
 
-A name that is not in ``FAILPOINTS`` is the bridge's (``bridge/README.md``) and is handed to the
-first bridge process, so that the one which takes its place runs on.
+A name that is not in ``FAILPOINTS`` is the bridge's (``bridge/README.md``). With
+``ZAPVISOR_FAILPOINT=@<file>`` the same is read from that file at every passage, by both processes;
+whoever strikes removes it first. So a running product can be armed, and is struck only once.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ import errno
 import os
 import signal
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from pathlib import Path
 
 VARIABLE = "ZAPVISOR_FAILPOINT"
 
@@ -40,55 +42,68 @@ FAILPOINTS = frozenset(
 ACTIONS = frozenset({"kill", "stop", "eio", "enospc"})
 
 
-@dataclass(slots=True)
-class _Armed:
-    name: str
-    action: str
-    left: int
+class _Point:
+    """One specification, and how many passages are left until it strikes."""
+
+    def __init__(self, spec: str) -> None:
+        self.spec = spec
+        self.name, _, rest = spec.partition(":")
+        self.action, _, count = rest.partition("@")
+        self.left = int(count or 1)
+        if self.name in FAILPOINTS and self.action not in ACTIONS:
+            raise ValueError(f"unknown action in {VARIABLE}={spec}")
+
+    def passes(self) -> bool:
+        """Count a passage; True when it is the one to strike at."""
+        self.left -= 1
+        return self.left == 0
+
+    def strike(self) -> None:
+        match self.action:
+            case "kill":
+                os.kill(os.getpid(), signal.SIGKILL)
+            case "stop":
+                os.kill(os.getpid(), signal.SIGSTOP)
+            case "eio":
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            case "enospc":
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+_spec = os.environ.get(VARIABLE)
+_file = Path(_spec[1:]) if _spec and _spec.startswith("@") else None
+_point = _Point(_spec) if _spec and _file is None else None
 
 
 def failpoint(name: str) -> None:
     """Pass the place ``name``. Raises OSError when a failing disk is asked for."""
-    if _armed is None or _armed.name != name:
-        return
-    _armed.left -= 1
-    if _armed.left == 0:
-        _act(_armed)
+    if _spec is not None:
+        _pass(name)
 
 
-def armed(name: str) -> bool:
-    """Whether something is to happen at this place: for hooks that cost something."""
-    return _armed is not None and _armed.name == name
+def armed() -> bool:
+    """Whether anything may ever strike: for hooks that cost something."""
+    return _spec is not None
 
 
 def for_bridge() -> Mapping[str, str]:
-    """The variable for the bridge's environment, the first time that it is asked for."""
-    global _bridge_spec
-    spec, _bridge_spec = _bridge_spec, None
-    return {} if spec is None else {VARIABLE: spec}
+    """The variable as the bridge is to have it."""
+    if _spec is None or (_point is not None and _point.name in FAILPOINTS):
+        return {}
+    return {VARIABLE: _spec}
 
 
-def _act(point: _Armed) -> None:
-    match point.action:
-        case "kill":
-            os.kill(os.getpid(), signal.SIGKILL)
-        case "stop":
-            os.kill(os.getpid(), signal.SIGSTOP)
-        case "eio":
-            raise OSError(errno.EIO, os.strerror(errno.EIO))
-        case "enospc":
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
-def _read(spec: str) -> tuple[_Armed | None, str | None]:
-    """What is armed here, and what is for the bridge. Raises ValueError."""
-    name, _, rest = spec.partition(":")
-    if name not in FAILPOINTS:
-        return None, spec or None
-    action, _, count = rest.partition("@")
-    if action not in ACTIONS:
-        raise ValueError(f"unknown action in {VARIABLE}={spec}")
-    return _Armed(name, action, int(count or 1)), None
-
-
-_armed, _bridge_spec = _read(os.environ.get(VARIABLE, ""))
+def _pass(name: str) -> None:
+    global _point
+    if _file is not None:
+        spec = ""
+        with suppress(FileNotFoundError):
+            spec = _file.read_text().strip()
+        if _point is None or _point.spec != spec:
+            _point = _Point(spec) if spec else None
+    point = _point
+    if point is None or point.name != name or not point.passes():
+        return
+    if _file is not None:
+        _file.unlink()
+    point.strike()

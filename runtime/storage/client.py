@@ -7,11 +7,12 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 import httpx
 import trio
+from postgrest import AsyncRequestBuilder
 
 from supabase import AsyncClient, AsyncClientOptions
 
@@ -33,6 +34,12 @@ TIMING_WINDOW = 1000
 
 _TIMEOUT = httpx.Timeout(connect=5.0, read=15.0, write=15.0, pool=5.0)
 _LIMITS = httpx.Limits(max_connections=16, max_keepalive_connections=8, keepalive_expiry=30.0)
+
+
+class Executable(Protocol):
+    """A query of the builder, complete."""
+
+    async def execute(self) -> Any: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +74,7 @@ class Supabase:
             transport=transport,
             follow_redirects=False,
             event_hooks={
-                "request": [_watch_sending] if armed("rpc-sent") else [],
+                "request": [_watch_sending] if armed() else [],
                 "response": [_refuse],
             },
         )
@@ -158,6 +165,16 @@ class Supabase:
         return SupabaseStatistics(
             self._calls, self._failures, percentile(0.50), percentile(0.95), percentile(0.99)
         )
+
+    # --- any table
+
+    def table(self, name: str) -> AsyncRequestBuilder:
+        """A query to build, for `fetch`."""
+        return self._client.table(name)
+
+    async def fetch(self, query: Executable) -> list[dict[str, Any]]:
+        """The rows that a query of `table` answers with; errors are mapped."""
+        return await self._rows(query.execute)
 
     # --- reading
 

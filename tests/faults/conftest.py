@@ -13,6 +13,7 @@ import pytest
 from runtime.node_parts import prepare
 from tests.e2e.harness import Simulator
 
+from .accounts import check
 from .rig import Backend, Phone, Runtime
 
 
@@ -60,3 +61,28 @@ def phone(runtime: Runtime, simulator: Simulator) -> Phone:
     """Paired and open, with two customers."""
     runtime.start()
     return Phone(runtime, simulator, "loja", customers=2).pair()
+
+
+@pytest.fixture(scope="session")
+def long_lived(
+    directories: Callable[[], Path], simulator: Simulator, backend: Backend
+) -> Iterator[Phone]:
+    """One data directory that goes through many faults; audited as a whole at the end."""
+    runtime = Runtime(directories(), simulator, backend).start()
+    phone = Phone(runtime, simulator, "sobrevivente", customers=3).pair()
+    yield phone
+    try:
+        if not runtime.alive:
+            runtime.start()
+        check(phone)
+    finally:
+        runtime.close()
+
+
+@pytest.fixture
+def survivor(long_lived: Phone) -> Phone:
+    """The long-lived connection, up and open."""
+    if not long_lived.runtime.alive:
+        long_lived.runtime.start()
+    long_lived.wait_connected()
+    return long_lived

@@ -15,6 +15,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,6 @@ import psutil
 import psycopg
 
 from runtime.local_stack import LocalStack
-from runtime.node_parts import NodeParts
 from tests.e2e.harness import API_KEY, READY_SECONDS, Process, Simulator, free_port, until
 from tests.local_stack import host
 
@@ -89,6 +89,7 @@ class Runtime:
     def __init__(self, directory: Path, simulator: Simulator, backend: Backend) -> None:
         self.directory = directory
         self.data_dir = directory / "data"
+        self._failpoint = directory / "failpoint"
         self.backend = backend
         self.proxy = FaultProxy(backend.stack.port)
         self.port = free_port()
@@ -100,6 +101,7 @@ class Runtime:
             "SUPABASE_SERVICE_ROLE_KEY": backend.stack.service_role_key,
             "ZAPVISOR_DATA_DIR": str(self.data_dir),
             "ZAPVISOR_API_KEY": API_KEY,
+            "ZAPVISOR_FAILPOINT": f"@{self._failpoint}",
             "PORT": str(self.port),
         }
         self.client = httpx.Client(
@@ -110,19 +112,28 @@ class Runtime:
 
     # --- the process
 
-    def launch(self, failpoint: str | None = None, **environment: str) -> Process:
-        """Start without waiting; ``failpoint`` as in ``runtime/failpoints.py``."""
-        self.directory.mkdir(parents=True, exist_ok=True)
-        armed = {} if failpoint is None else {"ZAPVISOR_FAILPOINT": failpoint}
+    def arm(self, failpoint: str) -> None:
+        """Strike once, as ``runtime/failpoints.py`` and ``bridge/README.md`` say."""
+        written = self._failpoint.with_suffix(".new")
+        written.write_text(failpoint)
+        written.replace(self._failpoint)
+
+    @property
+    def struck(self) -> bool:
+        """Whether what was armed has happened (or is about to within microseconds)."""
+        return not self._failpoint.exists()
+
+    def launch(self, **environment: str) -> Process:
+        """Start without waiting."""
         self.process = Process(
             [sys.executable, "-m", "http_api.cli", "up"],
-            env={**self.environment, **armed, **environment},
+            env={**self.environment, **environment},
             cwd=self.directory,
         )
         return self.process
 
-    def start(self, failpoint: str | None = None, **environment: str) -> Runtime:
-        self.launch(failpoint, **environment)
+    def start(self, **environment: str) -> Runtime:
+        self.launch(**environment)
         until(self._is_ready, seconds=READY_SECONDS, what="the runtime is ready")
         return self
 
@@ -152,7 +163,7 @@ class Runtime:
         found = []
         for child in psutil.Process(self.pid).children(recursive=True):
             with contextlib.suppress(psutil.NoSuchProcess):
-                if child.name() == "node":
+                if Path(child.exe()).name == "node":
                     found.append(child.pid)
         return found
 
@@ -205,6 +216,15 @@ class Runtime:
         )
 
 
+@dataclass(frozen=True)
+class Accepted:
+    """An outgoing message that the API took: it answered with this id."""
+
+    customer: str
+    text: str
+    message_id: str
+
+
 class Phone:
     """One CRM user with one paired WhatsApp number, and some customers."""
 
@@ -215,6 +235,7 @@ class Phone:
         self.owner = runtime.backend.owner()
         self.number = f"551197{next(self._numbers):07d}"
         simulator.post("/phones", number=self.number, name=name)
+        self.accepted: list[Accepted] = []
         self.customers = [self.customer(f"Cliente {n}") for n in range(customers)]
 
     def customer(self, name: str) -> str:
@@ -300,7 +321,7 @@ def in_background(work: Any, *arguments: Any) -> Iterator[threading.Thread]:
     def run() -> None:
         try:
             work(*arguments)
-        except BaseException as error:  # noqa: BLE001 - raised below
+        except BaseException as error:  # raised below
             errors.append(error)
 
     thread = threading.Thread(target=run, daemon=True)
