@@ -32,7 +32,9 @@ export async function run(token: string): Promise<void> {
   chmodSync(directory, 0o700);
   const override = process.env["ZAPVISOR_WHATSAPP_VERSION"];
   const version = override ? parseVersion(override) : null;
-  const server = new BridgeServer({ token, directory, version });
+  const mediaDirectory = process.env["ZAPVISOR_BRIDGE_MEDIA"] || null;
+  if (mediaDirectory !== null) mkdirSync(mediaDirectory, { recursive: true, mode: 0o700 });
+  const server = new BridgeServer({ token, directory, mediaDirectory, version });
   const port = await server.listen();
 
   let stopping = false;

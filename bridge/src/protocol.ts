@@ -1,5 +1,8 @@
 /** Frames between runtime and bridge, protocol version 1; specified in README.md. */
 
+import { mediaContent } from "./media/content.ts";
+import type { MediaContent } from "./media/content.ts";
+
 export const PROTOCOL_VERSION = 1;
 export const MAX_FRAME_BYTES = 1024 * 1024;
 export const MAX_WINDOW = 10_000;
@@ -13,6 +16,8 @@ export interface TextContent {
   readonly text: string;
 }
 
+export type SendContent = TextContent | MediaContent;
+
 export type RuntimeFrame =
   | { readonly type: "hello"; readonly generation: number; readonly window: number }
   | { readonly type: "open" }
@@ -23,7 +28,7 @@ export type RuntimeFrame =
       readonly requestId: string;
       readonly messageId: string;
       readonly to: string;
-      readonly content: TextContent;
+      readonly content: SendContent;
     }
   | { readonly type: "check"; readonly requestId: string; readonly phones: readonly string[] }
   | { readonly type: "pairingCode"; readonly requestId: string; readonly phone: string }
@@ -135,8 +140,10 @@ const MESSAGE_ID = /^[A-Za-z0-9_.-]{1,128}$/;
 const JID = /^[A-Za-z0-9_.:-]{1,64}@(s\.whatsapp\.net|lid|g\.us|newsletter)$/;
 const PHONE = /^[0-9]{5,20}$/;
 
-function contentField(frame: Fields): TextContent {
+function contentField(frame: Fields): SendContent {
   const content = frame["content"];
+  const media = isRecord(content) ? mediaContent(content) : null;
+  if (media !== null) return media;
   if (!isRecord(content) || typeof content["text"] !== "string" || content["text"] === "") {
     throw new ProtocolError("field content must be {text}");
   }

@@ -13,6 +13,7 @@ import type { WebSocket } from "ws";
 
 import { bug } from "./fatal.ts";
 import { errorMessage, log } from "./log.ts";
+import { MediaRoutes } from "./media/routes.ts";
 import {
   CLOSE_PROTOCOL,
   CLOSE_REPLACED,
@@ -23,6 +24,7 @@ import {
   isConnectionId,
 } from "./protocol.ts";
 import { Session } from "./session/session.ts";
+import type { Socket } from "./session/socket.ts";
 import { TtlCache } from "./session/ttl-cache.ts";
 
 const HOST = "127.0.0.1";
@@ -33,6 +35,8 @@ const MAX_RETRY_CACHES = 1000;
 export interface ServerOptions {
   readonly token: string;
   readonly directory: string;
+  /** Where media is handed over; without it there is none. */
+  readonly mediaDirectory: string | null;
   readonly version: WAVersion | null;
 }
 
@@ -48,12 +52,16 @@ export class BridgeServer {
   readonly #attached = new Map<string, Attached>();
   /** Retry counters outlive sockets and sessions, else a message could be retried for ever. */
   readonly #retries = new TtlCache(RETRY_TTL_MS, MAX_RETRY_CACHES);
+  readonly #media: MediaRoutes | null;
   readonly #startedAt = performance.now();
   readonly #lag = monitorEventLoopDelay({ resolution: 20 });
   #socketsCreated = 0;
 
   constructor(options: ServerOptions) {
     this.#options = options;
+    const { mediaDirectory } = options;
+    const socketOf = (id: string): Socket | null => this.#attached.get(id)?.session.openSocket ?? null;
+    this.#media = mediaDirectory === null ? null : new MediaRoutes(mediaDirectory, socketOf);
     this.#http = createServer((request, response) => this.#answer(request, response));
     this.#http.on("upgrade", (request, socket, head) => this.#upgrade(request, socket, head));
     this.#lag.enable();
@@ -95,6 +103,12 @@ export class BridgeServer {
       response.end(JSON.stringify(body));
     };
     if (!this.#isAuthorized(request)) return reply(401, { status: "unauthorized" });
+    const media = /^\/connections\/([^/?]*)\/media\/(download|upload)$/.exec(request.url ?? "");
+    if (media !== null && isConnectionId(media[1]!) && this.#media !== null) {
+      if (request.method !== "POST") return reply(405, { status: "method not allowed" });
+      void this.#media.answer(media[1]!, media[2]!, request, response);
+      return;
+    }
     if (request.url !== "/health") return reply(404, { status: "not found" });
     if (request.method !== "GET") return reply(405, { status: "method not allowed" });
     reply(200, this.#health());

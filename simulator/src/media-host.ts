@@ -138,7 +138,7 @@ async function trickle(response: ServerResponse, bytes: Buffer, ms: number): Pro
   const piece = Math.max(1, Math.ceil(bytes.length / SLOW_PIECES));
   for (let at = 0; at < bytes.length && !response.destroyed; at += piece) {
     response.write(bytes.subarray(at, at + piece));
-    await sleep(ms);
+    await sleep(ms, undefined, { ref: false });
   }
   response.end();
 }

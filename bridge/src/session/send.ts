@@ -5,8 +5,9 @@ import type { WAMessageContent } from "baileys";
 
 import { passed } from "../failpoints.ts";
 import { baileysLogger, errorMessage } from "../log.ts";
+import { composeMedia } from "../media/content.ts";
 import { RequestError } from "../protocol.ts";
-import type { TextContent } from "../protocol.ts";
+import type { SendContent } from "../protocol.ts";
 import { DeadlineExceeded, within } from "./deadline.ts";
 import type { GroupCache } from "./groups.ts";
 import type { Socket } from "./socket.ts";
@@ -19,7 +20,7 @@ const PERMANENT_CODES = new Set([400, 403, 404, 405, 406]);
 export interface Outgoing {
   readonly messageId: string;
   readonly to: string;
-  readonly content: TextContent;
+  readonly content: SendContent;
 }
 
 export class Sender {
@@ -91,12 +92,13 @@ export class Sender {
     sock: Socket,
     to: string,
     messageId: string,
-    { text }: TextContent,
+    content: SendContent,
   ): Promise<WAMessageContent> {
+    if ("upload" in content) return composeMedia(content);
     // `linkPreview: null` keeps Baileys from fetching whatever address a text mentions.
     const composed = await generateWAMessage(
       to,
-      { text, linkPreview: null },
+      { text: content.text, linkPreview: null },
       {
         messageId,
         userJid: sock.user?.id ?? "",

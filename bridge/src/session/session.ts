@@ -16,6 +16,7 @@ import { messageData } from "./rebuild.ts";
 import { checkPhones, pairingCode, probe, requestLogout } from "./requests.ts";
 import { Sender } from "./send.ts";
 import { loadCredentials } from "./socket.ts";
+import type { Socket } from "./socket.ts";
 import { Store } from "./store.ts";
 import type { EventRow } from "./store.ts";
 import type { TtlCache } from "./ttl-cache.ts";
@@ -60,6 +61,11 @@ export class Session {
       lastFrameAt: this.#connection.lastFrameAt,
       pendingEvents: this.#store.pendingEvents,
     };
+  }
+
+  /** The socket while WhatsApp is open. */
+  get openSocket(): Socket | null {
+    return this.#connection.openSocket;
   }
 
   /** Handle one frame; raises ProtocolError when it is not in the protocol. */

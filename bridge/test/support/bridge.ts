@@ -17,6 +17,8 @@ export interface BridgeOptions {
   readonly data: string;
   readonly whatsappUrl?: string;
   readonly failpoint?: string;
+  /** The directory for media. */
+  readonly media?: string;
 }
 
 export class Bridge {
@@ -49,6 +51,7 @@ export class Bridge {
       env["NODE_OPTIONS"] = `--import=${PRELOAD}`;
       env["WHATSAPP_SIMULATOR_URL"] = options.whatsappUrl;
     }
+    if (options.media !== undefined) env["ZAPVISOR_BRIDGE_MEDIA"] = options.media;
     if (options.failpoint !== undefined) env["ZAPVISOR_FAILPOINT"] = options.failpoint;
     const child = spawn(process.execPath, ["src/main.ts"], {
       cwd: DIRECTORY,

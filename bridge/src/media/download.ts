@@ -1,0 +1,166 @@
+/**
+ * Downloads and decrypts media. Baileys' own stream checks neither MAC nor hash, and a connection
+ * that breaks off is an error event without a listener there, which would end the process.
+ */
+
+import { createDecipheriv, createHash, createHmac, timingSafeEqual } from "node:crypto";
+import type { FileHandle } from "node:fs/promises";
+
+import { DEFAULT_ORIGIN, getMediaKeys } from "baileys";
+
+import { errorMessage } from "../log.ts";
+import { RequestError } from "../protocol.ts";
+import { ProgressDeadline } from "../session/deadline.ts";
+
+const IDLE_MS = 30_000;
+const TOTAL_MS = 30 * 60_000;
+const MAC_BYTES = 10;
+/** Padding and MAC: what a ciphertext may be longer than its plain bytes. */
+const OVERHEAD_BYTES = 16 + MAC_BYTES;
+/** Statuses of media that its phone has to upload again. */
+const EXPIRED = new Set([403, 404, 410]);
+
+export const MEDIA_KINDS = ["image", "video", "audio", "document", "sticker"] as const;
+export type MediaKind = (typeof MEDIA_KINDS)[number];
+
+/** Where media is and what it has to be, as its message says. */
+export interface MediaSource {
+  readonly kind: MediaKind;
+  readonly mediaKey: Buffer;
+  readonly directPath: string;
+  readonly fileSha256: Buffer | null;
+  readonly fileLength: number | null;
+}
+
+export interface Downloaded {
+  readonly size: number;
+  /** Hexadecimal, of the plain bytes. */
+  readonly sha256: string;
+}
+
+/** The host no longer has it. */
+export class Expired extends Error {}
+
+/** Writes the plain bytes to `file`; raises Expired or RequestError. */
+export async function download(
+  host: string,
+  source: MediaSource,
+  maxBytes: number,
+  file: FileHandle,
+  cancelled: AbortSignal,
+): Promise<Downloaded> {
+  const late = new AbortController();
+  const deadline = new ProgressDeadline(IDLE_MS, TOTAL_MS, () => late.abort());
+  try {
+    const response = await fetch(`https://${host}${source.directPath}`, {
+      headers: { origin: DEFAULT_ORIGIN },
+      redirect: "error",
+      signal: AbortSignal.any([cancelled, late.signal]),
+    });
+    checkAnswer(response, maxBytes);
+    const plain = await Decryption.start(source);
+    for await (const chunk of response.body ?? []) {
+      deadline.touch();
+      await writeAll(file, plain.update(Buffer.from(chunk as Uint8Array), maxBytes));
+    }
+    await writeAll(file, plain.final());
+    return plain.verified();
+  } catch (error) {
+    if (error instanceof Expired || error instanceof RequestError) throw error;
+    if (isFileError(error)) throw new RequestError("storage", errorMessage(error), true);
+    const code = late.signal.aborted ? "media_timeout" : "media_interrupted";
+    throw new RequestError(code, errorMessage(error), true);
+  } finally {
+    deadline.stop();
+  }
+}
+
+function checkAnswer(response: Response, maxBytes: number): void {
+  if (!response.ok) {
+    void response.body?.cancel().catch(() => undefined);
+    if (EXPIRED.has(response.status)) throw new Expired(`the media host answered ${response.status}`);
+    throw new RequestError("media_host", `the media host answered ${response.status}`, true);
+  }
+  if (Number(response.headers.get("content-length") ?? 0) > maxBytes + OVERHEAD_BYTES) {
+    void response.body?.cancel().catch(() => undefined);
+    throw tooLarge(maxBytes);
+  }
+}
+
+function tooLarge(maxBytes: number): RequestError {
+  return new RequestError("media_too_large", `the media is larger than ${maxBytes} bytes`, false);
+}
+
+function isFileError(error: unknown): boolean {
+  return ["ENOSPC", "EIO", "EDQUOT", "EROFS"].includes((error as NodeJS.ErrnoException).code ?? "");
+}
+
+async function writeAll(file: FileHandle, bytes: Buffer): Promise<void> {
+  for (let at = 0; at < bytes.length; ) {
+    at += (await file.write(bytes, at)).bytesWritten;
+  }
+}
+
+/** AES-256-CBC with an HMAC at the end; nothing counts before `verified`. */
+class Decryption {
+  readonly #source: MediaSource;
+  readonly #decipher;
+  readonly #hmac;
+  readonly #hash = createHash("sha256");
+  #tail: Buffer = Buffer.alloc(0);
+  #size = 0;
+  #digest = Buffer.alloc(0);
+
+  private constructor(source: MediaSource, keys: Awaited<ReturnType<typeof getMediaKeys>>) {
+    this.#source = source;
+    this.#decipher = createDecipheriv("aes-256-cbc", keys.cipherKey, keys.iv);
+    this.#hmac = createHmac("sha256", keys.macKey!).update(keys.iv);
+  }
+
+  static async start(source: MediaSource): Promise<Decryption> {
+    return new Decryption(source, await getMediaKeys(source.mediaKey, source.kind));
+  }
+
+  update(chunk: Buffer, maxBytes: number): Buffer {
+    const data = Buffer.concat([this.#tail, chunk]);
+    const end = Math.max(0, data.length - MAC_BYTES);
+    this.#tail = Buffer.from(data.subarray(end));
+    this.#hmac.update(data.subarray(0, end));
+    const plain = this.#decipher.update(data.subarray(0, end));
+    if (this.#size + plain.length > maxBytes) throw tooLarge(maxBytes);
+    return this.#count(plain);
+  }
+
+  final(): Buffer {
+    const mac = this.#hmac.digest().subarray(0, MAC_BYTES);
+    if (this.#tail.length < MAC_BYTES || !timingSafeEqual(mac, this.#tail)) {
+      throw corrupt("its authentication code is wrong");
+    }
+    try {
+      return this.#count(this.#decipher.final());
+    } catch {
+      throw corrupt("its padding is wrong");
+    }
+  }
+
+  verified(): Downloaded {
+    const { fileLength, fileSha256 } = this.#source;
+    this.#digest = this.#hash.digest();
+    if (fileSha256 !== null && !this.#digest.equals(fileSha256)) throw corrupt("its hash is wrong");
+    // With the right hash it is the right file, whatever length a client wrote.
+    if (fileSha256 === null && fileLength !== null && fileLength !== this.#size) {
+      throw corrupt("its size is wrong");
+    }
+    return { size: this.#size, sha256: this.#digest.toString("hex") };
+  }
+
+  #count(plain: Buffer): Buffer {
+    this.#size += plain.length;
+    this.#hash.update(plain);
+    return plain;
+  }
+}
+
+function corrupt(what: string): RequestError {
+  return new RequestError("media_corrupt", `the media is not what its message names: ${what}`, true);
+}
