@@ -24,9 +24,17 @@ from .local_stack import LocalStack
 from .node_parts import NodeParts
 from .outbound.outbox import Outbox
 from .report import Report
+from .robot import Robot
 from .self_test import run_self_test, self_tests
 from .settings import Settings
-from .storage import Probe, Supabase, Writer
+from .storage import (
+    AtendimentoFilter,
+    Atendimentos,
+    Configuracoes,
+    Probe,
+    Supabase,
+    Writer,
+)
 from .telemetry import Telemetry
 from .tree import BUDGET, CORE, core_tree
 from .whatsapp.bridge import Bridge
@@ -61,7 +69,18 @@ class Application:
         self.supabase = supabase
         self.journal = Journal(data / "journal.sqlite")
         self.probe = Probe(supabase, self.events)
-        self.writer = Writer(self.journal, supabase, self.probe, self.events)
+        self.atendimentos = Atendimentos(supabase)
+        self.configuracoes = Configuracoes(supabase)
+        lives = LiveBook()
+        self.robot = Robot(
+            self.journal,
+            self.configuracoes,
+            self.atendimentos,
+            ring=lambda connection_id: lives[connection_id].outbox.ring(),
+        )
+        self.writer = Writer(
+            self.journal, supabase, self.probe, self.events, hears=self.robot.hears
+        )
         self.bridge = Bridge(parts, data / "connections")
         self.outbox = Outbox(self.journal, self.events)
         self.book = Connections(
@@ -69,7 +88,7 @@ class Application:
                 journal=self.journal,
                 bridge=self.bridge,
                 outbox=self.outbox,
-                lives=LiveBook(),
+                lives=lives,
                 sessions=Sessions(self.journal),
                 events=self.events,
             )
@@ -83,6 +102,7 @@ class Application:
             writer=self.writer,
             bridge=self.bridge,
             connections=self.book,
+            robot=self.robot,
             janitor=Janitor(self.journal, self.book),
             self_tests=self.self_tests,
         )
@@ -259,6 +279,55 @@ class Application:
     ) -> list[dict[str, Any]]:
         """``GET /atendimentos/active``: rows, newest message first."""
         return await self.supabase.active_atendimentos(owner_id, company_id)
+
+    async def list_atendimentos(self, wanted: AtendimentoFilter) -> dict[str, Any]:
+        """``GET /atendimentos``: ``items``, newest message first, and ``nextCursor``."""
+        rows, cursor = await self.atendimentos.page(wanted)
+        return {"items": rows, "nextCursor": cursor}
+
+    async def atendimento(self, atendimento_id: UUID, owner_id: UUID | None) -> dict[str, Any]:
+        """``GET /atendimentos/:id``: the row."""
+        return await self.atendimentos.one(atendimento_id, owner_id)
+
+    async def change_atendimento(
+        self, atendimento_id: UUID, changes: Mapping[str, Any], owner_id: UUID | None
+    ) -> dict[str, Any]:
+        """``PATCH /atendimentos/:id``: the row as it is then."""
+        row = await self.atendimentos.change(atendimento_id, changes, owner_id)
+        if "status" in changes:
+            self.robot.nudge()
+        return row
+
+    # --- robots
+
+    async def robots(self, owner_id: UUID | None, company_id: UUID | None) -> list[dict[str, Any]]:
+        """``GET /robot``: rows of ``whatsapp_configuracoes``."""
+        return await self.configuracoes.of(owner_id, company_id)
+
+    async def robot_row(self, robot_id: UUID, owner_id: UUID | None) -> dict[str, Any]:
+        """``GET /robot/:id``: the row."""
+        return await self.configuracoes.one(robot_id, owner_id)
+
+    async def create_robot(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """``POST /robot``: the row."""
+        row = await self.configuracoes.create(values)
+        self.robot.nudge()
+        return row
+
+    async def change_robot(
+        self, robot_id: UUID, changes: Mapping[str, Any], owner_id: UUID | None
+    ) -> dict[str, Any]:
+        """``PATCH /robot/:id``: the row as it is then."""
+        row = await self.configuracoes.change(robot_id, changes, owner_id)
+        self.robot.nudge()
+        return row
+
+    async def delete_robot(self, robot_id: UUID, owner_id: UUID | None) -> None:
+        """``DELETE /robot/:id``."""
+        await self.configuracoes.delete(robot_id, owner_id)
+        self.robot.nudge()
+
+    # --- sessions and figures
 
     async def active_sessions(self, owner_id: UUID) -> list[dict[str, Any]]:
         """``GET /sessions/active``: rows."""

@@ -36,6 +36,7 @@ FAILPOINTS = frozenset(
         "command-written",  # an outgoing message is on the disk, the API's client not told
         "send",  # about to be handed to the bridge
         "sent",  # the bridge says that it is written to WhatsApp
+        "robot-decided",  # the robot knows what to say, nothing of it is on the disk
         "server-ack",  # WhatsApp's acknowledgement is here, not recorded
     }
 )

@@ -7,6 +7,7 @@ from supervisors import Backoff, ChildSpec, DynamicSupervisor, Intensity, Strate
 from .janitor import Janitor
 from .journal import Journal
 from .local_stack import LocalStack
+from .robot import Robot
 from .storage import Probe, Writer
 from .whatsapp.bridge import Bridge
 from .whatsapp.manager import Connections
@@ -25,6 +26,7 @@ def core_tree(
     writer: Writer,
     bridge: Bridge,
     connections: Connections,
+    robot: Robot,
     janitor: Janitor,
     self_tests: DynamicSupervisor,
 ) -> Supervisor:
@@ -47,6 +49,7 @@ def core_tree(
         ChildSpec("journal", journal.run, stop_deadline=15.0),
         ChildSpec("storage", storage),
         ChildSpec("whatsapp", whatsapp),
+        ChildSpec("robot", robot.run, backoff=STEADY, liveness=180.0),
         ChildSpec("janitor", janitor.run, backoff=STEADY, liveness=300.0),
         ChildSpec("self_tests", self_tests),
     ]

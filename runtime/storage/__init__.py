@@ -7,10 +7,13 @@
 - ``batch``: how many entries go into the next call. Pure.
 - ``backoff``: how long to wait before the next try.
 - ``writer``: drains the journal.
+- ``atendimentos``, ``configuracoes``: what the API and the robot do with these tables.
 """
 
+from .atendimentos import AtendimentoFilter, Atendimentos
 from .classify import Action, Verdict, classify
 from .client import REQUIRED_SCHEMA_VERSION, Supabase, SupabaseStatistics
+from .configuracoes import Configuracoes
 from .errors import SupabaseError, UnexpectedAnswer
 from .probe import Probe, Problem
 from .writer import Writer, WriterState, WriterStatistics
@@ -18,6 +21,9 @@ from .writer import Writer, WriterState, WriterStatistics
 __all__ = [
     "REQUIRED_SCHEMA_VERSION",
     "Action",
+    "AtendimentoFilter",
+    "Atendimentos",
+    "Configuracoes",
     "Probe",
     "Problem",
     "Supabase",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from random import Random
@@ -15,7 +16,7 @@ from supervisors import ChildContext
 from ..errors import JournalUnavailable
 from ..events import EventBus, EventName
 from ..failpoints import failpoint
-from ..journal import Entry, Journal, Stored
+from ..journal import Entry, Heard, Journal, Stored
 from .backoff import Backoff
 from .batch import MAX_COUNT, BatchSize
 from .classify import EXPECTED, TOO_LARGE, Action, Verdict, classify
@@ -78,6 +79,10 @@ class Ingesting(Protocol):
     async def ingest(self, items: list[dict[str, Any]]) -> list[dict[str, Any]]: ...
 
 
+Hears = Callable[[Entry, Stored], Heard | None]
+"""What the robot shall be told of an entry that is now in Supabase, if anything."""
+
+
 class Writer:
     """The child that empties the journal. Errors of Supabase never crash it."""
 
@@ -88,6 +93,7 @@ class Writer:
         probe: Probe,
         events: EventBus,
         *,
+        hears: Hears | None = None,
         random: Random | None = None,
     ) -> None:
         random = random or Random()  # noqa: S311 - jitter
@@ -95,6 +101,7 @@ class Writer:
         self._supabase = supabase
         self._probe = probe
         self._events = events
+        self._hears = hears
         self._size = BatchSize()
         self._retry = Backoff(RETRY_FIRST_SECONDS, RETRY_CAP_SECONDS, random)
         self._pause = Backoff(PAUSE_FIRST_SECONDS, PAUSE_CAP_SECONDS, random)
@@ -199,7 +206,7 @@ class Writer:
 
     async def _settle(self, entries: list[Entry], outcomes: list[Stored]) -> None:
         failpoint("rpc-committed")
-        await self._journal.settle(outcomes)
+        await self._journal.settle(outcomes, self._heard(entries, outcomes))
         failpoint("settle")
         self._stored += len(entries)
         self._batches += 1
@@ -215,6 +222,12 @@ class Writer:
                     connection_id=entry.payload.get("connection_id"),
                     owner_id=entry.payload.get("owner_id"),
                 )
+
+    def _heard(self, entries: list[Entry], outcomes: list[Stored]) -> list[Heard]:
+        if self._hears is None:
+            return []
+        heard = map(self._hears, entries, outcomes)
+        return [one for one in heard if one is not None]
 
     # --- failures: nothing is held in memory, the entries are still pending in the journal
 

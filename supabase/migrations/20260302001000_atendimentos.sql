@@ -87,10 +87,12 @@ begin
 end
 $$;
 
--- As before, with the kind 'placed' (with owner_id and atendimento_id).
+-- As before, with the kind 'placed' (with owner_id and atendimento_id), and with 40001 when an
+-- atendimento was closed between being found and being locked: called again, a new one is opened.
 create or replace function public.zapvisor_ingest(items jsonb) returns jsonb
 language plpgsql volatile
 set search_path = ''
+set enable_seqscan = off
 as $$
 declare
     batch zapvisor.item[] := array(
@@ -121,6 +123,17 @@ begin
     kinds := array(select distinct i.kind from unnest(batch) as i);
     if 'message' = any (kinds) then
         results := results || zapvisor.ingest_messages(batch);
+        if exists (
+            select from public.whatsapp_atendimentos a
+            where a.status not in ('AGUARDANDO', 'EM_ATENDIMENTO') and a.id = any (array(
+                select distinct (r.value ->> 'atendimento_id')::uuid
+                from jsonb_each(results) as r
+                where r.value ->> 'result' = 'inserted'
+            ))
+        ) then
+            raise exception 'an atendimento was closed while its messages were stored'
+                using errcode = 'serialization_failure';
+        end if;
     end if;
     if 'placed' = any (kinds) then
         results := results || zapvisor.ingest_placed(batch);

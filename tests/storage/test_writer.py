@@ -311,10 +311,10 @@ async def test_entries_settled_but_not_recorded_are_sent_again_without_harm(rig,
     original = rig.journal.settle
     failures = [JournalUnavailable("weg")]
 
-    async def settle(outcomes):
+    async def settle(*settled):
         if failures:
             raise failures.pop()
-        await original(outcomes)
+        await original(*settled)
 
     rig.journal.settle = settle
     await rig.journal.accept([message(1)])

@@ -1,0 +1,380 @@
+"""The robot as a supervised child: hears what the writer settled, decides, and says it durably."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+
+import trio
+
+from supervisors import ChildContext
+
+from ..errors import Conflict, Invalid, NotFound, Unavailable
+from ..failpoints import failpoint
+from ..journal import Connection, Entry, Heard, Journal, NewCommand, NewEntry, RobotState, Stored
+from .config import Config, Configs
+from .decide import (
+    Attendant,
+    Customer,
+    Decision,
+    Due,
+    Finished,
+    Happening,
+    Phase,
+    State,
+    decide,
+    from_data,
+    to_data,
+)
+from .ears import heard_of, is_person
+from .speech import speak
+
+logger = logging.getLogger("zapvisor.robot")
+
+CONFIG_SECONDS = 20.0
+"""How often the configurations are read anew."""
+FINISHED_SECONDS = 5.0
+"""How often finished atendimentos are looked for; the API's own changes are seen at once."""
+BATCH = 50
+"""Messages, due states or finished atendimentos that are handled at once."""
+MAX_PAGES = 20
+"""Batches of finished atendimentos in one round; the rest comes in the next."""
+IDLE_SECONDS = 5.0
+RETRY_SECONDS = 2.0
+
+MAX_AGE = timedelta(minutes=5)
+"""A message that has waited longer than this with us is not answered any more."""
+OFFLINE_GRACE = timedelta(seconds=60)
+"""Nor is one that had waited longer than this at WhatsApp until we came back."""
+FINISHED_AGE = timedelta(minutes=10)
+"""Nor gets a goodbye who was finished longer ago than this."""
+CONVERSATION_AGE = timedelta(hours=24)
+"""Nor whose last message is older than this: old atendimentos are tidied up by the hundred."""
+OVERLAP = timedelta(seconds=30)
+"""A transaction may become visible so much later than one that began after it."""
+QUIET_SECONDS = 60.0
+MAX_CHAT = 15
+"""Messages of the robot to one chat within ``PACE_WINDOW``; then it falls silent there."""
+DEAF_SECONDS = 600.0
+"""When the robot has not run for this long, nothing is kept for it any more."""
+
+_FINISHED = "finished"
+_BEGINNING = datetime.min.replace(tzinfo=UTC)
+_NO_ID = "00000000-0000-0000-0000-000000000000"
+
+Row = Mapping[str, Any]
+
+
+class Configuring(Protocol):
+    """Where the configurations are."""
+
+    async def all(self) -> list[dict[str, Any]]: ...
+
+
+class Attending(Protocol):
+    """Where the atendimentos are."""
+
+    async def by_ids(self, ids: Sequence[str]) -> dict[str, dict[str, Any]]: ...
+
+    async def finished(self, after: tuple[datetime, str], limit: int) -> list[dict[str, Any]]: ...
+
+
+class Robot:
+    """The child, and what the writer asks it.
+
+    Args:
+        ring: tells a connection that there is something to send.
+        clock: the wall clock.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        configurations: Configuring,
+        atendimentos: Attending,
+        ring: Callable[[str], None],
+        *,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._journal = journal
+        self._configurations = configurations
+        self._atendimentos = atendimentos
+        self._ring = ring
+        self._clock = clock
+        self._configs: Configs | None = None
+        self._read_again_at = self._look_again_at = 0.0
+        self._last_new = float("-inf")
+        self._last_turn: float | None = None
+        self._nudged = trio.Event()
+
+    # --- asked by the writer
+
+    def hears(self, entry: Entry, outcome: Stored) -> Heard | None:
+        """What the robot shall be told of a settled entry, if anything."""
+        return None if self._is_deaf() else heard_of(entry, outcome, self._configs)
+
+    def _is_deaf(self) -> bool:
+        if self._last_turn is None:
+            self._last_turn = trio.current_time()
+        return trio.current_time() - self._last_turn > DEAF_SECONDS
+
+    # --- asked by the API
+
+    def nudge(self) -> None:
+        """Look at configurations and finished atendimentos now: somebody has just changed them."""
+        self._read_again_at = self._look_again_at = 0.0
+        self._nudged.set()
+
+    # --- the child
+
+    async def run(self, ctx: ChildContext) -> None:
+        """Until cancelled. While Supabase or the journal is away, what is heard waits."""
+        ctx.ready()
+        while True:
+            ctx.beat()
+            self._last_turn = trio.current_time()
+            try:
+                await self._turn(ctx)
+            except Unavailable as error:
+                logger.info("robot waits", extra={"code": error.code})
+                await trio.sleep(RETRY_SECONDS)
+
+    async def _turn(self, ctx: ChildContext) -> None:
+        """Do what there is to do, or wait a moment for something."""
+        if trio.current_time() >= self._read_again_at:
+            self._read_again_at = trio.current_time() + CONFIG_SECONDS
+            await self._read_configs()
+        if trio.current_time() >= self._look_again_at:
+            self._look_again_at = trio.current_time() + FINISHED_SECONDS
+            await self._say_goodbye(ctx)
+        heard = await self._journal.unanswered(limit=BATCH)
+        if heard:
+            await self._answer(heard)
+            return
+        due, following = await self._journal.robot_due(self._clock(), limit=BATCH)
+        if due:
+            await self._remind(due)
+            return
+        await self._wait(following)
+
+    async def _wait(self, due: datetime | None) -> None:
+        until = min(self._read_again_at, self._look_again_at)
+        seconds = min(until - trio.current_time(), IDLE_SECONDS)
+        if due is not None:
+            seconds = min(seconds, (due - self._clock()).total_seconds())
+        with trio.move_on_after(max(seconds, 0.01)):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_first, self._journal.wait_heard, nursery.cancel_scope)
+                nursery.start_soon(_first, self._nudged.wait, nursery.cancel_scope)
+        if self._nudged.is_set():
+            self._nudged = trio.Event()
+
+    async def _read_configs(self) -> None:
+        try:
+            self._configs = Configs(await self._configurations.all())
+        except Unavailable:
+            if self._configs is None:
+                self._read_again_at = 0.0
+                raise
+            logger.info("configurations not read, the last ones still count")
+
+    # --- what was said
+
+    async def _answer(self, heard: Sequence[Heard]) -> None:
+        rows = await self._atendimentos.by_ids(sorted({one.atendimento_id for one in heard}))
+        states = await self._states(rows)
+        # An attendant who was quicker than we are is not answered over.
+        for one in sorted(heard, key=lambda one: (one.sender == "CLIENTE", one.seq)):
+            row = rows.get(one.atendimento_id)
+            if row is None or row["owner_id"] != one.owner_id:
+                await self._journal.robot_take(
+                    None, answers=one.seq, chat=_chat(one.connection_id, one.number), now=self._now
+                )
+                continue
+            happening = self._happening(one, row)
+            state = states.get(one.atendimento_id)
+            states[one.atendimento_id] = await self._act(
+                state, happening, row, one.connection_id, one.number, answers=one.seq
+            )
+
+    def _happening(self, one: Heard, row: Row) -> Happening:
+        if one.sender == "ATENDENTE":
+            return Attendant()
+        waited = one.accepted_at - one.happened_at if one.offline else timedelta(0)
+        return Customer(
+            one.text,
+            one.kind,
+            opened=_moment(row.get("data_inicio")) == one.happened_at,
+            old=self._now - one.accepted_at > MAX_AGE or waited > OFFLINE_GRACE,
+        )
+
+    async def _remind(self, due: Sequence[RobotState]) -> None:
+        rows = await self._atendimentos.by_ids([one.atendimento_id for one in due])
+        for one in due:
+            row = rows.get(one.atendimento_id)
+            if row is None or row.get("connection_id") is None:
+                gone = to_data(State(Phase.ENDED))
+                forgotten = RobotState(one.atendimento_id, gone, None)
+                await self._journal.robot_take(forgotten, answers=None, chat="", now=self._now)
+                continue
+            state = from_data(dict(one.data), one.due)
+            await self._act(state, Due(), row, row["connection_id"], row["numero_cliente"])
+
+    # --- what was finished
+
+    async def _say_goodbye(self, ctx: ChildContext) -> None:
+        """Find what became FINALIZADO, by anybody's hand, in the order of the changes."""
+        if self._configs is None or not self._configs.any_active:
+            return
+        seen_until = await self._mark()
+        quiet = trio.current_time() - self._last_new > QUIET_SECONDS
+        position = (seen_until if quiet else seen_until - OVERLAP, _NO_ID)
+        for _ in range(MAX_PAGES):
+            ctx.beat()
+            rows = await self._atendimentos.finished(position, BATCH)
+            if not rows:
+                break
+            await self._end(rows)
+            last = rows[-1]
+            position = (datetime.fromisoformat(last["updated_at"]), last["id"])
+            if position[0] > seen_until:
+                seen_until = position[0]
+                self._last_new = trio.current_time()
+                await self._journal.set_robot_mark(_FINISHED, seen_until.isoformat())
+            if len(rows) < BATCH:
+                break
+
+    async def _mark(self) -> datetime:
+        text = await self._journal.robot_mark(_FINISHED)
+        if text is not None:
+            return datetime.fromisoformat(text)
+        begin = self._now - FINISHED_AGE
+        await self._journal.set_robot_mark(_FINISHED, begin.isoformat())
+        return begin
+
+    async def _end(self, rows: Sequence[Row]) -> None:
+        states = await self._states(row["id"] for row in rows)
+        for row in rows:
+            state = states.get(row["id"])
+            over = state is not None and state.phase is Phase.ENDED
+            if (
+                over
+                or self._config(row) is None
+                or row.get("connection_id") is None
+                or not is_person(row["numero_cliente"])
+            ):
+                continue
+            ended = _moment(row.get("data_fim")) or _moment(row.get("updated_at")) or _BEGINNING
+            talked = _moment(row.get("ultima_mensagem")) or _BEGINNING
+            lately = self._now - ended < FINISHED_AGE and ended - talked < CONVERSATION_AGE
+            await self._act(
+                state, Finished(lately), row, row["connection_id"], row["numero_cliente"]
+            )
+
+    # --- carrying out
+
+    async def _act(
+        self,
+        state: State | None,
+        happening: Happening,
+        row: Row,
+        connection_id: str,
+        number: str,
+        *,
+        answers: int | None = None,
+    ) -> State | None:
+        """Decide, and make the outcome durable; returns the new state."""
+        chat = _chat(connection_id, number)
+        now = self._now
+        try:
+            decision = decide(
+                state,
+                happening,
+                self._config(row),
+                status=str(row.get("status")),
+                now=now,
+                allowance=MAX_CHAT - await self._journal.robot_sent_lately(chat, now),
+            )
+            messages = await self._messages(decision, row, connection_id, number, now)
+        except Invalid as error:
+            logger.info("no sending to this chat", extra={"code": error.code})
+            decision, messages = _muted(state), []
+        except Unavailable:
+            raise
+        except Exception:  # a bug that one message brings to light must not silence all others
+            logger.exception("robot failed", extra={"connection": connection_id})
+            decision, messages = _muted(state), []
+        kept = _kept(row["id"], state, decision)
+        failpoint("robot-decided")
+        try:
+            await self._journal.robot_take(
+                kept, answers=answers, chat=chat, now=now, messages=messages
+            )
+        except (Conflict, NotFound) as refusal:
+            # Said before, in a run of which only the outbox is left; or the connection is gone.
+            logger.warning("not said", extra={"connection": connection_id, "code": refusal.code})
+            await self._journal.robot_take(kept, answers=answers, chat=chat, now=now)
+        if messages:
+            self._ring(connection_id)
+        return decision.state
+
+    async def _messages(
+        self, decision: Decision, row: Row, connection_id: str, number: str, now: datetime
+    ) -> list[tuple[NewCommand, NewEntry]]:
+        if not decision.messages:
+            return []
+        connection = await self._journal.connection(connection_id)
+        if connection is None or _is_own(connection, row, number):
+            return []
+        # A microsecond apart, so that ordering by time is the order of saying.
+        return [
+            speak(connection, row["id"], number, message, now + timedelta(microseconds=place))
+            for place, message in enumerate(decision.messages)
+        ]
+
+    def _config(self, row: Row) -> Config | None:
+        if self._configs is None:
+            return None
+        return self._configs.find(row["owner_id"], row.get("company_id"))
+
+    async def _states(self, ids: Iterable[str]) -> dict[str, State | None]:
+        found = await self._journal.robot_states(list(ids))
+        return {key: from_data(dict(one.data), one.due) for key, one in found.items()}
+
+    @property
+    def _now(self) -> datetime:
+        return self._clock()
+
+
+async def _first(wait: Callable[[], Any], scope: trio.CancelScope) -> None:
+    await wait()
+    scope.cancel()
+
+
+def _kept(atendimento_id: str, before: State | None, decision: Decision) -> RobotState | None:
+    if decision.state is None or decision.state == before:
+        return None
+    return RobotState(atendimento_id, to_data(decision.state), decision.state.due)
+
+
+def _muted(state: State | None) -> Decision:
+    return Decision(State(Phase.SILENT) if state is None else _silenced(state))
+
+
+def _silenced(state: State) -> State:
+    return State(Phase.ENDED if state.phase is Phase.ENDED else Phase.SILENT)
+
+
+def _is_own(connection: Connection, row: Row, number: str) -> bool:
+    """Whether a message would go to the account itself, or out through another owner's."""
+    return number == connection.phone_number or connection.owner_id != row["owner_id"]
+
+
+def _chat(connection_id: str, number: str) -> str:
+    return f"{connection_id}/{number}"
+
+
+def _moment(text: object) -> datetime | None:
+    return datetime.fromisoformat(text) if isinstance(text, str) else None
