@@ -10,6 +10,7 @@ where a part is broken.
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import click
 
@@ -106,6 +107,66 @@ def owner(email: str) -> None:
     from .owner import owner as run
 
     run(email)
+
+
+@cli.group()
+def journal() -> None:
+    """Look into the durable queue, while zapvisor is stopped.
+
+    A running zapvisor is asked over its API instead.
+    """
+
+
+@journal.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def inspect(as_json: bool) -> None:
+    """Print the accounts and what is queued."""
+    from .journal import inspect as run
+
+    run(as_json=as_json)
+
+
+@journal.command()
+def verify() -> None:
+    """Check the file, the accounts and every entry."""
+    from .journal import verify as run
+
+    sys.exit(run())
+
+
+@journal.command()
+@click.argument("file", type=click.Path(path_type=Path))
+def export(file: Path) -> None:
+    """Write all that is queued to FILE, as JSON lines."""
+    from .journal import export as run
+
+    run(file)
+
+
+@journal.command("dead-letters")
+@click.option("--json", "as_json", is_flag=True, help="JSON lines, whole.")
+def dead_letters(as_json: bool) -> None:
+    """List what Supabase refused, with the reason."""
+    from .journal import dead_letters as run
+
+    run(as_json=as_json)
+
+
+@journal.command()
+@click.argument("seq", type=click.IntRange(min=1))
+def retry(seq: int) -> None:
+    """Queue a dead letter again."""
+    from .journal import retry as run
+
+    run(seq)
+
+
+@journal.command()
+def archive() -> None:
+    """Move all dead letters to a file."""
+    from .journal import archive as run
+
+    run()
 
 
 @cli.command()

@@ -121,12 +121,19 @@ Row = tuple[Any, ...]
 
 
 def claim(
-    connection: sqlite3.Connection, limit: int, max_bytes: int, skip: Collection[int]
+    connection: sqlite3.Connection,
+    limit: int,
+    max_bytes: int,
+    skip: Collection[int],
+    after_seq: int = 0,
 ) -> list[Row]:
     """Rows of the oldest entries; at least one, however large, unless there is none."""
     rows: list[Row] = []
     size = 0
-    for row in connection.execute(f"SELECT {_COLUMNS} FROM entry ORDER BY seq"):  # noqa: S608
+    for row in connection.execute(
+        f"SELECT {_COLUMNS} FROM entry WHERE seq > ? ORDER BY seq",  # noqa: S608
+        (after_seq,),
+    ):
         if row[0] in skip:
             continue
         size += len(row[3])

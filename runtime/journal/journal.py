@@ -213,16 +213,16 @@ class Journal:
         )
 
     async def pending(
-        self, *, limit: int, max_bytes: int, skip: Collection[int] = ()
+        self, *, limit: int, max_bytes: int, skip: Collection[int] = (), after_seq: int = 0
     ) -> list[Entry]:
-        """The oldest pending entries by ``seq``, without those in ``skip``.
+        """The oldest pending entries by ``seq``, without those in ``skip``, behind ``after_seq``.
 
         At most ``limit``, and payloads of at most ``max_bytes`` together, but at least one entry.
         An entry that changed on the disk since it was accepted becomes a dead letter instead.
         """
         rows = await self._execute(
-            lambda connection: inbox.claim(connection, limit, max_bytes, skip),
-            None if skip else self._claimed,
+            lambda connection: inbox.claim(connection, limit, max_bytes, skip, after_seq),
+            None if skip or after_seq else self._claimed,
         )
         entries: list[Entry] = []
         for row in rows:
