@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from . import codec
+from . import codec, media
 from .records import Accepted, Entry, NewEntry
 from .statistics import add_to_totals
 
@@ -28,6 +28,7 @@ class Prepared:
     chat: bytes | None
     raw: str | None
     event_data: str | None
+    media: media.PreparedMedia | None
 
 
 def prepare(entry: NewEntry) -> Prepared:
@@ -48,6 +49,7 @@ def prepare(entry: NewEntry) -> Prepared:
         else codec.chat_digest(entry.order_key),
         raw=original if entry.raw is None else codec.encode_optional(entry.raw),
         event_data=codec.encode_optional(entry.event_data),
+        media=media.prepare(entry.media),
     )
 
 
@@ -66,6 +68,8 @@ def accept(connection: sqlite3.Connection, entries: Iterable[Prepared], now: int
         seq = _insert(connection, entry, now)
         if entry.digest is not None:
             connection.execute("INSERT INTO seen VALUES (?, ?, ?)", (seq, entry.digest, now))
+        if entry.media is not None:
+            media.insert(connection, entry.media, now)
         answers.append(Accepted(seq, duplicate=False))
         added += 1
     if added:

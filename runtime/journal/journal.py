@@ -77,6 +77,7 @@ class Journal:
         self._state = _STOPPED
         self._something = trio.Event()
         self._heard = trio.Event()
+        self._media = trio.Event()
         self._latencies = Latencies()
         self._drained = DrainRate()
 
@@ -201,7 +202,7 @@ class Journal:
         self._check_admission()
         prepared = [inbox.prepare(entry) for entry in entries]
         return await self._execute(
-            lambda connection: inbox.accept(connection, prepared, _now()), self._wake
+            lambda connection: inbox.accept(connection, prepared, _now()), self._accepted(prepared)
         )
 
     async def accept_dead(self, entry: NewEntry, *, code: str, reason: str) -> Accepted:
@@ -266,6 +267,17 @@ class Journal:
     def _wake(self, _: object) -> None:
         self._something.set()
 
+    def _accepted(self, prepared: Sequence[inbox.Prepared]) -> Callable[[object], None]:
+        """What to do when these are on the disk."""
+        if all(entry.media is None for entry in prepared):
+            return self._wake
+
+        def wake(_: object) -> None:
+            self._something.set()
+            self._media.set()
+
+        return wake
+
     def _claimed(self, rows: list[inbox.Row]) -> None:
         # In the order of the commits: an entry accepted later sets the new event.
         if not rows and self._something.is_set():
@@ -325,7 +337,14 @@ class Journal:
         self._check_admission()
         prepared = inbox.prepare(entry)
         return await self._execute(
-            lambda connection: outbox.submit(connection, command, prepared, _now()), self._wake
+            lambda connection: outbox.submit(connection, command, prepared, _now()),
+            self._accepted([prepared]),
+        )
+
+    async def submitted(self, connection_id: str, idempotency_key: str) -> Command | None:
+        """The command that was submitted with this idempotency key."""
+        return await self._execute(
+            lambda connection: outbox.submitted(connection, connection_id, idempotency_key)
         )
 
     async def outgoing(self, connection_id: str, *, limit: int) -> list[Command]:
@@ -428,6 +447,17 @@ class Journal:
     async def set_robot_mark(self, name: str, value: str) -> None:
         """Remember it."""
         await self._execute(lambda connection: robot.set_mark(connection, name, value))
+
+    # --- media
+
+    async def transact(self, job: Job[T]) -> T:
+        """Run statements of `runtime.journal.media` in a transaction."""
+        return await self._execute(job)
+
+    async def wait_media(self) -> None:
+        """Return when a file may have come that was not seen yet. One waiter."""
+        await self._media.wait()
+        self._media = trio.Event()
 
     # --- registry
 

@@ -16,6 +16,15 @@ _COLUMNS = (
     "created_at, expires_at, state, error, sent_at, updated_at"
 )
 
+_HELD = (
+    "WITH held (jid, since) AS ("
+    "SELECT c.to_jid, min(c.seq) FROM media_task t "
+    "JOIN media m ON m.row_id = t.row_id AND m.connection_id = ?1 "
+    "JOIN command c ON c.connection_id = m.connection_id AND c.message_id = m.message_id "
+    "WHERE t.due IS NOT NULL AND t.name = 'upload' AND c.state = 'queued' GROUP BY c.to_jid)"
+)
+"""Chats with a file still to be uploaded, and the command since which they wait for it."""
+
 _Q, _S, _D, _R, _P, _F, _U = (
     CommandState.QUEUED,
     CommandState.SENT,
@@ -47,11 +56,7 @@ def submit(
 ) -> Submitted:
     """Store a command and its message entry; see `Journal.submit` for what it raises."""
     if command.idempotency_key is not None:
-        existing = _one(
-            connection,
-            "connection_id = ? AND idempotency_key = ?",
-            (command.connection_id, command.idempotency_key),
-        )
+        existing = submitted(connection, command.connection_id, command.idempotency_key)
         if existing is not None:
             if existing.request_hash != command.request_hash:
                 raise Conflict(
@@ -87,13 +92,28 @@ def submit(
 
 
 def outgoing(connection: sqlite3.Connection, connection_id: str, limit: int) -> list[Command]:
-    """Queued commands in the order of their submission."""
+    """Queued commands in the order of their submission.
+
+    A message whose file WhatsApp does not have yet is left out, and what follows it in its chat.
+    """
     rows = connection.execute(
-        f"SELECT {_COLUMNS} FROM command "  # noqa: S608
-        "WHERE connection_id = ? AND state = 'queued' ORDER BY seq LIMIT ?",
+        f"{_HELD} SELECT {_COLUMNS} FROM command LEFT JOIN held ON jid = to_jid "  # noqa: S608
+        "WHERE connection_id = ?1 AND state = 'queued' AND (since IS NULL OR seq < since) "
+        "ORDER BY seq LIMIT ?2",
         (connection_id, limit),
     )
     return [_command(row) for row in rows]
+
+
+def submitted(
+    connection: sqlite3.Connection, connection_id: str, idempotency_key: str
+) -> Command | None:
+    """The command that was submitted with this idempotency key."""
+    return _one(
+        connection,
+        "connection_id = ? AND idempotency_key = ?",
+        (connection_id, idempotency_key),
+    )
 
 
 def find(connection: sqlite3.Connection, message_id: str, connection_id: str) -> Command | None:

@@ -12,6 +12,67 @@ EntryKind = Literal["message", "status", "session"]
 
 
 @dataclass(frozen=True, slots=True)
+class NewMedia:
+    """A file that belongs to a message.
+
+    Attributes:
+        row_id: primary key of the message's row.
+        incoming: from WhatsApp; else to it.
+        kind: image, video, audio, document or sticker.
+        mimetype, file_name, size: as its sender says, made harmless; of our own as we found it.
+        sha256: hexadecimal, where known.
+        source: what fetching it (or uploading it) takes; JSON-serialisable.
+        expires_at: after this nobody tries any more.
+    """
+
+    row_id: str
+    owner_id: str
+    connection_id: str
+    message_id: str
+    incoming: bool
+    kind: str
+    mimetype: str | None
+    file_name: str | None
+    size: int | None
+    sha256: str | None
+    source: Mapping[str, Any]
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """A file as the journal knows it; ``state`` is pending, available or failed.
+
+    ``code`` and ``reason`` say why it failed, or why it still has to wait.
+    """
+
+    row_id: str
+    owner_id: str
+    connection_id: str
+    message_id: str
+    incoming: bool
+    kind: str
+    mimetype: str | None
+    file_name: str | None
+    size: int | None
+    sha256: str | None
+    source: dict[str, Any]
+    state: Literal["pending", "available", "failed"]
+    code: str | None
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class MediaTask:
+    """Something to do with a file; ``attempts`` counts those that came to nothing."""
+
+    media: Media
+    name: Literal["store", "upload"]
+    attempts: int
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class NewEntry:
     """Something on its way to Supabase.
 
@@ -24,6 +85,7 @@ class NewEntry:
         event_data: what the event published after storing carries; None publishes nothing.
         raw: the original, kept for dead letters. When None and the payload has text that
             PostgreSQL cannot store, the payload as it came is kept here.
+        media: the message's file; remembered with the entry, unless that is a duplicate.
     """
 
     kind: EntryKind
@@ -32,6 +94,7 @@ class NewEntry:
     order_key: str | None = None
     event_data: Mapping[str, Any] | None = None
     raw: Mapping[str, Any] | None = None
+    media: NewMedia | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,7 +134,48 @@ CREATE TABLE robot_mark (
 ) STRICT, WITHOUT ROWID;
 """
 
-MIGRATIONS: tuple[str, ...] = (_VERSION_1, _ROBOT)
+# Files of messages. A task that is done or given up has no `due`.
+_MEDIA = """
+CREATE TABLE media (
+    row_id TEXT PRIMARY KEY,
+    owner_id TEXT NOT NULL,
+    connection_id TEXT NOT NULL,
+    message_id TEXT NOT NULL,
+    incoming INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    mimetype TEXT,
+    file_name TEXT,
+    size INTEGER,
+    sha256 TEXT,
+    source TEXT NOT NULL,
+    state TEXT NOT NULL,
+    code TEXT,
+    reason TEXT,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX media_by_state ON media (state);
+CREATE INDEX media_by_age ON media (created_at);
+
+CREATE TABLE media_task (
+    row_id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    attempts INTEGER NOT NULL,
+    due INTEGER,
+    expires_at INTEGER NOT NULL,
+    PRIMARY KEY (row_id, name)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX media_task_due ON media_task (due) WHERE due IS NOT NULL;
+CREATE INDEX media_uploads_to_do ON media_task (row_id) WHERE due IS NOT NULL AND name = 'upload';
+
+CREATE TABLE media_upload (
+    fingerprint TEXT PRIMARY KEY,
+    upload TEXT NOT NULL,
+    at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+"""
+
+MIGRATIONS: tuple[str, ...] = (_VERSION_1, _ROBOT, _MEDIA)
 
 
 class SchemaTooNew(Exception):

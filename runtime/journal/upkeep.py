@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from . import robot
+from . import media, robot
 from .statistics import totals
 
 _VACUUM_PAGES = 2000
@@ -37,6 +37,7 @@ def prune(connection: sqlite3.Connection, before: int, limit: int) -> int:
         (before, limit),
     ).rowcount
     dropped += robot.prune(connection, before, limit)
+    dropped += media.prune(connection, before, limit)
     connection.execute(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})").fetchall()
     return dropped
 
