@@ -1,4 +1,4 @@
-"""The command line: ``zapvisor up | demo | test | doctor | migrate | owner | version``.
+"""The command line, ``zapvisor``.
 
 Exit codes: 0 done (for ``up`` and ``demo``: stopped in order), 1 a problem that the printed
 sentence names, 2 wrong usage, 130 interrupted. A traceback means a defect of zapvisor.

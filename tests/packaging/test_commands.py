@@ -43,7 +43,7 @@ def test_help_names_every_command_and_says_what_to_do_first(zapvisor):
 
     assert run.returncode == 0
     assert "First steps" in run.stdout
-    for command in ("up", "demo", "test", "doctor", "migrate", "owner", "version"):
+    for command in ("up", "demo", "test", "doctor", "journal", "migrate", "owner", "version"):
         assert re.search(rf"^  {command} +\w.*\.$", run.stdout, re.MULTILINE), command
 
 

@@ -6,82 +6,14 @@ import sys
 import tomllib
 from pathlib import Path
 
-import supervisors
 from http_api.cli import cli
 
 ROOT = Path(__file__).resolve().parents[2]
 
-SUPERVISORS = {
-    "AutoShutdown",
-    "Backoff",
-    "Call",
-    "ChildAbandoned",
-    "ChildContext",
-    "ChildDone",
-    "ChildDownError",
-    "ChildExistsError",
-    "ChildExited",
-    "ChildParked",
-    "ChildReady",
-    "ChildRemoved",
-    "ChildRestarting",
-    "ChildSpec",
-    "ChildStarting",
-    "ChildStateError",
-    "ChildStopped",
-    "ChildStopping",
-    "ChildUnparked",
-    "DynamicSupervisor",
-    "EXIT_STOP_OVERRUN",
-    "Escalate",
-    "EscalationError",
-    "Event",
-    "Exit",
-    "ExitKind",
-    "Inbox",
-    "Intensity",
-    "Liveness",
-    "LivenessError",
-    "MailboxGoneError",
-    "MailboxStatistics",
-    "NoSuchChildError",
-    "Node",
-    "NotReadyError",
-    "Park",
-    "ProcessInfo",
-    "Pulse",
-    "Ref",
-    "Restart",
-    "Root",
-    "StaleIncarnationError",
-    "StartFailedError",
-    "State",
-    "Strategy",
-    "SubprocessChild",
-    "SubprocessError",
-    "SupervisionError",
-    "Supervisor",
-    "SupervisorDownError",
-    "SupervisorReady",
-    "SupervisorStopped",
-    "SupervisorStopping",
-    "TooManyChildrenError",
-    "Why",
-    "log_events",
-    "open_supervisor",
-}
-
-
-def test_supervisors_exports_exactly_this():
-    exported = {name for name in vars(supervisors) if not name.startswith("_")}
-    modules = {name for name in exported if f"supervisors.{name}" in sys.modules}
-
-    assert exported - modules == SUPERVISORS
-
 
 def test_the_commands_are_exactly_these():
     assert sorted(cli.commands) == [
-        *("demo", "doctor", "migrate", "owner", "test", "up", "version"),
+        *("demo", "doctor", "journal", "migrate", "owner", "test", "up", "version"),
     ]
 
 
