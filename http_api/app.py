@@ -19,7 +19,7 @@ from .headers import SecurityHeaders
 from .keys import KeyStore
 from .limits import Limits, RequestLimits
 from .metrics import Metrics, RequestMetrics
-from .routes import bootstrap, dead_letters, health, integration
+from .routes import atendimentos, bootstrap, dead_letters, health, integration, robot
 
 _DESCRIPTION = """\
 API de controle do zapvisor: conexões de WhatsApp supervisionadas, mensagens no Supabase.
@@ -66,7 +66,7 @@ def create_app(
     )
     app.state.application = application
     app.state.metrics = metrics
-    for module in (bootstrap, integration, dead_letters, health):
+    for module in (bootstrap, integration, atendimentos, robot, dead_letters, health):
         app.include_router(module.router)
     return app
 
@@ -76,7 +76,7 @@ def _cors(origins: list[str]) -> list[Middleware]:
         return []
     options: dict[str, Any] = {
         "allow_origins": origins,
-        "allow_methods": ["GET", "POST", "DELETE"],
+        "allow_methods": ["GET", "POST", "PATCH", "DELETE"],
         "allow_headers": ["Authorization", "Content-Type", "Idempotency-Key", "X-Api-Key"],
         "expose_headers": ["Retry-After"],
         # Front ends of the earlier back end send credentials: "include"; no cookie means anything.

@@ -82,7 +82,8 @@ def _body_schema(spec: Spec, operation: Spec) -> Spec | None:
     content = operation.get("requestBody", {}).get("content", {}).get("application/json")
     if content is None:
         return None
-    name = content["schema"]["$ref"].rsplit("/", 1)[1]
+    shapes = content["schema"].get("anyOf", [content["schema"]])  # one of several: an optional body
+    name = next(shape["$ref"] for shape in shapes if "$ref" in shape).rsplit("/", 1)[1]
     schema: Spec = spec["components"]["schemas"][name]
     return schema
 

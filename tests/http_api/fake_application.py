@@ -11,6 +11,7 @@ from runtime.settings import Settings
 OWNER = "7f1d7f0e-6f0e-4c0c-9a53-0c3f6a1b2c3d"
 STRANGER = "11111111-2222-4333-8444-555555555555"
 ATENDIMENTO = "0d8c3a52-64b7-4b36-9d3d-5a1c9e3b7f10"
+ROBOT = "5a6a1c3e-0b1f-4f57-8c55-4a4f6d5d2a11"
 NOW = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
 QR = "2@" + "Zk9x" * 50 + ",abc=,def=,ghi="
 NOT_ON_WHATSAPP = "+5511900000000"
@@ -173,6 +174,43 @@ class FakeApplication:
     async def active_atendimentos(self, owner_id, company_id):
         await self._called("active_atendimentos", owner_id, company_id)
         return [{"id": ATENDIMENTO, "owner_id": str(owner_id), "status": "AGUARDANDO"}]
+
+    async def list_atendimentos(self, wanted):
+        await self._called("list_atendimentos", wanted)
+        return {"items": [{"id": ATENDIMENTO, "status": "AGUARDANDO"}], "nextCursor": "mais"}
+
+    async def atendimento(self, atendimento_id, owner_id):
+        await self._called("atendimento", atendimento_id, owner_id)
+        if str(atendimento_id) != ATENDIMENTO or str(owner_id) == STRANGER:
+            raise NotFound("Atendimento não encontrado.", code="atendimento_not_found")
+        return {"id": ATENDIMENTO, "status": "AGUARDANDO"}
+
+    async def change_atendimento(self, atendimento_id, changes, owner_id):
+        row = await self.atendimento(atendimento_id, owner_id)
+        self.calls.append(("changes", dict(changes)))
+        return {**row, **changes}
+
+    async def robots(self, owner_id, company_id):
+        await self._called("robots", owner_id, company_id)
+        return [{"id": ROBOT}]
+
+    async def robot_row(self, robot_id, owner_id):
+        await self._called("robot_row", robot_id, owner_id)
+        if str(robot_id) != ROBOT:
+            raise NotFound("Robô não encontrado.", code="robot_not_found")
+        return {"id": ROBOT}
+
+    async def create_robot(self, values):
+        await self._called("create_robot", dict(values))
+        return {"id": ROBOT, **values}
+
+    async def change_robot(self, robot_id, changes, owner_id):
+        row = await self.robot_row(robot_id, owner_id)
+        self.calls.append(("changes", dict(changes)))
+        return {**row, **changes}
+
+    async def delete_robot(self, robot_id, owner_id):
+        await self.robot_row(robot_id, owner_id)
 
     async def active_sessions(self, owner_id):
         await self._called("active_sessions", owner_id)

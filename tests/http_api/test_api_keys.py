@@ -64,7 +64,7 @@ async def test_every_route_under_api_needs_a_key(stranger, api, application):
                 response = await stranger.request(method, path.replace("{", "").replace("}", ""))
                 assert response.status_code == 401, (method, path)
                 tried += 1
-    assert tried == 20
+    assert tried >= 28
     assert application.calls == []
 
 

@@ -1,0 +1,109 @@
+"""``/api/whatsapp-integration/atendimentos``: finding, assigning, moving on and annotating them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Path, Query
+from starlette.responses import Response
+
+from runtime.storage import AtendimentoFilter
+
+from ..attendance import (
+    MAX_LIST,
+    AtendimentoPage,
+    ChangeAtendimento,
+    OptionalConnectionId,
+    OptionalId,
+    OptionalMoment,
+    Statuses,
+    Text100,
+    Text256,
+)
+from ..auth import authenticated
+from ..envelope import success
+from ..schemas import OptionalCompanyId, OptionalOwnerId, Row
+from .answers import Runtime, answers
+
+router = APIRouter(
+    prefix="/api/whatsapp-integration/atendimentos",
+    tags=["Atendimentos"],
+    dependencies=[Depends(authenticated)],
+)
+
+IdInPath = Annotated[UUID, Path(alias="id")]
+OfOwner = Annotated[OptionalOwnerId, Query(alias="ownerId")]
+
+
+@router.get("", summary="Lista os atendimentos", responses=answers(AtendimentoPage))
+async def list_atendimentos(
+    runtime: Runtime,
+    owner_id: OfOwner = None,
+    company_id: Annotated[OptionalCompanyId, Query(alias="companyId")] = None,
+    status: Annotated[
+        Statuses, Query(description="Um ou mais; também separados por vírgula.")
+    ] = [],  # noqa: B006 - FastAPI copies it
+    connection_id: Annotated[OptionalConnectionId, Query(alias="connectionId")] = None,
+    atendente_id: Annotated[OptionalId, Query(alias="atendenteId")] = None,
+    numero: Annotated[Text100, Query(description="Número do cliente, em qualquer grafia.")] = None,
+    tag: Annotated[Text100, Query(description="Com esta etiqueta.")] = None,
+    search: Annotated[
+        Text100, Query(description="Parte do nome (sem importar acentos) ou do número.")
+    ] = None,
+    since: Annotated[
+        OptionalMoment, Query(alias="from", description="Iniciados neste momento ou depois.")
+    ] = None,
+    until: Annotated[
+        OptionalMoment, Query(alias="to", description="Iniciados antes deste momento.")
+    ] = None,
+    cursor: Annotated[Text256, Query(description="O `nextCursor` da página anterior.")] = None,
+    limit: Annotated[int, Query(ge=1, le=MAX_LIST)] = 50,
+) -> Response:
+    """Linhas de `whatsapp_atendimentos`, a de mensagem mais recente antes, em páginas."""
+    return success(
+        await runtime.list_atendimentos(
+            AtendimentoFilter(
+                owner_id=owner_id,
+                company_id=company_id,
+                status=tuple(status),
+                connection_id=connection_id,
+                atendente_id=atendente_id,
+                numero=numero,
+                tag=tag,
+                search=search,
+                since=_aware(since),
+                until=_aware(until),
+                cursor=cursor,
+                limit=limit,
+            )
+        )
+    )
+
+
+@router.get("/{id}", summary="Um atendimento", responses=answers(Row, 404))
+async def get_atendimento(
+    atendimento_id: IdInPath, runtime: Runtime, owner_id: OfOwner = None
+) -> Response:
+    """A linha de `whatsapp_atendimentos`."""
+    return success(await runtime.atendimento(atendimento_id, owner_id))
+
+
+@router.patch("/{id}", summary="Altera um atendimento", responses=answers(Row, 404, 409, body=True))
+async def change_atendimento(
+    atendimento_id: IdInPath,
+    body: ChangeAtendimento,
+    runtime: Runtime,
+    owner_id: OfOwner = None,
+) -> Response:
+    """Atribui, muda o status, a prioridade, as etiquetas e as observações, tudo ou nada.
+
+    O status só anda para a frente (409 `illegal_transition`); FINALIZADO e CANCELADO gravam
+    `data_fim`.
+    """
+    return success(await runtime.change_atendimento(atendimento_id, body.changes(), owner_id))
+
+
+def _aware(moment: datetime | None) -> datetime | None:
+    return moment if moment is None or moment.tzinfo else moment.replace(tzinfo=UTC)
