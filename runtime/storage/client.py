@@ -21,7 +21,7 @@ from ..failpoints import armed, failpoint
 from .classify import EXPECTED, Action, classify
 from .errors import SupabaseError, UnexpectedAnswer, read_refusal
 
-REQUIRED_SCHEMA_VERSION = 1
+REQUIRED_SCHEMA_VERSION = 2
 """What ``zapvisor_schema_version()`` must at least return."""
 
 CALL_SECONDS = 20.0

@@ -67,7 +67,7 @@ class FakeSupabase:
         self.calls: list[list[dict]] = []
         self.call_times: list[float] = []
         self.latency = 0.004
-        self.version: int | Exception = 1
+        self.version: int | Exception = 2
         self.checks = 0
         self.busy = False
 

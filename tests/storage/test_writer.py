@@ -176,7 +176,7 @@ async def test_when_refused_as_a_whole_it_pauses_and_goes_on_with_a_small_batch(
         calls = len(rig.supabase.calls)
         await trio.sleep(3600)
         assert len(rig.supabase.calls) == calls, "it must not knock while the probe is refused"
-        rig.supabase.version = 1
+        rig.supabase.version = 2
         rig.supabase.script = []
         await rig.until(lambda: len(rig.supabase.calls) > calls)
         assert len(rig.supabase.calls[calls]) <= 10
@@ -266,7 +266,7 @@ async def test_while_supabase_is_away_nothing_is_called_and_it_says_so(rig, auto
         assert rig.writer.state.name == "offline"
         assert rig.writer.state.code == "network"
         assert rig.supabase.calls == []
-        rig.supabase.version = 1
+        rig.supabase.version = 2
         await rig.drained()
         assert len(rig.supabase.calls[0]) == 10
     assert rig.context.longest_silence <= 10
