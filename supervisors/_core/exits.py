@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-import traceback
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -140,5 +140,10 @@ def describe(error: BaseException) -> str:
 
 def frames(error: BaseException) -> tuple[str, ...]:
     """The innermost frames of the traceback, outermost first, as ``file:line in function``."""
-    stack = traceback.extract_tb(error.__traceback__)[-MAX_FRAMES:]
-    return tuple(f"{frame.filename}:{frame.lineno} in {frame.name}" for frame in stack)
+    lines: deque[str] = deque(maxlen=MAX_FRAMES)
+    step = error.__traceback__
+    while step is not None:
+        code = step.tb_frame.f_code
+        lines.append(f"{code.co_filename}:{step.tb_lineno} in {code.co_name}")
+        step = step.tb_next
+    return tuple(lines)

@@ -136,4 +136,5 @@ class Inbox:
         return self.receive()
 
     def close(self) -> None:
+        """Ends it: whoever still waits here gets StaleIncarnationError."""
         self._channel.close()

@@ -41,6 +41,7 @@ class Root:
         self._ready = trio.Event()
 
     def ready(self) -> None:
+        """Called by the root supervisor when its start is complete."""
         self._ready.set()
 
     def subscribe(self, observer: Observer) -> Callable[[], None]:

@@ -248,3 +248,35 @@ async def test_many_waiters_for_the_same_stop(virtual_clock, recorder):
             for _ in range(4):
                 nursery.start_soon(pool.terminate_child, "a")
         assert trio.current_time() == 3
+
+
+async def test_permanent_children_that_return_when_stopped_do_not_come_back(
+    virtual_clock, recorder
+):
+    async def polite(ctx):
+        ctx.ready()
+        try:
+            await trio.sleep_forever()
+        except trio.Cancelled:
+            return
+
+    pool = DynamicSupervisor(max_children=5)
+    async with open_supervisor(pool, observers=[recorder]):
+        for name in "abc":
+            await pool.start_child(ChildSpec(name, polite))
+    assert len(recorder.of(ChildStarting)) == 3
+    assert len(recorder.of(ChildStopped)) == 3
+
+
+def test_dynamic_supervisor_bounds():
+    with pytest.raises(ValueError, match="max_children"):
+        DynamicSupervisor(max_children=0)
+    DynamicSupervisor(max_children=1)
+
+
+async def test_dynamic_supervisors_refuse_significant_children(virtual_clock, recorder):
+    pool = DynamicSupervisor(max_children=5)
+    spec = worker("a", restart=Restart.TRANSIENT, significant=True)
+    async with open_supervisor(pool, observers=[recorder]):
+        with pytest.raises(ValueError, match="no auto_shutdown"):
+            await pool.start_child(spec)

@@ -1,0 +1,35 @@
+"""The benchmark runs, and a restart storm stays within its bounds."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_benchmark_measures_everything_and_the_storms_are_bounded():
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "benchmarks" / "supervisors.py"), "--quick", "--json"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    report = json.loads(done.stdout)
+    figures = report["figures"]
+    for size in ("1", "50", "500"):
+        assert figures[size]["start"]["ratio"] > 0
+        assert figures[size]["restart"]["ratio"] > 0
+        assert figures[size]["memory_kib"]["supervised"] > 0
+    assert figures["send"]["ratio"] > 0
+    assert figures["call"]["ratio"] > 0
+    storm = figures["storm"]
+    assert storm["restarts"] > 0
+    assert storm["most_live_at_once"] <= 500
+    assert storm["timers"] <= 64 + 2 * 500 + 1
+    assert storm["left_live"] == 0
+    assert figures["storm_with_budget"]["restarts"] == 100
+    assert len(report["goals"]) == 7
