@@ -169,12 +169,17 @@ class ConnectionActor:
         self._live.outbox.ring()
 
     async def _give_up(self, link: BridgeLink, verdict: GiveUp) -> None:
-        if verdict.archive:
-            await link.request("logout")
+        """Remember the verdict first: a crash from here on starts a parked connection."""
+        was_connected = self._live.status is Status.CONNECTED
+        self._live.become(_parked_status(verdict.code), error=verdict.reason)
         self._connection = await self._services.journal.update_connection(
             self._connection.id, parked_code=verdict.code, parked_reason=verdict.reason
         )
-        await self._report(_parked_status(verdict.code), verdict.reason)
+        if verdict.archive:
+            await link.request("logout")
+        await self._services.sessions.record(self._connection, self._live)
+        if was_connected:
+            self._publish(EventName.DISCONNECTED, {"reason": verdict.reason})
         self._publish(EventName.CONNECTION_FAILED, {"code": verdict.code, "reason": verdict.reason})
 
     async def _report(self, status: Status, error: str | None = None) -> None:

@@ -4,11 +4,12 @@ import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
 
 import { Runtime } from "./runtime.ts";
 import { waitFor } from "./wait.ts";
 
-const DIRECTORY = new URL("../../", import.meta.url).pathname;
+const DIRECTORY = fileURLToPath(new URL("../../", import.meta.url));
 const PRELOAD = new URL("../../../simulator/src/preload.ts", import.meta.url).href;
 
 export const TOKEN = "a-token-for-tests";
