@@ -90,17 +90,17 @@ def _file(path: Path, level: int, formatter: logging.Formatter) -> logging.Handl
 
 
 @contextlib.contextmanager
-def logging_to(directory: Path, *, level: int = logging.INFO) -> Iterator[None]:
+def logging_to(directory: Path, *, console_level: int = logging.INFO) -> Iterator[None]:
     """Write logs below ``directory`` and to standard error while the block runs."""
     (directory / "logs").mkdir(parents=True, exist_ok=True)
     console = logging.StreamHandler(sys.stderr)
-    console.setLevel(level)
+    console.setLevel(console_level)
     console.setFormatter(ConsoleFormatter())
     records: queue.Queue[logging.LogRecord] = queue.Queue(QUEUE_RECORDS)
     listener = logging.handlers.QueueListener(
         records,
         console,
-        _file(directory / "server.log", level, ConsoleFormatter()),
+        _file(directory / "server.log", console_level, ConsoleFormatter()),
         _file(directory / "logs" / "combined.log", logging.INFO, JsonFormatter()),
         _file(directory / "logs" / "error.log", logging.ERROR, JsonFormatter()),
         respect_handler_level=True,
@@ -108,7 +108,7 @@ def logging_to(directory: Path, *, level: int = logging.INFO) -> Iterator[None]:
     root = logging.getLogger()
     handler = _LossyQueueHandler(records)
     root.addHandler(handler)
-    root.setLevel(level)
+    root.setLevel(min(console_level, logging.INFO))
     for library in _LIBRARIES:
         logging.getLogger(library).setLevel(logging.WARNING)
     listener.start()

@@ -42,7 +42,10 @@ export function describeRecord(payload: unknown, message: string | undefined): F
   return fields;
 }
 
-/** What Baileys logs, at warn and above, through our own masked records. */
+/**
+ * What Baileys logs, at warn and above, through our own masked records. Its errors are warnings to
+ * us: it says "stream errored out" of every connection that ends, the one after a pairing too.
+ */
 export function baileysLogger(connectionId: string): ILogger {
   const write = (level: Level) => (payload: unknown, message?: string) => {
     log(level, "baileys", { connection: connectionId, ...describeRecord(payload, message) });
@@ -55,7 +58,7 @@ export function baileysLogger(connectionId: string): ILogger {
     debug: quiet,
     info: quiet,
     warn: write("warn"),
-    error: write("error"),
+    error: write("warn"),
   };
   return logger;
 }

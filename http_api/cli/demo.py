@@ -92,8 +92,8 @@ def demo(*, every: float) -> None:
         await trio.sleep_forever()
 
     with simulator.in_place_of_whatsapp():
-        # The log is not what a newcomer came to see; warnings and errors are.
-        serve(demo_settings, parts, main, logs=directory, log_level=logging.WARNING)
+        # The log is not what a newcomer came to see; errors are.
+        serve(demo_settings, parts, main, logs=directory, console_level=logging.ERROR)
 
 
 class Shop:

@@ -36,7 +36,7 @@ def serve(
     main: Main,
     *,
     logs: Path,
-    log_level: int = logging.INFO,
+    console_level: int = logging.INFO,
 ) -> None:
     """Run the tree until ``main(application, url)`` returns or a signal comes; then stop in order.
 
@@ -50,7 +50,7 @@ def serve(
     with (
         _expected_failures(logs),
         DataDirectoryLock(settings.data_dir.resolve()),
-        logging_to(logs, level=log_level),
+        logging_to(logs, console_level=console_level),
     ):
         trio.run(_serve, settings, parts, main)
 
