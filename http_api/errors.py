@@ -12,7 +12,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from runtime.errors import Conflict, Invalid, NotFound, Unavailable, Unsendable, ZapvisorError
+from runtime.errors import (
+    Conflict,
+    Invalid,
+    NotFound,
+    TooLarge,
+    Unavailable,
+    Unsendable,
+    UnsupportedMedia,
+    ZapvisorError,
+)
 
 from .envelope import Failure
 from .validation import validation_failure
@@ -23,6 +32,8 @@ _STATUS_OF: tuple[tuple[type[ZapvisorError], int], ...] = (
     (Invalid, 400),
     (NotFound, 404),
     (Conflict, 409),
+    (TooLarge, 413),
+    (UnsupportedMedia, 415),
     (Unsendable, 422),
     (Unavailable, 503),
 )

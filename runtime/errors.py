@@ -52,6 +52,18 @@ class Unsendable(ZapvisorError):
     code = "unsendable"
 
 
+class TooLarge(ZapvisorError):
+    """More than is taken (HTTP 413)."""
+
+    code = "too_large"
+
+
+class UnsupportedMedia(ZapvisorError):
+    """A file of a kind that is not taken there (HTTP 415)."""
+
+    code = "unsupported_media"
+
+
 class Unavailable(ZapvisorError):
     """A part is down; the same call may work later (HTTP 503 with ``Retry-After``).
 

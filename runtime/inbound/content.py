@@ -6,8 +6,10 @@ Input is ``WebMessageInfo.message`` as protobuf JSON (camelCase keys, bytes in b
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+from ..media.incoming import MediaPart, read_part
 
 _WRAPPERS = (
     "ephemeralMessage",
@@ -28,13 +30,14 @@ _SILENT = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """The columns that a message's content fills; ``tamanho`` in bytes."""
+    """The columns that a message's content fills; ``tamanho`` in bytes. ``media`` is no column."""
 
     tipo: str
     conteudo: str
     midia_tipo: str | None = None
     midia_nome: str | None = None
     midia_tamanho: int | None = None
+    media: MediaPart | None = field(default=None, compare=False)
 
 
 def read_content(message: Mapping[str, Any]) -> Content | None:
@@ -75,15 +78,16 @@ def _extended_text(body: Mapping[str, Any]) -> Content:
     return Content("TEXTO", body.get("text") or "")
 
 
-def _media(tipo: str) -> Callable[[Mapping[str, Any]], Content]:
+def _media(tipo: str, kind: str) -> Callable[[Mapping[str, Any]], Content]:
     def read(body: Mapping[str, Any]) -> Content:
-        length = body.get("fileLength")
+        part = read_part(kind, body)
         return Content(
             tipo,
             body.get("caption") or "",
-            midia_tipo=body.get("mimetype"),
-            midia_nome=body.get("fileName") or body.get("title"),
-            midia_tamanho=int(length) if length is not None else None,
+            midia_tipo=part.mimetype,
+            midia_nome=part.file_name,
+            midia_tamanho=part.size,
+            media=part,
         )
 
     return read
@@ -92,10 +96,10 @@ def _media(tipo: str) -> Callable[[Mapping[str, Any]], Content]:
 _READERS: dict[str, Callable[[Any], Content]] = {
     "conversation": lambda body: Content("TEXTO", body),
     "extendedTextMessage": _extended_text,
-    "imageMessage": _media("IMAGEM"),
-    "videoMessage": _media("VIDEO"),
-    "ptvMessage": _media("VIDEO"),
-    "audioMessage": _media("AUDIO"),
-    "documentMessage": _media("DOCUMENTO"),
-    "stickerMessage": _media("STICKER"),
+    "imageMessage": _media("IMAGEM", "image"),
+    "videoMessage": _media("VIDEO", "video"),
+    "ptvMessage": _media("VIDEO", "video"),
+    "audioMessage": _media("AUDIO", "audio"),
+    "documentMessage": _media("DOCUMENTO", "document"),
+    "stickerMessage": _media("STICKER", "sticker"),
 }

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..identity import bare_jid, message_key, row_id
 from ..journal import Connection, NewEntry
+from ..media.incoming import incoming_media, media_columns
 from .content import read_content
 
 _IGNORED_SERVERS = frozenset({"g.us", "broadcast", "newsletter"})
@@ -37,10 +38,11 @@ def message_entry(connection: Connection, data: Mapping[str, Any]) -> NewEntry |
         message_id=key["id"],
     )
     number = data.get("phone") or bare_jid(chat)
+    row = str(row_id(identity))
     sent_at = datetime.fromtimestamp(int(data["timestamp"]), UTC)
     payload = {
         "kind": "message",
-        "id": str(row_id(identity)),
+        "id": row,
         "owner_id": connection.owner_id,
         "connection_id": connection.id,
         "company_id": connection.company_id,
@@ -57,6 +59,8 @@ def message_entry(connection: Connection, data: Mapping[str, Any]) -> NewEntry |
         "midia_nome": content.midia_nome,
         "midia_tamanho": content.midia_tamanho,
     }
+    if content.media is not None:
+        payload |= media_columns(row, content.media)
     return NewEntry(
         kind="message",
         key=identity,
@@ -70,4 +74,5 @@ def message_entry(connection: Connection, data: Mapping[str, Any]) -> NewEntry |
             "offline": bool(data.get("offline")),
         },
         raw=dict(data),
+        media=incoming_media(connection, row, key, sent_at, content.media),
     )
