@@ -8,7 +8,7 @@ import { createGroup } from "./groups.ts";
 import { parseNumber } from "./jid.ts";
 import { receivedBy, sentBy } from "./ledger.ts";
 import { composeMedia, mediaMessage } from "./media-messages.ts";
-import { sendContent, sendText, type Target } from "./outgoing.ts";
+import { sendContent, type Target } from "./outgoing.ts";
 import { enterPairingCode, logOut, scan } from "./phone.ts";
 import { customerLine, customerName } from "./phrases.ts";
 import { acknowledge, type ReceiptType } from "./receipts.ts";
@@ -115,12 +115,13 @@ async function send(request: AdminRequest, author: Account): Promise<unknown> {
   if (id !== undefined && lines.length !== 1) throw new RangeError("id is for one text");
   const letters = lines.map((line) => ({ id: id ?? messageId(), line }));
   const ids = letters.map((letter) => letter.id);
+  const secondsAgo = optionalInteger(body, "secondsAgo") ?? 0;
+  const write = ({ line, id: letterId }: (typeof letters)[number]) =>
+    sendContent(world, author, target, { conversation: line }, { id: letterId, secondsAgo }).accepted;
   if (intervalMs === undefined || intervalMs === 0) {
-    await Promise.all(letters.map((letter) => sendText(world, author, target, letter.line, letter.id).accepted));
+    await Promise.all(letters.map(write));
   } else {
-    schedule(world, intervalMs, letters, async ({ line, id: letterId }) => {
-      await sendText(world, author, target, line, letterId).accepted;
-    });
+    schedule(world, intervalMs, letters, write);
   }
   return { ids };
 }

@@ -40,11 +40,12 @@ export function sendContent(
   author: Account,
   target: Target,
   content: Content,
-  { id = messageId(), media }: { id?: string; media?: MediaRecord } = {},
+  { id = messageId(), media, secondsAgo = 0 }: { id?: string; media?: MediaRecord; secondsAgo?: number } = {},
 ): Sending {
   const to = "group" in target ? target.group.jid : target.account.number;
   const { text } = describe(content);
-  const message: SentMessage = { id, to, text, content, media, sentAt: Date.now(), receipts: 0, retries: 0, nacks: [] };
+  const sentAt = Date.now() - secondsAgo * 1000;
+  const message: SentMessage = { id, to, text, content, media, sentAt, receipts: 0, retries: 0, nacks: [] };
   const accepted = author.run(async () => {
     author.sent.set(id, message);
     if ("group" in target) await sendToGroup(world, author, target.group, message);
@@ -61,13 +62,13 @@ function stanzaType(content: Content): string {
 }
 
 /** Attributes of a message in a chat of two, as the recipient's companions get it. */
-export function directAttributes(world: World, author: Account, { content, id }: SentMessage): Attributes {
+export function directAttributes(author: Account, { content, id, sentAt }: SentMessage): Attributes {
   const lid = author.addressing === "lid";
   return {
     id,
     from: lid ? author.lidJid : author.pnJid,
     type: stanzaType(content),
-    t: world.timestamp(),
+    t: String(Math.floor(sentAt / 1000)),
     notify: author.name,
     addressing_mode: author.addressing,
     sender_pn: lid ? author.pnJid : undefined,
@@ -119,11 +120,11 @@ async function sendToAccount(world: World, author: Account, to: Account, message
   for (const companion of to.companions.values()) {
     if (world.faults.strike("unavailable", to.number)) {
       // As the first message from an advertisement: the content has to be asked for.
-      companion.deliver("message", node("message", directAttributes(world, author, message), [node("unavailable")]));
+      companion.deliver("message", node("message", directAttributes(author, message), [node("unavailable")]));
       continue;
     }
     const enc = await encryptFor(author, companion, content);
-    companion.deliver("message", node("message", directAttributes(world, author, message), [enc]));
+    companion.deliver("message", node("message", directAttributes(author, message), [enc]));
   }
   for (const companion of author.companions.values()) {
     const attributes = ownCopyAttributes(world, author, to, message);

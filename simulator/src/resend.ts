@@ -49,7 +49,7 @@ async function addressed(
     };
     return [groupAttributes(world, author, group.jid, message), { ...message.content, senderKeyDistributionMessage }];
   }
-  if (companion.account !== author) return [directAttributes(world, author, message), message.content];
+  if (companion.account !== author) return [directAttributes(author, message), message.content];
   const attributes = ownCopyAttributes(world, author, world.accounts.get(message.to)!, message);
   return [attributes, deviceSent(attributes.recipient!, message.content)];
 }
