@@ -64,6 +64,27 @@ def phone_digits(number: str) -> str:
     return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)[1:]
 
 
+_BRAZILIAN_MOBILE = re.compile(r"55(?P<area>\d\d)(?P<ninth>9?)(?P<rest>[6-9]\d{7})")
+
+
+def spellings(number: str) -> list[str]:
+    """The digits as given, then the other spelling of a Brazilian mobile number, if it is one.
+
+    The same subscriber is registered with or without the ninth digit; ``zapvisor.spellings`` in
+    the database says the same.
+    """
+    match = _BRAZILIAN_MOBILE.fullmatch(number)
+    if match is None:
+        return [number]
+    area, rest = match["area"], match["rest"]
+    return [number, f"55{area}{rest}" if match["ninth"] else f"55{area}9{rest}"]
+
+
+def person(number: str) -> str:
+    """One name for all the spellings of a number: the longest."""
+    return max(spellings(number), key=len)
+
+
 def bare_jid(jid: str) -> str:
     """The JID without its device part: ``"1:12@lid"`` → ``"1@lid"``."""
     user, _, server = jid.partition("@")

@@ -6,10 +6,11 @@ Input is ``WebMessageInfo.message`` as protobuf JSON (camelCase keys, bytes in b
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..media.incoming import MediaPart, read_part
+from .kinds import KINDS, context_facts
 
 _WRAPPERS = (
     "ephemeralMessage",
@@ -21,6 +22,7 @@ _WRAPPERS = (
     "editedMessage",
     "groupMentionedMessage",
 )
+_VIEW_ONCE = ("viewOnceMessage", "viewOnceMessageV2", "viewOnceMessageV2Extension")
 _WRAPPER_DEPTH = 5
 _CARRIERS = frozenset({"messageContextInfo", "senderKeyDistributionMessage"})
 _SILENT = frozenset(
@@ -30,13 +32,17 @@ _SILENT = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """The columns that a message's content fills; ``tamanho`` in bytes. ``media`` is no column."""
+    """The columns that a message's content fills; ``tamanho`` in bytes. ``media`` is no column.
+
+    ``dados`` has what no column says; None when there is nothing.
+    """
 
     tipo: str
     conteudo: str
     midia_tipo: str | None = None
     midia_nome: str | None = None
     midia_tamanho: int | None = None
+    dados: dict[str, Any] | None = None
     media: MediaPart | None = field(default=None, compare=False)
 
 
@@ -45,20 +51,33 @@ def read_content(message: Mapping[str, Any]) -> Content | None:
 
     A kind that has no column of its own becomes SISTEMA with its name, never nothing.
     """
-    message = _unwrap(message)
+    view_once = any(name in message for name in _VIEW_ONCE)
+    message = unwrap(message)
     for kind, body in message.items():
         if kind in _CARRIERS or body is None:
             continue
         if kind in _SILENT:
             return None
-        reader = _READERS.get(kind)
-        if reader is not None:
-            return reader(body)
-        return Content("SISTEMA", f"[{kind.removesuffix('Message')}]")
+        content = _read(kind, body)
+        facts = {**(content.dados or {}), **context_facts(kind, body)}
+        if view_once:
+            facts["visualizacao_unica"] = True
+        return replace(content, dados=facts or None)
     return None
 
 
-def _unwrap(message: Mapping[str, Any]) -> Mapping[str, Any]:
+def _read(kind: str, body: Any) -> Content:
+    if (reader := _READERS.get(kind)) is not None:
+        return reader(body)
+    if (special := KINDS.get(kind)) is not None:
+        tipo, text, facts = special(body)
+        return Content(tipo, text, dados=facts)
+    name = kind.removesuffix("Message")
+    return Content("SISTEMA", f"[{name}]", dados={"tipo_whatsapp": name})
+
+
+def unwrap(message: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The message inside its wrappers (disappearing, view-once, edited, …)."""
     for _ in range(_WRAPPER_DEPTH):
         inner = next(
             (message[name]["message"] for name in _WRAPPERS if _has_message(message, name)), None

@@ -8,11 +8,12 @@ that returned is on the disk. Modules, from the disk upwards:
 - ``lock``: one runtime per data directory.
 - ``thread``: the thread that owns the connection and commits many callers at once.
 - ``records``, ``codec``: the values callers see, and how they are stored.
-- ``inbox``, ``dead_letters``, ``outbox``, ``robot``, ``registry``, ``statistics``, ``upkeep``: what
-  can be done in a transaction, as plain functions on a connection.
+- ``inbox``, ``dead_letters``, ``outbox``, ``robot``, ``contacts``, ``registry``, ``statistics``,
+  ``upkeep``: what can be done in a transaction, as plain functions on a connection.
 - ``journal``: the supervised child and its methods.
 """
 
+from .contacts import Alias, Checked
 from .journal import Journal
 from .lock import DataDirectoryInUse, DataDirectoryLock
 from .records import (
@@ -36,6 +37,8 @@ from .robot import Heard, RobotState
 
 __all__ = [
     "Accepted",
+    "Alias",
+    "Checked",
     "Command",
     "CommandState",
     "Connection",

@@ -35,7 +35,7 @@ def prepare(entry: NewEntry) -> Prepared:
     """Encode an entry; TypeError when it holds something that is not JSON."""
     payload, original = codec.encode_payload(entry.payload)
     # Only messages with a chat have their time moved, see `_happened_at`.
-    ordered = entry.kind == "message" and entry.order_key is not None
+    ordered = entry.kind in ("message", "change") and entry.order_key is not None
     happened_at = codec.timestamp_micros(entry.payload) if ordered else None
     return Prepared(
         kind=entry.kind,

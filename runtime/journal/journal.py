@@ -17,7 +17,8 @@ import trio
 from supervisors import ChildContext, Escalate, Park
 
 from ..errors import JournalUnavailable
-from . import codec, dead_letters, inbox, outbox, registry, robot, statistics, upkeep
+from . import codec, contacts, dead_letters, inbox, outbox, registry, robot, statistics, upkeep
+from .contacts import Alias, Checked
 from .database import Checkpoints, open_database
 from .faults import Fault, FileReplaced, diagnose
 from .lock import DataDirectoryInUse, DataDirectoryLock
@@ -458,6 +459,36 @@ class Journal:
         """Return when a file may have come that was not seen yet. One waiter."""
         await self._media.wait()
         self._media = trio.Event()
+
+    # --- contacts
+
+    async def alias(self, connection_id: str, name: str) -> Alias | None:
+        """What is known of a customer's number or LID."""
+        return await self._execute(lambda database: contacts.find(database, connection_id, name))
+
+    async def use_alias(self, connection_id: str, name: str) -> None:
+        """Messages are about to be stored under a name of which nobody knows whose it is."""
+        await self._execute(lambda database: contacts.use(database, connection_id, name))
+
+    async def meet(
+        self, connection: Connection, people: Collection[tuple[str | None, str | None]]
+    ) -> None:
+        """Remember people as (number, LID); what was stored under other names is joined."""
+        await self._execute(
+            lambda database: contacts.meet(
+                database, connection.owner_id, connection.id, people, _now()
+            ),
+            self._wake,
+        )
+
+    async def remember_checked(self, connection: Connection, answers: Collection[Checked]) -> None:
+        """Remember what WhatsApp said of numbers; joins as `meet` does."""
+        await self._execute(
+            lambda database: contacts.remember(
+                database, connection.owner_id, connection.id, answers, _now()
+            ),
+            self._wake,
+        )
 
     # --- registry
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal
 
-EntryKind = Literal["message", "status", "session"]
+EntryKind = Literal["message", "status", "session", "change", "read", "contact"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +229,7 @@ class Connection:
     parked_reason: str | None = None
     last_seen: datetime | None = None
     last_error: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from ..errors import Conflict, NotFound
-from . import codec, outbox
+from . import codec, contacts, outbox
 from .records import Connection
 
 _NAMES = tuple(field.name for field in fields(Connection))
@@ -68,10 +68,13 @@ def update(
 def forget(connection: sqlite3.Connection, connection_id: str, now: int) -> None:
     """Drop it; what it received stays, what it had not sent fails. Unknown ids are no error."""
     outbox.fail_queued(connection, connection_id, "connection_deleted", now)
+    contacts.forget(connection, connection_id)
     connection.execute("DELETE FROM connection WHERE id = ?", (connection_id,))
 
 
 def _stored(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return codec.encode(value)
     return codec.micros(value) if isinstance(value, datetime) else value
 
 
@@ -79,4 +82,5 @@ def _connection(row: tuple[Any, ...]) -> Connection:
     values = dict(zip(_NAMES, row, strict=True))
     for name in _TIMES:
         values[name] = codec.optional_moment(values[name])
+    values["options"] = codec.decode(values["options"])
     return Connection(**values)

@@ -175,7 +175,23 @@ CREATE TABLE media_upload (
 ) STRICT, WITHOUT ROWID;
 """
 
-MIGRATIONS: tuple[str, ...] = (_VERSION_1, _ROBOT, _MEDIA)
+# The names of customers, see contacts.py, and what each connection was told to do.
+_CONTACTS = """
+CREATE TABLE contact (
+    connection_id TEXT NOT NULL,
+    alias TEXT NOT NULL,
+    number TEXT,
+    lid TEXT,
+    absent INTEGER NOT NULL DEFAULT 0,
+    used INTEGER NOT NULL DEFAULT 0,
+    checked_at INTEGER,
+    PRIMARY KEY (connection_id, alias)
+) STRICT, WITHOUT ROWID;
+
+ALTER TABLE connection ADD COLUMN options TEXT NOT NULL DEFAULT '{}';
+"""
+
+MIGRATIONS: tuple[str, ...] = (_VERSION_1, _ROBOT, _MEDIA, _CONTACTS)
 
 
 class SchemaTooNew(Exception):

@@ -14,7 +14,9 @@ def test_plain_and_extended_text():
     "wrapper", ["ephemeralMessage", "viewOnceMessageV2", "documentWithCaptionMessage"]
 )
 def test_wrapped_messages_are_what_they_wrap(wrapper):
-    assert read_content({wrapper: {"message": {"conversation": "oi"}}}) == Content("TEXTO", "oi")
+    content = read_content({wrapper: {"message": {"conversation": "oi"}}})
+    assert (content.tipo, content.conteudo) == ("TEXTO", "oi")
+    assert content.dados == ({"visualizacao_unica": True} if "viewOnce" in wrapper else None)
 
 
 def test_deep_wrapping_ends():
@@ -67,4 +69,6 @@ def test_housekeeping_is_no_message():
 
 
 def test_an_unknown_kind_is_named_never_lost():
-    assert read_content({"hologramMessage": {"x": 1}}) == Content("SISTEMA", "[hologram]")
+    content = read_content({"hologramMessage": {"x": 1}})
+    assert (content.tipo, content.conteudo) == ("SISTEMA", "[hologram]")
+    assert content.dados == {"tipo_whatsapp": "hologram"}

@@ -1,0 +1,429 @@
+"""Webhook endpoints, and what is still to be delivered to them.
+
+A delivery is written in the transaction of its event. Of the deliveries of one endpoint and chat
+only the oldest pending one has a ``due``: that keeps their order, and makes the due ones easy to
+find however many wait.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from ..errors import Conflict, NotFound
+from ..events import Event
+from . import codec
+
+DELIVERY_LIFETIME = 24 * 60 * 60 * 1_000_000
+"""Microseconds for which a delivery is tried."""
+DISABLE_AFTER = 3 * DELIVERY_LIFETIME
+"""Microseconds of failures without a success after which an endpoint is given up."""
+MAX_BACKLOG = 200_000
+"""Deliveries that may wait for one endpoint; with more it is given up."""
+DELIVERED_KEPT = 3 * DELIVERY_LIFETIME
+DEAD_KEPT = 14 * DELIVERY_LIFETIME
+"""Microseconds for which the delivery log goes back."""
+
+_ENDPOINT = (
+    "id, url, owner_id, connection_id, events, description, secret, enabled, disabled_code, "
+    "failing_since, last_success_at, last_error, created_at"
+)
+_DELIVERY = (
+    "d.seq, d.endpoint_id, d.state, d.attempts, d.due, d.created_at, d.expires_at, d.updated_at, "
+    "d.status, d.error, d.duration_ms, e.seq, e.at, e.event, e.connection_id, e.owner_id, e.chat, "
+    "e.data, e.happened_at"
+)
+
+State = Literal["pending", "delivered", "dead"]
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where events go.
+
+    Attributes:
+        owner_id, connection_id: whose events; None for those of all.
+        events: names; empty for all.
+        disabled_code: why it was given up, if it was: ``failing``, ``backlog_full`` or ``gone``.
+    """
+
+    id: str
+    url: str
+    owner_id: str | None
+    connection_id: str | None
+    events: tuple[str, ...]
+    description: str | None
+    secret: str
+    enabled: bool
+    disabled_code: str | None
+    failing_since: datetime | None
+    last_success_at: datetime | None
+    last_error: str | None
+    created_at: datetime
+
+    def wants(self, event: Event) -> bool:
+        """Whether an event is for this endpoint."""
+        return (
+            (not self.events or event.event.value in self.events)
+            and self.owner_id in (None, event.owner_id)
+            and self.connection_id in (None, event.connection_id)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One event for one endpoint; ``status``, ``error``, ``duration_ms``: of the last attempt."""
+
+    seq: int
+    endpoint_id: str
+    state: State
+    attempts: int
+    due: datetime | None
+    created_at: datetime
+    expires_at: datetime
+    updated_at: datetime
+    status: int | None
+    error: str | None
+    duration_ms: int | None
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What came of one attempt; ``final`` is an answer after which trying on makes no sense."""
+
+    ok: bool
+    status: int | None
+    error: str | None
+    duration_ms: int
+    gone: bool = False
+
+
+# --- endpoints
+
+
+def add(connection: sqlite3.Connection, endpoint: Endpoint, most: int) -> None:
+    """Raises Conflict when there are ``most`` already."""
+    (count,) = connection.execute("SELECT count(*) FROM webhook_endpoint").fetchone()
+    if count >= most:
+        raise Conflict("Esta instalação já tem o máximo de webhooks.", code="too_many_webhooks")
+    created = codec.micros(endpoint.created_at)
+    connection.execute(
+        "INSERT INTO webhook_endpoint (id, url, owner_id, connection_id, events, description, "
+        "secret, enabled, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, 1, ?)",
+        (
+            endpoint.id,
+            endpoint.url,
+            endpoint.owner_id,
+            endpoint.connection_id,
+            " ".join(endpoint.events),
+            endpoint.description,
+            endpoint.secret,
+            created,
+        ),
+    )
+
+
+def endpoints(connection: sqlite3.Connection) -> list[Endpoint]:
+    """All, oldest first."""
+    rows = connection.execute(
+        f"SELECT {_ENDPOINT} FROM webhook_endpoint ORDER BY created_at, id"  # noqa: S608
+    )
+    return [_endpoint(row) for row in rows]
+
+
+def listening(connection: sqlite3.Connection) -> list[Endpoint]:
+    """Those that are enabled."""
+    rows = connection.execute(f"SELECT {_ENDPOINT} FROM webhook_endpoint WHERE enabled")  # noqa: S608
+    return [_endpoint(row) for row in rows]
+
+
+def endpoint(connection: sqlite3.Connection, identifier: str) -> Endpoint:
+    """Raises NotFound."""
+    row = connection.execute(
+        f"SELECT {_ENDPOINT} FROM webhook_endpoint WHERE id = ?",  # noqa: S608
+        (identifier,),
+    ).fetchone()
+    if row is None:
+        raise NotFound("Webhook não encontrado.", code="webhook_not_found")
+    return _endpoint(row)
+
+
+_CHANGEABLE = frozenset({"url", "events", "description", "enabled", "secret"})
+
+
+def change(
+    connection: sqlite3.Connection, identifier: str, changes: Mapping[str, Any]
+) -> Endpoint:
+    """Change fields by name. Enabling forgives; disabling leaves what waits waiting."""
+    assert changes.keys() <= _CHANGEABLE
+    values = dict(changes)
+    if "events" in values:
+        values["events"] = " ".join(values["events"])
+    if values.get("enabled"):
+        values |= {"disabled_code": None, "failing_since": None}
+    if values:
+        names = ", ".join(f"{name} = ?" for name in values)
+        connection.execute(
+            f"UPDATE webhook_endpoint SET {names} WHERE id = ?",  # noqa: S608
+            [*values.values(), identifier],
+        )
+    return endpoint(connection, identifier)
+
+
+def remove(connection: sqlite3.Connection, identifier: str) -> None:
+    """Drop an endpoint with all its deliveries. Raises NotFound."""
+    endpoint(connection, identifier)
+    connection.execute("DELETE FROM webhook_delivery WHERE endpoint_id = ?", (identifier,))
+    connection.execute("DELETE FROM webhook_endpoint WHERE id = ?", (identifier,))
+
+
+def backlog(connection: sqlite3.Connection, identifier: str) -> dict[str, int]:
+    """How many deliveries are in each state."""
+    rows = connection.execute(
+        "SELECT state, count(*) FROM webhook_delivery WHERE endpoint_id = ? GROUP BY state",
+        (identifier,),
+    )
+    return dict(rows.fetchall())
+
+
+# --- deliveries
+
+
+def enqueue(
+    connection: sqlite3.Connection,
+    candidates: Sequence[Endpoint],
+    event: Event,
+    event_seq: int,
+    now: int,
+) -> None:
+    """Queue an event for those of ``candidates`` that want it."""
+    chat = f"{event.connection_id or ''}/{event.chat or ''}"
+    for one in candidates:
+        if not one.wants(event):
+            continue
+        (waiting,) = connection.execute(
+            "SELECT EXISTS (SELECT 1 FROM webhook_delivery"
+            " WHERE endpoint_id = ? AND chat = ? AND state = 'pending')",
+            (one.id, chat),
+        ).fetchone()
+        connection.execute(
+            "INSERT INTO webhook_delivery (endpoint_id, event_seq, chat, state, due, attempts, "
+            "created_at, expires_at, updated_at) VALUES (?, ?, ?, 'pending', ?, 0, ?, ?, ?)",
+            (one.id, event_seq, chat, None if waiting else now, now, now + DELIVERY_LIFETIME, now),
+        )
+
+
+def due(
+    connection: sqlite3.Connection,
+    identifier: str,
+    now: int,
+    limit: int,
+    busy: Collection[int],
+) -> tuple[list[Delivery], int | None]:
+    """Deliveries that are due and not ``busy``, the longest waiting first; else when one is."""
+    rows = connection.execute(
+        f"SELECT {_DELIVERY} FROM webhook_delivery d JOIN event e ON e.seq = d.event_seq "  # noqa: S608
+        "WHERE d.endpoint_id = ? AND d.due <= ? ORDER BY d.due, d.seq LIMIT ?",
+        (identifier, now, limit + len(busy)),
+    )
+    found = [_delivery(row) for row in rows if row[0] not in busy][:limit]
+    (following,) = connection.execute(
+        "SELECT min(due) FROM webhook_delivery WHERE endpoint_id = ? AND due > ?",
+        (identifier, now),
+    ).fetchone()
+    return found, following
+
+
+def finish(
+    connection: sqlite3.Connection, seq: int, attempt: Attempt, retry_at: int | None, now: int
+) -> State | None:
+    """Note an attempt; its new state, or None when the delivery is not there any more.
+
+    ``retry_at`` is when to try again; None, or a time beyond its life, makes a failure a dead
+    letter.
+    """
+    row = connection.execute(
+        "SELECT endpoint_id, chat, expires_at FROM webhook_delivery "
+        "WHERE seq = ? AND state = 'pending'",
+        (seq,),
+    ).fetchone()
+    if row is None:
+        return None
+    identifier, chat, expires_at = row
+    state: State = "delivered"
+    if not attempt.ok:
+        state = "pending" if retry_at is not None and retry_at < expires_at else "dead"
+    connection.execute(
+        "UPDATE webhook_delivery SET state = ?, due = ?, attempts = attempts + 1, updated_at = ?, "
+        "status = ?, error = ?, duration_ms = ? WHERE seq = ?",
+        (
+            state,
+            retry_at if state == "pending" else None,
+            now,
+            attempt.status,
+            attempt.error,
+            attempt.duration_ms,
+            seq,
+        ),
+    )
+    if state != "pending":
+        _promote(connection, identifier, chat, now)
+    _note_health(connection, identifier, attempt, now)
+    return state
+
+
+def _promote(connection: sqlite3.Connection, identifier: str, chat: str, now: int) -> None:
+    """The next of this chat is due, unless one is already."""
+    connection.execute(
+        "UPDATE webhook_delivery SET due = ?1 WHERE seq = ("
+        " SELECT min(seq) FROM webhook_delivery"
+        " WHERE endpoint_id = ?2 AND chat = ?3 AND state = 'pending')"
+        " AND NOT EXISTS (SELECT 1 FROM webhook_delivery"
+        " WHERE endpoint_id = ?2 AND chat = ?3 AND state = 'pending' AND due IS NOT NULL)",
+        (now, identifier, chat),
+    )
+
+
+def _note_health(
+    connection: sqlite3.Connection, identifier: str, attempt: Attempt, now: int
+) -> None:
+    if attempt.ok:
+        connection.execute(
+            "UPDATE webhook_endpoint SET last_success_at = ?, failing_since = NULL, "
+            "last_error = NULL WHERE id = ?",
+            (now, identifier),
+        )
+        return
+    connection.execute(
+        "UPDATE webhook_endpoint SET failing_since = coalesce(failing_since, ?), last_error = ? "
+        "WHERE id = ?",
+        (now, attempt.error, identifier),
+    )
+    if attempt.gone:
+        give_up(connection, identifier, "gone")
+    else:
+        connection.execute(
+            "UPDATE webhook_endpoint SET enabled = 0, disabled_code = 'failing' "
+            "WHERE id = ? AND enabled AND failing_since < ?",
+            (identifier, now - DISABLE_AFTER),
+        )
+
+
+def give_up(connection: sqlite3.Connection, identifier: str, code: str) -> None:
+    """Disable an endpoint, visibly. What waits for it goes on waiting, until its time is over."""
+    connection.execute(
+        "UPDATE webhook_endpoint SET enabled = 0, disabled_code = ? WHERE id = ? AND enabled",
+        (code, identifier),
+    )
+
+
+def deliveries(
+    connection: sqlite3.Connection,
+    identifier: str,
+    state: State | None,
+    before_seq: int,
+    limit: int,
+) -> list[Delivery]:
+    """The delivery log of an endpoint, newest first, those below ``before_seq``."""
+    rows = connection.execute(
+        f"SELECT {_DELIVERY} FROM webhook_delivery d JOIN event e ON e.seq = d.event_seq "  # noqa: S608
+        "WHERE d.endpoint_id = ?1 AND d.seq < ?2 AND (?3 IS NULL OR d.state = ?3) "
+        "ORDER BY d.seq DESC LIMIT ?4",
+        (identifier, before_seq, state, limit),
+    )
+    return [_delivery(row) for row in rows]
+
+
+def redeliver(connection: sqlite3.Connection, identifier: str, seq: int, now: int) -> None:
+    """Queue a finished delivery again, for another day. Raises NotFound, Conflict."""
+    row = connection.execute(
+        "SELECT chat, state FROM webhook_delivery WHERE seq = ? AND endpoint_id = ?",
+        (seq, identifier),
+    ).fetchone()
+    if row is None:
+        raise NotFound("Entrega não encontrada.", code="delivery_not_found")
+    if row[1] == "pending":
+        raise Conflict("Esta entrega ainda está na fila.", code="delivery_pending")
+    connection.execute(
+        "UPDATE webhook_delivery SET state = 'pending', due = NULL, attempts = 0, expires_at = ?, "
+        "updated_at = ? WHERE seq = ?",
+        (now + DELIVERY_LIFETIME, now, seq),
+    )
+    _promote(connection, identifier, row[0], now)
+
+
+def redeliver_dead(connection: sqlite3.Connection, identifier: str, limit: int, now: int) -> int:
+    """Queue the oldest dead letters of an endpoint again; returns how many."""
+    rows = connection.execute(
+        "SELECT seq FROM webhook_delivery WHERE endpoint_id = ? AND state = 'dead' "
+        "ORDER BY seq LIMIT ?",
+        (identifier, limit),
+    ).fetchall()
+    for (seq,) in rows:
+        redeliver(connection, identifier, seq, now)
+    return len(rows)
+
+
+def upkeep(connection: sqlite3.Connection, now: int, limit: int) -> int:
+    """Bury what is too old, give up endpoints with too much waiting; returns how many rows went."""
+    # Of endpoints that are disabled or never answer: their heads are not tried, so not finished.
+    late = connection.execute(
+        "SELECT seq, endpoint_id, chat FROM webhook_delivery "
+        "WHERE state = 'pending' AND expires_at < ? ORDER BY seq LIMIT ?",
+        (now, limit),
+    ).fetchall()
+    for seq, identifier, chat in late:
+        connection.execute(
+            "UPDATE webhook_delivery SET state = 'dead', due = NULL, updated_at = ?, "
+            "error = coalesce(error, 'expired') WHERE seq = ?",
+            (now, seq),
+        )
+        _promote(connection, identifier, chat, now)
+    for identifier, waiting in connection.execute(
+        "SELECT endpoint_id, count(*) FROM webhook_delivery WHERE state = 'pending' "
+        "GROUP BY endpoint_id"
+    ).fetchall():
+        if waiting > MAX_BACKLOG:
+            give_up(connection, identifier, "backlog_full")
+    dropped = 0
+    for state, kept in (("delivered", DELIVERED_KEPT), ("dead", DEAD_KEPT)):
+        dropped += connection.execute(
+            "DELETE FROM webhook_delivery WHERE seq IN (SELECT seq FROM webhook_delivery"
+            " WHERE state = ? AND updated_at < ? LIMIT ?)",
+            (state, now - kept, limit),
+        ).rowcount
+    return dropped + len(late)
+
+
+def _endpoint(row: tuple[Any, ...]) -> Endpoint:
+    values = list(row)
+    values[4] = tuple(values[4].split())
+    values[7] = bool(values[7])
+    values[9] = codec.optional_moment(values[9])
+    values[10] = codec.optional_moment(values[10])
+    values[12] = codec.moment(values[12])
+    return Endpoint(*values)
+
+
+def _delivery(row: tuple[Any, ...]) -> Delivery:
+    from .events import decode  # the two modules describe one join
+
+    seq, identifier, state, attempts, due_at, created, expires, updated, status, error, ms = row[:11]
+    return Delivery(
+        seq=seq,
+        endpoint_id=identifier,
+        state=state,
+        attempts=attempts,
+        due=codec.optional_moment(due_at),
+        created_at=codec.moment(created),
+        expires_at=codec.moment(expires),
+        updated_at=codec.moment(updated),
+        status=status,
+        error=error,
+        duration_ms=ms,
+        event=decode(row[11:]),
+    )
