@@ -1,4 +1,4 @@
-"""A pipeline under supervision: ``python examples/supervision_pipeline.py``.
+"""A pipeline under supervision: ``PYTHONPATH=. python examples/supervision_pipeline.py``.
 
 A store, a writer that needs the store, and a sensor that sends to the writer. The writer has a bug:
 it crashes at the number 3. ``rest_for_one`` restarts the writer and everything after it, nothing

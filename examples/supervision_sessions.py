@@ -1,4 +1,4 @@
-"""Sessions as actors: ``python examples/supervision_sessions.py``.
+"""Sessions as actors: ``PYTHONPATH=. python examples/supervision_sessions.py``.
 
 A dynamic supervisor holds one actor per user, by name. "ana" works; "bob" is logged out, which no
 restart can mend: he parks until a person lets him go on. A helper program runs beside them and is

@@ -13,7 +13,7 @@ pytest.register_assert_rewrite("supervision_pair", "supervision_walk")
 __all__ = ["recorder", "virtual_clock"]
 
 CALM = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much)
-settings.register_profile("default", max_examples=100, deadline=None, suppress_health_check=CALM)
+# pytest tests/supervisors --hypothesis-profile=long
 settings.register_profile("long", max_examples=3000, deadline=None, suppress_health_check=CALM)
 
 

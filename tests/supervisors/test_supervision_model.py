@@ -73,8 +73,9 @@ def chooser(data):
     return lambda options: data.draw(st.sampled_from(options))
 
 
+LONG = settings.get_current_profile_name() == "long"
 CoreAgainstModel.TestCase.settings = settings(
-    max_examples=settings().max_examples, stateful_step_count=50, deadline=None
+    max_examples=settings().max_examples if LONG else 200, stateful_step_count=50, deadline=None
 )
 TestCoreAgainstModel = CoreAgainstModel.TestCase
 
