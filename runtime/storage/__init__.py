@@ -7,6 +7,7 @@
 - ``batch``: how many entries go into the next call. Pure.
 - ``backoff``: how long to wait before the next try.
 - ``writer``: drains the journal.
+- ``media``: the bucket of files, and what rows say of them.
 - ``atendimentos``, ``configuracoes``: what the API and the robot do with these tables.
 """
 
@@ -15,6 +16,7 @@ from .classify import Action, Verdict, classify
 from .client import REQUIRED_SCHEMA_VERSION, Supabase, SupabaseStatistics
 from .configuracoes import Configuracoes
 from .errors import SupabaseError, UnexpectedAnswer
+from .media import MediaStorage
 from .probe import Probe, Problem
 from .writer import Writer, WriterState, WriterStatistics
 
@@ -24,6 +26,7 @@ __all__ = [
     "AtendimentoFilter",
     "Atendimentos",
     "Configuracoes",
+    "MediaStorage",
     "Probe",
     "Problem",
     "Supabase",

@@ -5,21 +5,24 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 import httpx
 import trio
 from postgrest import AsyncRequestBuilder
 
-from supabase import AsyncClient, AsyncClientOptions
+from supabase import ASupabaseStorageClient, AsyncClient, AsyncClientOptions
 
 from ..errors import Invalid, NotFound, StorageUnavailable
 from ..failpoints import armed, failpoint
 from .classify import EXPECTED, Action, classify
 from .errors import SupabaseError, UnexpectedAnswer, read_refusal
+
+T = TypeVar("T")
 
 REQUIRED_SCHEMA_VERSION = 2
 """What ``zapvisor_schema_version()`` must at least return."""
@@ -175,6 +178,29 @@ class Supabase:
     async def fetch(self, query: Executable) -> list[dict[str, Any]]:
         """The rows that a query of `table` answers with; errors are mapped."""
         return await self._rows(query.execute)
+
+    # --- files
+
+    @property
+    def buckets(self) -> ASupabaseStorageClient:
+        """Supabase Storage; call it inside `mapped`."""
+        return self._client.storage
+
+    def stream(
+        self, url: str, headers: dict[str, str]
+    ) -> AbstractAsyncContextManager[httpx.Response]:
+        """A GET whose body is read in pieces; enter it inside `mapped`."""
+        return self._http.stream("GET", url, headers=headers)
+
+    async def mapped(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Run calls with their own deadlines; raises StorageUnavailable or Invalid."""
+        result: T = await self._mapped(call)
+        return result
+
+    async def rpc(self, function: str, arguments: dict[str, Any]) -> Any:
+        """What a function of the migrations returns; errors are mapped."""
+        query = self._client.rpc(function, arguments)
+        return (await self._mapped(lambda: self._timed(query.execute))).data
 
     # --- reading
 
