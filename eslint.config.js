@@ -2,7 +2,7 @@ import js from "@eslint/js";
 import tseslint from "typescript-eslint";
 
 export default tseslint.config(
-  { ignores: ["**/node_modules/**", ".venv/**", "data/**", "dist/**", "build/**"] },
+  { ignores: ["**/node_modules/**", "**/vendor/**", ".venv/**", "data/**", "dist/**", "build/**"] },
   js.configs.recommended,
   ...tseslint.configs.strict,
   {
