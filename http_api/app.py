@@ -10,6 +10,7 @@ from pydantic.alias_generators import to_camel
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
+from .audit import Audit
 from .auth import Authentication
 from .body import JsonBody
 from .drain import Drain
@@ -19,30 +20,49 @@ from .headers import SecurityHeaders
 from .keys import KeyStore
 from .limits import Limits, RequestLimits
 from .metrics import Metrics, RequestMetrics
-from .routes import atendimentos, bootstrap, dead_letters, health, integration, robot
+from .routes import (
+    atendimentos,
+    bootstrap,
+    dashboard,
+    dead_letters,
+    health,
+    integration,
+    robot,
+    tree,
+)
+from .tokens import TokenVerifier
 
 _DESCRIPTION = """\
 API de controle do zapvisor: conexões de WhatsApp supervisionadas, mensagens no Supabase.
 
 Toda resposta vem no mesmo envelope: `{"success": true, "data": …}` ou
 `{"success": false, "error": "<frase>", "code": "<código estável>", "details": …}`.
-As chamadas sob `/api` exigem a chave de API em `Authorization: Bearer …` ou `X-Api-Key`.
+As chamadas sob `/api` exigem uma chave de API em `Authorization: Bearer …` ou `X-Api-Key`, ou o
+access token de um usuário do Supabase Auth em `Authorization: Bearer …`.
 """
 
 
 def create_app(
-    application: Application, *, keys: KeyStore | None = None, limits: Limits | None = None
+    application: Application,
+    *,
+    keys: KeyStore | None = None,
+    tokens: TokenVerifier | None = None,
+    limits: Limits | None = None,
 ) -> FastAPI:
     """The API over ``application``.
 
     Args:
         application: the runtime; its settings give CORS origins and, by default, the keys.
         keys: accepted keys; read from the data directory (blocking) when not given.
+        tokens: of end users; by default those of the application's Supabase project.
         limits: bounds; the defaults are those of production.
     """
     settings = application.settings
     keys = KeyStore.load(settings) if keys is None else keys
     limits = limits or Limits()
+    tokens = tokens or TokenVerifier.of(
+        settings, application.jwt_secret, limits.user_requests_per_minute
+    )
     metrics = Metrics()
     app = FastAPI(
         title="zapvisor",
@@ -60,13 +80,23 @@ def create_app(
             Middleware(Drain, limits=limits),
             Middleware(ErrorGuard),
             Middleware(RequestLimits, limits=limits),
-            Middleware(Authentication, keys=keys),
+            Middleware(Audit),
+            Middleware(Authentication, keys=keys, tokens=tokens),
             Middleware(JsonBody, limits=limits),
         ],
     )
     app.state.application = application
     app.state.metrics = metrics
-    for module in (bootstrap, integration, atendimentos, robot, dead_letters, health):
+    for module in (
+        bootstrap,
+        tree,
+        integration,
+        atendimentos,
+        robot,
+        dead_letters,
+        health,
+        dashboard,
+    ):
         app.include_router(module.router)
     return app
 

@@ -1,23 +1,22 @@
-"""Who is calling: an API key, as ``Authorization: Bearer`` or ``X-Api-Key``.
+"""Who is calling: an API key (``Authorization: Bearer`` or ``X-Api-Key``) or a user's token.
 
-The middleware answers "who"; the dependency on every router refuses a request that somehow came
-past it, and tells OpenAPI how to sign in.
+The middleware answers "who"; what the caller may do is decided by the ``guards`` of the routes.
 """
 
 from __future__ import annotations
 
 import logging
-from typing import Annotated
+from datetime import UTC, datetime
 
-from fastapi import Request, Security
-from fastapi.security import APIKeyHeader, HTTPBearer
-from fastapi.security.http import HTTPAuthorizationCredentials
 from starlette.datastructures import Headers
-from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .envelope import Failure
-from .keys import ApiKey, KeyStore
+from .errors import retry_after
+from .keys import KeyStore
+from .principal import CALLER, Principal
+from .ratelimit import RateLimiter
+from .tokens import ExpiredToken, InvalidToken, KeySetUnavailable, TokenVerifier
 
 logger = logging.getLogger("zapvisor.http")
 
@@ -29,55 +28,95 @@ _MISSING = Failure(
     headers=_CHALLENGE,
 )
 _INVALID = Failure(
-    401, "invalid_credential", "A chave de API informada não é válida.", headers=_CHALLENGE
+    401, "invalid_credential", "A credencial informada não é válida.", headers=_CHALLENGE
+)
+_EXPIRED = Failure(401, "expired_credential", "A credencial informada expirou.", headers=_CHALLENGE)
+_UNVERIFIABLE = Failure(
+    503,
+    "auth_unavailable",
+    "O Supabase Auth não responde, e sem as chaves dele não é possível conferir o token.",
+    headers=(retry_after(5),),
 )
 
 
 class Authentication:
-    """ASGI middleware: nothing under ``/api/`` goes further without a valid key."""
+    """ASGI middleware: nothing under ``/api/`` goes further without a valid credential.
 
-    def __init__(self, app: ASGIApp, keys: KeyStore) -> None:
+    Nor faster than the credential allows.
+    """
+
+    def __init__(self, app: ASGIApp, keys: KeyStore, tokens: TokenVerifier) -> None:
         self._app = app
         self._keys = keys
+        self._tokens = tokens
+        self._limiter = RateLimiter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not f"{scope['path']}/".startswith("/api/"):
             await self._app(scope, receive, send)
             return
-        identity = identify(Headers(scope=scope), self._keys)
-        if isinstance(identity, Failure):
-            logger.info("refused %s: %s", (scope.get("client") or ("?",))[0], identity.code)
-            await identity.response()(scope, receive, send)
+        caller = await identify(Headers(scope=scope), self._keys, self._tokens)
+        if isinstance(caller, Principal):
+            scope.setdefault("state", {})["principal"] = caller
+            refusal = self._too_fast(caller)
+        else:
+            refusal = caller
+        if refusal is not None:
+            logger.info("refused %s: %s", (scope.get("client") or ("?",))[0], refusal.code)
+            await refusal.response()(scope, receive, send)
             return
-        scope.setdefault("state", {})["api_key"] = identity
-        await self._app(scope, receive, send)
+        token = CALLER.set(scope["state"]["principal"])
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            CALLER.reset(token)
+
+    def _too_fast(self, caller: Principal) -> Failure | None:
+        if caller.rate_per_minute is None:
+            return None
+        wait = self._limiter.take(caller.id, caller.rate_per_minute)
+        if not wait:
+            return None
+        return Failure(
+            429,
+            "rate_limited",
+            f"Esta credencial pode fazer {caller.rate_per_minute} chamadas por minuto.",
+            {"ratePerMinute": caller.rate_per_minute},
+            (retry_after(wait),),
+        )
 
 
-def identify(headers: Headers, keys: KeyStore) -> ApiKey | Failure:
-    """The key that these headers prove, or why not. ``X-Api-Key`` wins when both are sent."""
+async def identify(headers: Headers, keys: KeyStore, tokens: TokenVerifier) -> Principal | Failure:
+    """Who these headers prove to be, or why not. ``X-Api-Key`` wins when both are sent."""
     credential = headers.get("x-api-key", "").strip()
-    if not credential:
+    by_bearer = not credential
+    if by_bearer:
         scheme, _, credential = headers.get("authorization", "").strip().partition(" ")
         credential = credential.strip()
         if not scheme:
             return _MISSING
         if scheme.lower() != "bearer" or not credential:
             return _INVALID
+    await keys.refresh()
     # Header values arrive as latin-1; the key itself may be UTF-8.
-    return keys.verify(credential.encode("latin-1")) or _INVALID
+    key = keys.verify(credential.encode("latin-1"))
+    if key is not None:
+        now = datetime.now(UTC)
+        if key.expired(now):
+            return _EXPIRED
+        keys.mark_used(key, now)
+        return key.principal()
+    if by_bearer and credential.count(".") == 2:
+        return await _user(credential, tokens)
+    return _INVALID
 
 
-_bearer = HTTPBearer(auto_error=False, description="A chave de API como token Bearer.")
-_header = APIKeyHeader(name="X-Api-Key", auto_error=False, description="A chave de API.")
-
-
-async def authenticated(
-    request: Request,
-    _by_bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
-    _by_header: Annotated[str | None, Security(_header)],
-) -> ApiKey:
-    """The key that signed this request; 401 if the middleware has not seen one."""
-    key: ApiKey | None = getattr(request.state, "api_key", None)
-    if key is None:
-        raise HTTPException(401, headers=dict(_CHALLENGE))
-    return key
+async def _user(token: str, tokens: TokenVerifier) -> Principal | Failure:
+    try:
+        return await tokens.verify(token)
+    except ExpiredToken:
+        return _EXPIRED
+    except InvalidToken:
+        return _INVALID
+    except KeySetUnavailable:
+        return _UNVERIFIABLE

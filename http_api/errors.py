@@ -24,12 +24,14 @@ from runtime.errors import (
 )
 
 from .envelope import Failure
+from .principal import Forbidden
 from .validation import validation_failure
 
 logger = logging.getLogger("zapvisor.http")
 
 _STATUS_OF: tuple[tuple[type[ZapvisorError], int], ...] = (
     (Invalid, 400),
+    (Forbidden, 403),
     (NotFound, 404),
     (Conflict, 409),
     (TooLarge, 413),

@@ -25,6 +25,7 @@ class Limits:
     request_seconds: float = 30.0  # from the headers to the end of the answer
     control_seconds: float = 120.0  # the same for what starts, stops or tests the whole tree
     concurrent_requests: int = 128  # to /api; more are refused at once
+    user_requests_per_minute: int = 600  # of each end user; keys have rates of their own
     drain_bytes: int = 16 * 1024 * KIB  # of a body that nobody wants, read before answering
     drain_seconds: float = 2.0
     # Server only:

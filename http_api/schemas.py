@@ -23,6 +23,7 @@ from pydantic.alias_generators import to_camel
 
 from runtime.identity import check_connection_id, recipient_jid
 
+from .principal import CALLER
 from .validation import checked, custom_error
 
 MAX_TEXT = 65_536  # characters in one WhatsApp message
@@ -65,8 +66,28 @@ ConnectionId = Annotated[
         json_schema_extra={"pattern": "^[A-Za-z0-9_-]{1,64}$"},
     ),
 ]
+
+
+def _owner_or_caller(value: object) -> object:
+    """An owner may leave its own id out; an admin says whose it is."""
+    if value is not None and value != "":
+        return value
+    caller = CALLER.get()
+    if caller is None or caller.owner_id is None:
+        raise custom_error("validation_error", "ownerId é obrigatório")
+    return caller.owner_id
+
+
 OwnerId = Annotated[
-    UUID, Field(description="Dono da conexão (auth.users).", examples=[_UUID_EXAMPLE])
+    UUID,
+    BeforeValidator(_owner_or_caller),
+    Field(
+        default=None,
+        validate_default=True,
+        description="Dono da conexão (auth.users). Obrigatório com uma chave admin; as outras "
+        "credenciais têm o seu.",
+        examples=[_UUID_EXAMPLE],
+    ),
 ]
 OptionalOwnerId = Annotated[
     UUID | None,

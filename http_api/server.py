@@ -77,6 +77,7 @@ class Server:
             self._address = listener.socket.getsockname()[:2]
             connections = _Connections(ASGIWrapper(cast("ASGIFramework", api)), self._limits)
             async with trio.open_nursery() as nursery:
+                nursery.start_soon(keys.keep_used)
                 handlers = await nursery.start(connections.host)
                 ctx.ready()
                 logger.info("listening on http://%s:%d", *self.address)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
 from runtime.errors import Invalid
@@ -90,5 +91,11 @@ def _detail(error: Any) -> dict[str, str]:
 
 
 def _field(location: Sequence[str | int]) -> str:
-    """``("body", "ownerId")`` → ``ownerId``; the place (body, query, path) is left out."""
-    return ".".join(str(part) for part in location[1:]) or str(location[0])
+    """``("body", "ownerId")`` → ``ownerId``; the place (body, query, path) is left out.
+
+    For defaults pydantic gives a field's Python name where it otherwise gives the alias.
+    """
+    place, *parts = map(str, location)
+    if place == "body" and parts:
+        parts[0] = to_camel(parts[0]) if "_" in parts[0] else parts[0]
+    return ".".join(parts) or place

@@ -14,16 +14,26 @@ from uuid import UUID
 
 import trio
 
-from supervisors import ChildSpec, Root, Supervisor, open_supervisor
+from supervisors import (
+    ChildSpec,
+    ChildStateError,
+    NoSuchChildError,
+    Root,
+    StartFailedError,
+    State,
+    Supervisor,
+    SupervisorDownError,
+    open_supervisor,
+)
 
-from .errors import Invalid, StorageUnavailable, Unavailable, Unsendable
+from .errors import Conflict, Invalid, NotFound, StorageUnavailable, Unavailable, Unsendable
 from .events import EventBus
 from .janitor import Janitor
 from .journal import Connection, DeadLetter, Journal
 from .local_stack import LocalStack
 from .node_parts import NodeParts
 from .outbound.outbox import Outbox
-from .report import Report
+from .report import Report, describe_node
 from .robot import Robot
 from .self_test import run_self_test, self_tests
 from .settings import Settings
@@ -36,7 +46,7 @@ from .storage import (
     Writer,
 )
 from .telemetry import Telemetry
-from .tree import BUDGET, CORE, core_tree
+from .tree import BUDGET, CONNECTIONS, CORE, core_tree
 from .whatsapp.bridge import Bridge
 from .whatsapp.live import LiveBook, Status
 from .whatsapp.manager import Connections, describe
@@ -64,6 +74,7 @@ class Application:
     ) -> None:
         data = settings.data_dir.resolve()
         self.settings = settings
+        self._local_stack = local_stack
         self.events = EventBus()
         self.started_at = datetime.now(UTC)
         self.supabase = supabase
@@ -115,6 +126,14 @@ class Application:
             raise Unavailable("O serviço está iniciando.", code="starting", retry_after=1.0)
         return self._root
 
+    @property
+    def jwt_secret(self) -> str | None:
+        """What signs the access tokens of end users by HS256; None accepts no such tokens."""
+        if self._local_stack is not None:
+            return self._local_stack.jwt_secret
+        secret = self.settings.supabase_jwt_secret
+        return None if secret is None else secret.get_secret_value() or None
+
     # --- the tree
 
     async def initialize(self) -> dict[str, Any]:
@@ -144,6 +163,33 @@ class Application:
     async def stats(self) -> dict[str, Any]:
         """``GET /stats``."""
         return await self.report.stats()
+
+    def tree(self) -> dict[str, Any]:
+        """The supervision tree as it is now."""
+        return describe_node(self.report.tree())
+
+    async def unpark(self, path: str) -> None:
+        """Let a parked child go on; ``path`` from the root. Raises NotFound, Conflict.
+
+        A connection is parked in the registry too, so that it is started anew instead.
+        """
+        node = self.report.tree().find(path)
+        if node is None:
+            raise NotFound("Não há esse filho na árvore.", code="child_not_found")
+        if node.state is not State.PARKED:
+            raise Conflict("Este filho não está parado.", code="not_parked")
+        parent, _, name = path.rpartition("/")
+        if parent == f"{self.root.path}/{CONNECTIONS}":
+            await self.restart_connection(name)
+            return
+        try:
+            await self.root.unpark(path)
+        except (ChildStateError, NoSuchChildError, SupervisorDownError) as error:
+            raise Conflict("Este filho não está mais parado.", code="not_parked") from error
+        except StartFailedError as error:
+            raise Unavailable(
+                "A partida falhou; a supervisão tenta de novo.", code="start_failed"
+            ) from error
 
     async def self_test(self) -> dict[str, Any]:
         """``POST /test``: really exercise each part."""

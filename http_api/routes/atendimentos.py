@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Path, Query
 from starlette.responses import Response
 
 from runtime.storage import AtendimentoFilter
@@ -22,15 +22,14 @@ from ..attendance import (
     Text100,
     Text256,
 )
-from ..auth import authenticated
 from ..envelope import success
+from ..guards import Lists, Reads, Sends, seen_atendimento
 from ..schemas import OptionalCompanyId, OptionalOwnerId, Row
 from .answers import Runtime, answers
 
 router = APIRouter(
     prefix="/api/whatsapp-integration/atendimentos",
     tags=["Atendimentos"],
-    dependencies=[Depends(authenticated)],
 )
 
 IdInPath = Annotated[UUID, Path(alias="id")]
@@ -39,6 +38,7 @@ OfOwner = Annotated[OptionalOwnerId, Query(alias="ownerId")]
 
 @router.get("", summary="Lista os atendimentos", responses=answers(AtendimentoPage))
 async def list_atendimentos(
+    caller: Lists,
     runtime: Runtime,
     owner_id: OfOwner = None,
     company_id: Annotated[OptionalCompanyId, Query(alias="companyId")] = None,
@@ -65,10 +65,10 @@ async def list_atendimentos(
     return success(
         await runtime.list_atendimentos(
             AtendimentoFilter(
-                owner_id=owner_id,
+                owner_id=caller.owner(owner_id),
                 company_id=company_id,
                 status=tuple(status),
-                connection_id=connection_id,
+                connection_id=caller.connection_id or connection_id,
                 atendente_id=atendente_id,
                 numero=numero,
                 tag=tag,
@@ -84,16 +84,17 @@ async def list_atendimentos(
 
 @router.get("/{id}", summary="Um atendimento", responses=answers(Row, 404))
 async def get_atendimento(
-    atendimento_id: IdInPath, runtime: Runtime, owner_id: OfOwner = None
+    atendimento_id: IdInPath, caller: Reads, runtime: Runtime, owner_id: OfOwner = None
 ) -> Response:
     """A linha de `whatsapp_atendimentos`."""
-    return success(await runtime.atendimento(atendimento_id, owner_id))
+    return success(await seen_atendimento(caller, runtime, atendimento_id, owner_id))
 
 
 @router.patch("/{id}", summary="Altera um atendimento", responses=answers(Row, 404, 409, body=True))
 async def change_atendimento(
     atendimento_id: IdInPath,
     body: ChangeAtendimento,
+    caller: Sends,
     runtime: Runtime,
     owner_id: OfOwner = None,
 ) -> Response:
@@ -102,7 +103,10 @@ async def change_atendimento(
     O status só anda para a frente (409 `illegal_transition`); FINALIZADO e CANCELADO gravam
     `data_fim`.
     """
-    return success(await runtime.change_atendimento(atendimento_id, body.changes(), owner_id))
+    owner = caller.owner(owner_id)
+    if caller.connection_id is not None:
+        await seen_atendimento(caller, runtime, atendimento_id)
+    return success(await runtime.change_atendimento(atendimento_id, body.changes(), owner))
 
 
 def _aware(moment: datetime | None) -> datetime | None:

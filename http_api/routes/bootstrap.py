@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import secrets
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from starlette.responses import Response
 
-from ..auth import authenticated
 from ..envelope import success
+from ..guards import AdminManages, AdminReads
 from ..schemas import (
     Message,
     SelfTest,
@@ -19,31 +19,29 @@ from ..schemas import (
 )
 from .answers import Runtime, answers
 
-router = APIRouter(
-    prefix="/api/whatsapp-bootstrap", tags=["Controle"], dependencies=[Depends(authenticated)]
-)
+router = APIRouter(prefix="/api/whatsapp-bootstrap", tags=["Controle"])
 
 
 @router.post("/initialize", summary="Inicia o sistema", responses=answers(Status))
-async def initialize(runtime: Runtime) -> Response:
+async def initialize(_caller: AdminManages, runtime: Runtime) -> Response:
     """Inicia a árvore supervisionada se ela não estiver em execução; pode ser repetido."""
     return success(await runtime.initialize(), message="Sistema inicializado.")
 
 
 @router.get("/status", summary="Estado do sistema", responses=answers(Status))
-async def status(runtime: Runtime) -> Response:
+async def status(_caller: AdminReads, runtime: Runtime) -> Response:
     """Quais partes estão em execução, e os erros atuais."""
     return success(runtime.status())
 
 
 @router.get("/stats", summary="Números do sistema", responses=answers(Stats))
-async def stats(runtime: Runtime) -> Response:
+async def stats(_caller: AdminReads, runtime: Runtime) -> Response:
     """Estado, tempos de resposta, fila, contadores por conexão e a árvore de supervisão."""
     return success(await runtime.stats())
 
 
 @router.post("/test", summary="Autoteste completo", responses=answers(SelfTest))
-async def self_test(runtime: Runtime) -> Response:
+async def self_test(_caller: AdminManages, runtime: Runtime) -> Response:
     """Exercita cada parte de verdade e informa a duração de cada verificação."""
     return success(await runtime.self_test())
 
@@ -53,7 +51,9 @@ async def self_test(runtime: Runtime) -> Response:
     summary="Cria uma conexão temporária",
     responses=answers(TemporaryConnectionCreated, 409, body=True),
 )
-async def create_temporary_connection(body: TemporaryConnection, runtime: Runtime) -> Response:
+async def create_temporary_connection(
+    body: TemporaryConnection, _caller: AdminManages, runtime: Runtime
+) -> Response:
     """Cria uma conexão com um identificador gerado, para testar a leitura do QR code."""
     connection_id = f"teste-{secrets.token_hex(4)}"
     await runtime.create_connection(
@@ -67,14 +67,14 @@ async def create_temporary_connection(body: TemporaryConnection, runtime: Runtim
 
 
 @router.post("/restart", summary="Reinicia o sistema", responses=answers(Message))
-async def restart(runtime: Runtime) -> Response:
+async def restart(_caller: AdminManages, runtime: Runtime) -> Response:
     """Reinicia a árvore em ordem, sem perder mensagens."""
     await runtime.restart()
     return _done("Sistema reiniciado.")
 
 
 @router.post("/shutdown", summary="Para o sistema", responses=answers(Message))
-async def shutdown(runtime: Runtime) -> Response:
+async def shutdown(_caller: AdminManages, runtime: Runtime) -> Response:
     """Para a árvore em ordem; a API continua respondendo."""
     await runtime.shutdown()
     return _done("Sistema parado.")

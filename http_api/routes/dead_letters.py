@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Path, Query
 from pydantic import Field
 from starlette.responses import Response
 
-from ..auth import authenticated
 from ..envelope import success
+from ..guards import AdminManages, AdminReads
 from ..schemas import Answer, Message, QueueCleared, RequestBody
 from .answers import Runtime, answers
 
 router = APIRouter(
     prefix="/api/whatsapp-integration/dead-letters",
     tags=["Mensagens rejeitadas"],
-    dependencies=[Depends(authenticated)],
 )
 
 MAX_PAGE = 200
@@ -55,6 +54,7 @@ class Correction(RequestBody):
 
 @router.get("", summary="Lista as mensagens rejeitadas", responses=answers(list[DeadLetter]))
 async def list_dead_letters(
+    _caller: AdminReads,
     runtime: Runtime,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 50,
     after_seq: Annotated[int, Query(alias="afterSeq", ge=0, le=2**53)] = 0,
@@ -64,19 +64,21 @@ async def list_dead_letters(
 
 
 @router.post("/archive", summary="Arquiva todas", responses=answers(QueueCleared))
-async def archive_dead_letters(runtime: Runtime) -> Response:
+async def archive_dead_letters(_caller: AdminManages, runtime: Runtime) -> Response:
     """Move todas para um arquivo no diretório de dados."""
     return success(await runtime.clear_queue())
 
 
 @router.get("/{seq}", summary="Uma mensagem rejeitada", responses=answers(DeadLetter, 404))
-async def get_dead_letter(seq: Seq, runtime: Runtime) -> Response:
+async def get_dead_letter(seq: Seq, _caller: AdminReads, runtime: Runtime) -> Response:
     """A mensagem inteira, com o motivo."""
     return success(await runtime.dead_letter(seq))
 
 
 @router.post("/{seq}/retry", summary="Tenta de novo", responses=answers(Message, 404, body=True))
-async def retry_dead_letter(seq: Seq, runtime: Runtime, body: Correction | None = None) -> Response:
+async def retry_dead_letter(
+    seq: Seq, _caller: AdminManages, runtime: Runtime, body: Correction | None = None
+) -> Response:
     """Devolve a mensagem à fila, corrigida se `changes` vier."""
     await runtime.retry_dead_letter(seq, changes=body.changes if body is not None else {})
     message = "A mensagem voltou para a fila."

@@ -6,14 +6,24 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import trio
-from fastapi import APIRouter, Depends, Header, Path, Query
+from fastapi import APIRouter, Header, Path, Query
 from starlette.responses import PlainTextResponse, Response
 
 from runtime.errors import Conflict, Invalid, NotFound, Unsendable
 
 from .. import qr as rendering
-from ..auth import authenticated
 from ..envelope import success
+from ..guards import (
+    AdminManages,
+    Lists,
+    Manages,
+    OwnerCreates,
+    Reads,
+    Sends,
+    required_owner,
+    seen_atendimento,
+)
+from ..principal import Permission
 from ..schemas import (
     MAX_OFFSET,
     MAX_PAGE,
@@ -26,7 +36,6 @@ from ..schemas import (
     Message,
     OptionalCompanyId,
     OptionalOwnerId,
-    OwnerId,
     Qr,
     QueueCleared,
     Row,
@@ -36,9 +45,7 @@ from ..schemas import (
 )
 from .answers import Runtime, answers
 
-router = APIRouter(
-    prefix="/api/whatsapp-integration", tags=["WhatsApp"], dependencies=[Depends(authenticated)]
-)
+router = APIRouter(prefix="/api/whatsapp-integration", tags=["WhatsApp"])
 
 IdInPath = Annotated[ConnectionId, Path(alias="id")]
 
@@ -59,32 +66,50 @@ _SEND_ANSWERS[202] = _SEND_ANSWERS[200] | {
     summary="Cria uma conexão",
     responses=answers(ConnectionCreated, 409, body=True),
 )
-async def create_connection(body: CreateConnection, runtime: Runtime) -> Response:
+async def create_connection(
+    body: CreateConnection, caller: OwnerCreates, runtime: Runtime
+) -> Response:
     """Cria e inicia uma conexão; ela é lembrada quando o sistema reinicia."""
     return success(
         await runtime.create_connection(
             connection_id=body.connection_id,
             name=body.name,
-            owner_id=body.owner_id,
+            owner_id=required_owner(caller, body.owner_id),
             company_id=body.company_id,
         )
     )
 
 
 @router.get("/connections", summary="Lista as conexões", responses=answers(list[Connection]))
-async def list_connections(runtime: Runtime) -> Response:
-    """Todas as conexões, com o estado de cada uma."""
-    return success(await runtime.connections())
+async def list_connections(
+    caller: Lists,
+    runtime: Runtime,
+    owner_id: Annotated[OptionalOwnerId, Query(alias="ownerId")] = None,
+) -> Response:
+    """Todas as conexões que a credencial alcança, com o estado de cada uma."""
+    owner = caller.owner(owner_id)
+    return success(
+        [
+            one
+            for one in await runtime.connections()
+            if caller.sees(one["ownerId"], one["id"]) and owner in (None, UUID(str(one["ownerId"])))
+        ]
+    )
 
 
 @router.get("/connections/{id}", summary="Uma conexão", responses=answers(ConnectionDetail, 404))
-async def get_connection(connection_id: IdInPath, runtime: Runtime) -> Response:
-    """A conexão, o QR code atual e o que a supervisão sabe dela."""
-    return success(await runtime.connection(connection_id))
+async def get_connection(connection_id: IdInPath, caller: Reads, runtime: Runtime) -> Response:
+    """A conexão, o QR code atual (com a permissão manage) e o que a supervisão sabe dela."""
+    one = await runtime.connection(connection_id)
+    if not caller.may(Permission.MANAGE):  # who has the code can pair a phone
+        one = {**one, "qrCode": None}
+    return success(one)
 
 
 @router.delete("/connections/{id}", summary="Exclui a conexão", responses=answers(Message, 404))
-async def delete_connection(connection_id: IdInPath, runtime: Runtime) -> Response:
+async def delete_connection(
+    connection_id: IdInPath, _caller: Manages, runtime: Runtime
+) -> Response:
     """Sai do WhatsApp e esquece as credenciais; as mensagens continuam guardadas."""
     await runtime.delete_connection(connection_id)
     return _done("Conexão excluída; as mensagens foram mantidas.")
@@ -93,6 +118,7 @@ async def delete_connection(connection_id: IdInPath, runtime: Runtime) -> Respon
 @router.get("/connections/{id}/qr", summary="QR code para conectar", responses=_QR_ANSWERS)
 async def get_qr(
     connection_id: IdInPath,
+    _caller: Manages,
     runtime: Runtime,
     image_format: Annotated[
         Literal["json", "png", "terminal"] | None,
@@ -121,14 +147,18 @@ async def get_qr(
 @router.post(
     "/connections/{id}/restart", summary="Reinicia a conexão", responses=answers(Message, 404)
 )
-async def restart_connection(connection_id: IdInPath, runtime: Runtime) -> Response:
+async def restart_connection(
+    connection_id: IdInPath, _caller: Manages, runtime: Runtime
+) -> Response:
     """Reinicia a conexão, também quando ela estava parada à espera de uma pessoa."""
     await runtime.restart_connection(connection_id)
     return _done("Conexão reiniciada.")
 
 
 @router.post("/connections/{id}/logout", summary="Sai do WhatsApp", responses=answers(Message, 404))
-async def logout_connection(connection_id: IdInPath, runtime: Runtime) -> Response:
+async def logout_connection(
+    connection_id: IdInPath, _caller: Manages, runtime: Runtime
+) -> Response:
     """Sai do WhatsApp; para voltar, será preciso ler um novo QR code."""
     await runtime.logout_connection(connection_id)
     return _done("Conexão desconectada do WhatsApp.")
@@ -137,6 +167,7 @@ async def logout_connection(connection_id: IdInPath, runtime: Runtime) -> Respon
 @router.post("/messages/send", summary="Envia uma mensagem", responses=_SEND_ANSWERS)
 async def send_message(
     body: SendMessage,
+    _caller: Sends,
     runtime: Runtime,
     idempotency_key: Annotated[
         IdempotencyKey | None,
@@ -176,43 +207,59 @@ async def send_message(
 )
 async def list_messages(
     atendimento_id: Annotated[UUID, Path(alias="atendimentoId")],
+    caller: Reads,
     runtime: Runtime,
     owner_id: Annotated[OptionalOwnerId, Query(alias="ownerId")] = None,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 50,
     offset: Annotated[int, Query(ge=0, le=MAX_OFFSET)] = 0,
 ) -> Response:
     """Linhas de `whatsapp_mensagens`, da mais antiga para a mais nova."""
-    return success(await runtime.messages(atendimento_id, owner_id, limit, offset))
+    owner = caller.owner(owner_id)
+    if caller.connection_id is not None:
+        await seen_atendimento(caller, runtime, atendimento_id)
+    return success(await runtime.messages(atendimento_id, owner, limit, offset))
 
 
 @router.get("/atendimentos/active", summary="Atendimentos em aberto", responses=answers(list[Row]))
 async def active_atendimentos(
-    owner_id: Annotated[OwnerId, Query(alias="ownerId")],
+    caller: Lists,
     runtime: Runtime,
+    owner_id: Annotated[OptionalOwnerId, Query(alias="ownerId")] = None,
     company_id: Annotated[OptionalCompanyId, Query(alias="companyId")] = None,
 ) -> Response:
     """Linhas de `whatsapp_atendimentos` AGUARDANDO ou EM_ATENDIMENTO, a mais recente antes."""
-    return success(await runtime.active_atendimentos(owner_id, company_id))
+    rows = await runtime.active_atendimentos(required_owner(caller, owner_id), company_id)
+    return success([row for row in rows if caller.sees_row(row)])
 
 
 @router.get("/sessions/active", summary="Sessões do dono", responses=answers(list[Row]))
 async def active_sessions(
-    owner_id: Annotated[OwnerId, Query(alias="ownerId")], runtime: Runtime
+    caller: Lists,
+    runtime: Runtime,
+    owner_id: Annotated[OptionalOwnerId, Query(alias="ownerId")] = None,
 ) -> Response:
     """Linhas de `whatsapp_sessions`."""
-    return success(await runtime.active_sessions(owner_id))
+    rows = await runtime.active_sessions(required_owner(caller, owner_id))
+    return success([row for row in rows if caller.sees_row(row)])
 
 
 @router.get("/stats/supabase", summary="Saúde do Supabase", responses=answers(SupabaseStats))
-async def supabase_stats(runtime: Runtime) -> Response:
-    """Se o Supabase responde, e como está a fila."""
-    return success(await runtime.supabase_stats())
+async def supabase_stats(caller: Reads, runtime: Runtime) -> Response:
+    """Se o Supabase responde, e (com uma chave admin) como está a fila, que é de todos."""
+    figures = await runtime.supabase_stats()
+    if not caller.is_admin:
+        figures = {
+            "isHealthy": figures["isHealthy"],
+            "queueStats": {},
+            "timestamp": figures["timestamp"],
+        }
+    return success(figures)
 
 
 @router.post(
     "/queue/clear", summary="Arquiva as mensagens rejeitadas", responses=answers(QueueCleared)
 )
-async def clear_queue(runtime: Runtime) -> Response:
+async def clear_queue(_caller: AdminManages, runtime: Runtime) -> Response:
     """Move as mensagens rejeitadas para um arquivo; as que ainda esperam não são tocadas."""
     cleared = await runtime.clear_queue()
     message = "Mensagens rejeitadas arquivadas; nenhuma mensagem pendente foi tocada."

@@ -5,19 +5,18 @@ from __future__ import annotations
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Path, Query
 from starlette.responses import Response
 
 from ..attendance import ChangeRobot, CreateRobot
-from ..auth import authenticated
 from ..envelope import success
+from ..guards import OwnerManages, OwnerReads
 from ..schemas import Message, OptionalCompanyId, OptionalOwnerId, Row
 from .answers import Runtime, answers
 
 router = APIRouter(
     prefix="/api/whatsapp-integration/robot",
     tags=["Robô"],
-    dependencies=[Depends(authenticated)],
 )
 
 IdInPath = Annotated[UUID, Path(alias="id")]
@@ -25,37 +24,48 @@ OfOwner = Annotated[OptionalOwnerId, Query(alias="ownerId")]
 
 
 @router.post("", summary="Cria um robô", responses=answers(Row, 409, body=True))
-async def create_robot(body: CreateRobot, runtime: Runtime) -> Response:
+async def create_robot(body: CreateRobot, caller: OwnerManages, runtime: Runtime) -> Response:
     """Um por dono e empresa (409 `robot_exists`); sem empresa, vale para as que não têm o seu."""
+    caller.owner(body.owner_id)
     return success(await runtime.create_robot(body.values()))
 
 
 @router.get("", summary="Lista os robôs", responses=answers(list[Row]))
 async def list_robots(
+    caller: OwnerReads,
     runtime: Runtime,
     owner_id: OfOwner = None,
     company_id: Annotated[OptionalCompanyId, Query(alias="companyId")] = None,
 ) -> Response:
     """Linhas de `whatsapp_configuracoes`, da mais antiga para a mais nova."""
-    return success(await runtime.robots(owner_id, company_id))
+    return success(await runtime.robots(caller.owner(owner_id), company_id))
 
 
 @router.get("/{id}", summary="Um robô", responses=answers(Row, 404))
-async def get_robot(robot_id: IdInPath, runtime: Runtime, owner_id: OfOwner = None) -> Response:
+async def get_robot(
+    robot_id: IdInPath, caller: OwnerReads, runtime: Runtime, owner_id: OfOwner = None
+) -> Response:
     """A linha de `whatsapp_configuracoes`."""
-    return success(await runtime.robot_row(robot_id, owner_id))
+    return success(await runtime.robot_row(robot_id, caller.owner(owner_id)))
 
 
 @router.patch("/{id}", summary="Altera um robô", responses=answers(Row, 404, body=True))
 async def change_robot(
-    robot_id: IdInPath, body: ChangeRobot, runtime: Runtime, owner_id: OfOwner = None
+    robot_id: IdInPath,
+    body: ChangeRobot,
+    caller: OwnerManages,
+    runtime: Runtime,
+    owner_id: OfOwner = None,
 ) -> Response:
     """Vale para a próxima mensagem; `ativo: false` o desliga."""
-    return success(await runtime.change_robot(robot_id, body.changes(), owner_id))
+    owner = caller.owner(owner_id)
+    return success(await runtime.change_robot(robot_id, body.changes(), owner))
 
 
 @router.delete("/{id}", summary="Exclui um robô", responses=answers(Message, 404))
-async def delete_robot(robot_id: IdInPath, runtime: Runtime, owner_id: OfOwner = None) -> Response:
+async def delete_robot(
+    robot_id: IdInPath, caller: OwnerManages, runtime: Runtime, owner_id: OfOwner = None
+) -> Response:
     """As mensagens que ele enviou continuam guardadas."""
-    await runtime.delete_robot(robot_id, owner_id)
+    await runtime.delete_robot(robot_id, caller.owner(owner_id))
     return success({"message": "Robô excluído."}, message="Robô excluído.")

@@ -13,7 +13,9 @@ STRANGER = "11111111-2222-4333-8444-555555555555"
 ATENDIMENTO = "0d8c3a52-64b7-4b36-9d3d-5a1c9e3b7f10"
 ROBOT = "5a6a1c3e-0b1f-4f57-8c55-4a4f6d5d2a11"
 NOW = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
+JWT_SECRET = "the-secret-of-the-tokens-of-these-tests"
 QR = "2@" + "Zk9x" * 50 + ",abc=,def=,ghi="
+PARKED = "zapvisor/core/journal"
 NOT_ON_WHATSAPP = "+5511900000000"
 
 _LETTER = {
@@ -34,6 +36,7 @@ class FakeApplication:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.jwt_secret = JWT_SECRET
         self.calls: list[tuple] = []
         self.called = trio.Event()
         self.failure: Exception | None = None
@@ -91,6 +94,14 @@ class FakeApplication:
             "sendSuccessRate": 0.75,
             "tree": {"name": "root", "restarts": 1, "children": [{"name": "a", "restarts": 2}]},
         }
+
+    def tree(self):
+        return {"name": "zapvisor", "path": "zapvisor", "state": "running", "children": []}
+
+    async def unpark(self, path):
+        await self._called("unpark", path)
+        if path != PARKED:
+            raise NotFound("Não há.", code="child_not_found")
 
     async def self_test(self):
         await self._called("self_test")

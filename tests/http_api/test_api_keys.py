@@ -107,12 +107,12 @@ def test_first_run_makes_a_key_once(tmp_path):
 
 def test_only_the_hash_is_on_disk_and_only_for_us(tmp_path):
     plaintext = KeyStore.ensure(settings_in(tmp_path))
-    (file,) = tmp_path.iterdir()
-    assert file.name == "api_keys.json"
+    file = tmp_path / "api_keys.json"
+    assert {one.name for one in tmp_path.iterdir()} == {"api_keys.json", "api_keys.lock"}
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert plaintext not in file.read_text()
     (entry,) = json.loads(file.read_text())["keys"]
-    assert set(entry) == {"id", "name", "sha256", "createdAt"}
+    assert (entry["role"], entry["permissions"]) == ("admin", ["manage", "read", "send"])
 
 
 def test_two_installations_have_different_keys(tmp_path):
@@ -120,13 +120,13 @@ def test_two_installations_have_different_keys(tmp_path):
     assert first != KeyStore.ensure(settings_in(tmp_path / "b"))
 
 
-def test_key_from_the_environment_replaces_the_file(tmp_path):
+def test_key_from_the_environment_is_an_admin_beside_those_of_the_file(tmp_path):
     generated = KeyStore.ensure(settings_in(tmp_path))
     settings = settings_in(tmp_path, ZAPVISOR_API_KEY="an-operator's-chave-é")
     assert KeyStore.ensure(settings) is None
     store = KeyStore.load(settings)
-    assert store.verify("an-operator's-chave-é") is not None
-    assert store.verify(generated) is None
+    assert store.verify("an-operator's-chave-é").principal().is_admin
+    assert store.verify(generated) is not None
 
 
 def test_key_from_the_environment_writes_nothing(tmp_path):
