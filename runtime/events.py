@@ -1,12 +1,11 @@
 """Product events: one table of names, one bus, values that never change.
 
-Webhooks, SSE, logs and the terminal derive from these; CONTRACT names are fixed.
+Whoever depends on an event (webhooks, the event stream) reads it from the journal's log, where it
+is written with what it tells; the bus is for listeners inside the process.
 """
 
 from __future__ import annotations
 
-import secrets
-import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -34,21 +33,43 @@ class EventName(StrEnum):
     HEALTH_CHECK = "healthCheck"
 
 
-def _event_id() -> str:
-    """Sortable by creation: 48 bits of milliseconds, 80 random bits, in hex."""
-    return f"{time.time_ns() // 1_000_000:012x}{secrets.token_hex(10)}"
-
-
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something happened. ``data`` is JSON-serialisable and free of secrets."""
+    """Something happened. ``data`` is JSON-serialisable and free of secrets.
+
+    ``id`` is given by the log, and sorts as the log does; empty for an event that is not from it.
+    ``chat`` names whose order counts within the connection: a number, or None.
+    """
 
     event: EventName
     data: Mapping[str, Any]
     connection_id: str | None = None
     owner_id: str | None = None
-    id: str = field(default_factory=_event_id)
+    id: str = ""
     timestamp: datetime = field(default_factory=lambda: datetime.now(UTC))
+    chat: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """What consumers get: ``event, id, timestamp, connectionId, ownerId, data``."""
+        return {
+            "event": self.event.value,
+            "id": self.id,
+            "timestamp": self.timestamp.isoformat(),
+            "connectionId": self.connection_id,
+            "ownerId": self.owner_id,
+            "data": dict(self.data),
+        }
+
+
+TOLD_WITH_ITS_CAUSE = frozenset(
+    {
+        EventName.MESSAGE_RECEIVED,
+        EventName.MESSAGE_SENT,
+        EventName.MESSAGE_STATUS,
+        EventName.DEAD_LETTER,
+    }
+)
+"""The journal itself writes these into the log, in the transaction of what they tell."""
 
 
 class EventBus:

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from typing import Any
 
-from ..events import Event, EventName
-from . import codec, webhooks
-
-_COLUMNS = "seq, at, event, connection_id, owner_id, chat, data, happened_at"
+from ..events import Event
+from . import codec, deliveries, endpoints
+from .event_row import EVENT_COLUMNS, decode_event, event_id, position
 
 MAX_EVENTS = 200_000
 """Older ones go, unless a webhook still has to hear of them."""
@@ -23,7 +21,7 @@ def append(connection: sqlite3.Connection, events: Sequence[Event], now: int) ->
     """Write events in this order; returns how many."""
     if not events:
         return 0
-    wanting = webhooks.listening(connection)
+    wanting = endpoints.listening(connection)
     (last,) = connection.execute("SELECT coalesce(max(at), 0) FROM event").fetchone()
     # Never back, whatever the clock does: the order by time is the order of the log.
     at = max(last, now // 1000)
@@ -42,18 +40,18 @@ def append(connection: sqlite3.Connection, events: Sequence[Event], now: int) ->
             ),
         ).lastrowid
         assert seq is not None
-        webhooks.enqueue(connection, wanting, event, seq, now)
+        deliveries.enqueue(connection, wanting, event, seq, now)
     return len(events)
 
 
 def read(connection: sqlite3.Connection, after: str, limit: int) -> list[Event]:
     """The events behind ``after`` (an id; empty: from the oldest), in order."""
     rows = connection.execute(
-        f"SELECT {_COLUMNS} FROM event WHERE (at, seq) > (?, ?) "  # noqa: S608
+        f"SELECT {EVENT_COLUMNS} FROM event WHERE (at, seq) > (?, ?) "  # noqa: S608
         "ORDER BY at, seq LIMIT ?",
-        (*_position(after), limit),
+        (*position(after), limit),
     )
-    return [decode(row) for row in rows]
+    return [decode_event(row) for row in rows]
 
 
 def before_last(connection: sqlite3.Connection, count: int) -> str:
@@ -74,28 +72,3 @@ def prune(connection: sqlite3.Connection, before: int, limit: int) -> int:
         " ORDER BY seq LIMIT ?3)",
         (before // 1000, newest - MAX_EVENTS, limit),
     ).rowcount
-
-
-def event_id(at: int, seq: int) -> str:
-    """32 hexadecimal digits that sort as the log does: milliseconds, then the place in it."""
-    return f"{at:012x}{seq:020x}"
-
-
-def _position(identifier: str) -> tuple[int, int]:
-    """The reverse of `event_id`, for any text of hexadecimal digits."""
-    padded = identifier[:32].ljust(32, "0")
-    return int(padded[:12], 16), min(int(padded[12:], 16), 2**63 - 1)
-
-
-def decode(row: tuple[Any, ...]) -> Event:
-    """The event in a row."""
-    seq, at, event, connection_id, owner_id, chat, data, happened_at = row
-    return Event(
-        event=EventName(event),
-        data=codec.decode(data),
-        connection_id=connection_id,
-        owner_id=owner_id,
-        id=event_id(at, seq),
-        timestamp=codec.moment(happened_at),
-        chat=chat,
-    )

@@ -191,7 +191,60 @@ CREATE TABLE contact (
 ALTER TABLE connection ADD COLUMN options TEXT NOT NULL DEFAULT '{}';
 """
 
-MIGRATIONS: tuple[str, ...] = (_VERSION_1, _ROBOT, _MEDIA, _CONTACTS)
+# The event log, and what of it is to be delivered to webhooks. `at`: milliseconds, never falling.
+_EVENTS = """
+CREATE TABLE event (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    at INTEGER NOT NULL,
+    event TEXT NOT NULL,
+    connection_id TEXT,
+    owner_id TEXT,
+    chat TEXT,
+    data TEXT NOT NULL,
+    happened_at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX event_by_time ON event (at, seq);
+
+CREATE TABLE webhook_endpoint (
+    id TEXT PRIMARY KEY,
+    url TEXT NOT NULL,
+    owner_id TEXT,
+    connection_id TEXT,
+    events TEXT NOT NULL,
+    description TEXT,
+    secret TEXT NOT NULL,
+    enabled INTEGER NOT NULL,
+    disabled_code TEXT,
+    failing_since INTEGER,
+    last_success_at INTEGER,
+    last_error TEXT,
+    created_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE webhook_delivery (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    endpoint_id TEXT NOT NULL,
+    event_seq INTEGER NOT NULL,
+    chat TEXT NOT NULL,
+    state TEXT NOT NULL,
+    due INTEGER,
+    attempts INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    status INTEGER,
+    error TEXT,
+    duration_ms INTEGER
+) STRICT;
+CREATE INDEX webhook_delivery_waiting ON webhook_delivery (endpoint_id, chat, seq)
+    WHERE state = 'pending';
+CREATE INDEX webhook_delivery_due ON webhook_delivery (endpoint_id, due) WHERE due IS NOT NULL;
+CREATE INDEX webhook_delivery_log ON webhook_delivery (endpoint_id, seq);
+CREATE INDEX webhook_delivery_by_event ON webhook_delivery (event_seq);
+CREATE INDEX webhook_delivery_by_age ON webhook_delivery (state, updated_at);
+"""
+
+MIGRATIONS: tuple[str, ...] = (_VERSION_1, _ROBOT, _MEDIA, _CONTACTS, _EVENTS)
 
 
 class SchemaTooNew(Exception):
