@@ -45,8 +45,9 @@ class Ref:
     async def send(self, message: Any) -> None:
         """Puts a message into the child's mailbox; waits while it is full.
 
-        The child need not be running: the mailbox belongs to its slot. Raises MailboxGoneError
-        when the child no longer exists. Order is kept per sender.
+        The child need not be running: the mailbox belongs to its slot. Order is kept per sender.
+        Raises NoSuchChildError, SupervisorDownError or MailboxGoneError when there is no such
+        child (any more).
         """
         try:
             await (self._box or self._find_box()).sender.send(message)

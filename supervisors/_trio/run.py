@@ -189,6 +189,8 @@ class Run:
             ctx._scope.cancel(reason=f"{action.slot.path}: {action.why.value}")
 
     def _abandon(self, action: Abandon) -> None:
+        if action.slot.box is not None:
+            action.slot.box.died("it did not end in time")
         self.system.on_abandoned(action.slot.path)
 
     def _remove(self, action: Remove) -> None:

@@ -37,19 +37,23 @@ class SupervisorBase:
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
         self._run: Run | None = None
+        self._busy = False
 
     async def _first_children(self) -> Sequence[ChildSpec]:
         raise NotImplementedError
 
     async def __call__(self, ctx: Parent) -> None:
         """Runs the supervisor as somebody's child; one object runs at one place at a time."""
-        if self._run is not None:
+        if self._busy:
             raise RuntimeError(f"{ctx.path}: this supervisor object is running already")
-        self._run = run = Run(ctx, self._policy)
+        self._busy = True
         try:
-            await run.serve(await self._first_children())
+            specs = await self._first_children()
+            self._run = run = Run(ctx, self._policy)
+            await run.serve(specs)
         finally:
             self._run = None
+            self._busy = False
 
     # ------------------------------------------------------------------ commands
 

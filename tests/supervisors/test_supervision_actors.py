@@ -1,6 +1,6 @@
 """Mailboxes, calls and references."""
 
-# ruff: noqa: SIM117  which block is the inner one matters
+# ruff: noqa: PT012, SIM117  what raises is a whole tree; which block is the inner one matters
 from __future__ import annotations
 
 import pytest
@@ -15,6 +15,7 @@ from supervisors import (
     ChildSpec,
     ChildStarting,
     DynamicSupervisor,
+    EscalationError,
     MailboxGoneError,
     NoSuchChildError,
     Restart,
@@ -277,3 +278,25 @@ async def test_a_call_to_a_starting_child_is_answered_when_it_gets_to_it(virtual
         nursery.start_soon(pool.start_child, ChildSpec("a", slow))
         await recorder.wait_for(ChildStarting)
         assert await pool.child("a").call("when?") == 5
+
+
+async def test_a_call_to_a_child_that_does_not_end_is_not_left_waiting(virtual_clock, recorder):
+    async def deaf(ctx):
+        ctx.ready()
+        with trio.CancelScope(shield=True):
+            await trio.sleep(20)
+
+    with pytest.raises(EscalationError):
+        async with (
+            open_supervisor(only(deaf, stop_deadline=3), observers=[recorder]) as root,
+            trio.open_nursery() as nursery,
+        ):
+
+            async def caller():
+                with trio.CancelScope(shield=True), pytest.raises(ChildDownError):
+                    await root.child("a").call("hello?")
+                assert trio.current_time() == 4
+
+            nursery.start_soon(caller)
+            await trio.sleep(1)
+            await root.terminate_child("a")

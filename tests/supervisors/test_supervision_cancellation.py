@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import psutil
 import pytest
 import trio
 from supervision_checkpoints import every_step
+from supervision_processes import descendants, strays
 
 from supervisors import (
     Backoff,
@@ -186,5 +186,6 @@ def test_a_program_cancelled_at_every_step_leaves_no_process(direct):
         async with opened(world, Supervisor([ChildSpec("p", program, stop_deadline=10)])):
             await trio.sleep(0.001)
 
+    before = descendants()
     assert every_step(scenario, 0, virtual=False) > 15
-    assert psutil.Process().children(recursive=True) == []
+    assert strays(before) == []

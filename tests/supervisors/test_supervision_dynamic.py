@@ -280,3 +280,21 @@ async def test_dynamic_supervisors_refuse_significant_children(virtual_clock, re
     async with open_supervisor(pool, observers=[recorder]):
         with pytest.raises(ValueError, match="no auto_shutdown"):
             await pool.start_child(spec)
+
+
+async def test_commands_before_the_first_children_are_known(virtual_clock, recorder):
+    async def initial():
+        await trio.sleep(1)
+        return []
+
+    pool = DynamicSupervisor(max_children=5, initial=initial)
+    async with trio.open_nursery() as nursery:
+
+        async def early():
+            with pytest.raises(SupervisorDownError):
+                await pool.start_child(worker("a"))
+            assert not pool.is_running
+
+        nursery.start_soon(early)
+        async with open_supervisor(pool, observers=[recorder]):
+            await pool.start_child(worker("a"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from supervision_pair import Pair, kinds_for
@@ -75,7 +75,10 @@ def chooser(data):
 
 LONG = settings.get_current_profile_name() == "long"
 CoreAgainstModel.TestCase.settings = settings(
-    max_examples=settings().max_examples if LONG else 200, stateful_step_count=50, deadline=None
+    max_examples=settings().max_examples if LONG else 200,
+    stateful_step_count=50,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
 )
 TestCoreAgainstModel = CoreAgainstModel.TestCase
 

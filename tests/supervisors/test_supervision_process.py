@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 import trio
+from supervision_processes import descendants, strays
 
 from supervisors import (
     ChildExited,
@@ -76,9 +77,9 @@ async def wait_gone(*pids):
 
 @pytest.fixture(autouse=True)
 def no_process_is_left():
+    before = descendants()
     yield
-    left = psutil.Process().children(recursive=True)
-    assert left == []
+    assert strays(before) == []
 
 
 @pytest.mark.parametrize("direct", [True, False])
@@ -149,7 +150,7 @@ async def test_a_program_that_ignores_the_signal_is_killed_within_its_deadline(r
         ):
             pid = program.process.pid
             begun = trio.current_time()
-        assert 0.2 <= trio.current_time() - begun < 3
+        assert 0.2 <= trio.current_time() - begun < 8
     assert gone(pid)
 
 
