@@ -30,6 +30,7 @@ from .routes import (
     robot,
     tree,
 )
+from .routes import keys as keys_routes
 from .tokens import TokenVerifier
 
 _DESCRIPTION = """\
@@ -87,8 +88,10 @@ def create_app(
     )
     app.state.application = application
     app.state.metrics = metrics
+    app.state.keys = keys
     for module in (
         bootstrap,
+        keys_routes,
         tree,
         integration,
         atendimentos,

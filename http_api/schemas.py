@@ -50,7 +50,8 @@ def _visible_ascii(value: str) -> str:
     return value
 
 
-def _not_blank(value: str) -> str:
+def check_not_blank(value: str) -> str:
+    """A validator of names."""
     if not value.strip():
         raise custom_error("validation_error", "O nome não pode ser vazio.")
     return value.strip()
@@ -119,7 +120,7 @@ class CreateConnection(RequestBody):
     name: Annotated[
         str,
         Field(max_length=MAX_NAME, description="Nome para pessoas.", examples=["Loja Centro"]),
-        AfterValidator(_not_blank),
+        AfterValidator(check_not_blank),
     ]
     owner_id: OwnerId
     company_id: OptionalCompanyId = None

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from uuid import UUID
 
 import click
 
@@ -167,6 +168,91 @@ def archive() -> None:
     from .journal import archive as run
 
     run()
+
+
+@cli.group()
+def keys() -> None:
+    """List, create, rotate and revoke API keys.
+
+    Works on the data directory; a running zapvisor notices at once.
+    """
+
+
+_AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@keys.command("list")
+@_AS_JSON
+def list_keys(as_json: bool) -> None:
+    """Names, reach, permissions, expiry and last use."""
+    from .keys import list_keys as run
+
+    run(as_json=as_json)
+
+
+@keys.command("create")
+@click.argument("name")
+@click.option(
+    "--role",
+    type=click.Choice(["admin", "owner", "connection"]),
+    default="admin",
+    show_default=True,
+    help="How far the key reaches.",
+)
+@click.option(
+    "--permission",
+    "permissions",
+    type=click.Choice(["read", "send", "manage"]),
+    multiple=True,
+    help="Repeat for several; all by default.",
+)
+@click.option("--owner", type=click.UUID, help="Of the roles owner and connection.")
+@click.option("--connection", help="Of the role connection.")
+@click.option("--days", type=click.FloatRange(min=0, min_open=True, max=36500), help="Validity.")
+@click.option("--rate", type=click.IntRange(min=1), help="Calls per minute; unlimited by default.")
+@_AS_JSON
+def create_key(
+    name: str,
+    role: str,
+    permissions: tuple[str, ...],
+    owner: UUID | None,
+    connection: str | None,
+    days: float | None,
+    rate: int | None,
+    as_json: bool,
+) -> None:
+    """Make a key and show it, this once."""
+    from .keys import create as run
+
+    run(
+        name,
+        role=role,
+        permissions=permissions,
+        owner=owner,
+        connection=connection,
+        expires_in_days=days,
+        rate_per_minute=rate,
+        as_json=as_json,
+    )
+
+
+@keys.command("rotate")
+@click.argument("key_id")
+@_AS_JSON
+def rotate_key(key_id: str, as_json: bool) -> None:
+    """Give a key a new secret; the old one ends at once."""
+    from .keys import rotate as run
+
+    run(key_id, as_json=as_json)
+
+
+@keys.command("revoke")
+@click.argument("key_id")
+def revoke_key(key_id: str) -> None:
+    """End a key at once."""
+    from .keys import revoke as run
+
+    run(key_id)
 
 
 @cli.command()
