@@ -1,8 +1,9 @@
 """Where log records go: JSON lines in files, readable lines on a terminal.
 
-``logs/combined.log`` has everything from INFO up, ``logs/error.log`` from ERROR up, ``server.log``
-what the console shows. Files rotate by size. Records are written by a thread of their own, so a
-slow disk does not hold up the event loop; a full queue drops records, never the message path.
+``logs/combined.log`` has everything from INFO up, ``logs/error.log`` from ERROR up,
+``logs/audit.log`` the control calls, ``server.log`` what the console shows. Files rotate by size.
+Records are written by a thread of their own, so a slow disk does not hold up the event loop; a
+full queue drops records, never the message path.
 
 A record's own fields (``extra={...}``) become JSON keys. Loggers are named ``zapvisor.<area>``.
 """
@@ -89,6 +90,13 @@ def _file(path: Path, level: int, formatter: logging.Formatter) -> logging.Handl
     return handler
 
 
+def _audit(path: Path) -> logging.Handler:
+    """Who controlled what: the records of ``zapvisor.audit``, also in a file of their own."""
+    handler = _file(path, logging.INFO, JsonFormatter())
+    handler.addFilter(logging.Filter("zapvisor.audit"))
+    return handler
+
+
 @contextlib.contextmanager
 def logging_to(directory: Path, *, console_level: int = logging.INFO) -> Iterator[None]:
     """Write logs below ``directory`` and to standard error while the block runs."""
@@ -103,6 +111,7 @@ def logging_to(directory: Path, *, console_level: int = logging.INFO) -> Iterato
         _file(directory / "server.log", console_level, ConsoleFormatter()),
         _file(directory / "logs" / "combined.log", logging.INFO, JsonFormatter()),
         _file(directory / "logs" / "error.log", logging.ERROR, JsonFormatter()),
+        _audit(directory / "logs" / "audit.log"),
         respect_handler_level=True,
     )
     root = logging.getLogger()
