@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import NotFound
-from . import codec
+from ..events import Event, EventName
+from . import codec, events
 from .inbox import Prepared, accept, decode_payload
 from .records import Accepted, DeadLetter
 from .statistics import add_to_totals
@@ -31,7 +32,25 @@ def bury(connection: sqlite3.Connection, seq: int, code: str, reason: str, now: 
     if moved:
         connection.execute("DELETE FROM entry WHERE seq = ?", (seq,))
         add_to_totals(connection, dead=1, pending=-1)
+        events.append(connection, [_death(one(connection, seq))], now)
     return bool(moved)
+
+
+def _death(letter: DeadLetter) -> Event:
+    """What is told of it; not its content."""
+    return Event(
+        EventName.DEAD_LETTER,
+        {
+            "seq": letter.seq,
+            "kind": letter.kind,
+            "code": letter.code,
+            "reason": letter.reason,
+            "messageId": letter.payload.get("whatsapp_id"),
+        },
+        connection_id=letter.payload.get("connection_id"),
+        owner_id=letter.payload.get("owner_id"),
+        chat=letter.payload.get("numero_cliente"),
+    )
 
 
 def accept_dead(

@@ -85,6 +85,12 @@ def is_known(connection: sqlite3.Connection, key: str) -> bool:
     return row is not None
 
 
+def is_pending(connection: sqlite3.Connection, seq: int) -> bool:
+    """Whether this entry has neither been settled nor buried."""
+    row = connection.execute("SELECT 1 FROM entry WHERE seq = ?", (seq,)).fetchone()
+    return row is not None
+
+
 def _insert(connection: sqlite3.Connection, entry: Prepared, now: int) -> int:
     row = connection.execute(
         "INSERT INTO entry (kind, key, payload, crc, happened_at, raw, event_data, accepted_at) "

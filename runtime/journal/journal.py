@@ -17,7 +17,19 @@ import trio
 from supervisors import ChildContext, Escalate, Park
 
 from ..errors import JournalUnavailable
-from . import codec, contacts, dead_letters, inbox, outbox, registry, robot, statistics, upkeep
+from ..events import Event
+from . import (
+    codec,
+    contacts,
+    dead_letters,
+    events,
+    inbox,
+    outbox,
+    registry,
+    robot,
+    statistics,
+    upkeep,
+)
 from .contacts import Alias, Checked
 from .database import Checkpoints, open_database
 from .faults import Fault, FileReplaced, diagnose
@@ -79,6 +91,7 @@ class Journal:
         self._something = trio.Event()
         self._heard = trio.Event()
         self._media = trio.Event()
+        self._news = trio.Event()
         self._latencies = Latencies()
         self._drained = DrainRate()
 
@@ -211,7 +224,8 @@ class Journal:
         self._check_admission()
         prepared = inbox.prepare(entry)
         return await self._execute(
-            lambda connection: dead_letters.accept_dead(connection, prepared, code, reason, _now())
+            lambda connection: dead_letters.accept_dead(connection, prepared, code, reason, _now()),
+            self._tell,
         )
 
     async def pending(
@@ -235,28 +249,40 @@ class Journal:
                 await self.bury(row[0], code="journal_damaged_entry", reason=entry)
         return entries
 
-    async def settle(self, outcomes: Sequence[Stored], heard: Sequence[Heard] = ()) -> None:
+    async def settle(
+        self,
+        outcomes: Sequence[Stored],
+        heard: Sequence[Heard] = (),
+        told: Mapping[int, Event] | None = None,
+    ) -> None:
         """These are in Supabase: drop their payloads, keep their keys. Repeating is harmless.
 
-        ``heard`` are those of them that the robot shall know of; they become durable with it.
+        ``heard`` are those of them that the robot shall know of, ``told`` the event of each ``seq``
+        that has one; both become durable with it.
         """
         seqs = [outcome.seq for outcome in outcomes]
 
         def job(connection: sqlite3.Connection) -> int:
             robot.hear(connection, heard)
+            happened = [
+                event for seq, event in (told or {}).items() if inbox.is_pending(connection, seq)
+            ]
+            events.append(connection, happened, _now())
             return inbox.settle(connection, seqs)
 
         def after(settled: int) -> None:
             self._drained.add(settled)
             if heard:
                 self._heard.set()
+            if told:
+                self._tell(settled)
 
         await self._execute(job, after)
 
     async def bury(self, seq: int, *, code: str, reason: str) -> bool:
         """Make a pending entry a dead letter; False when it is not pending (any more)."""
         return await self._execute(
-            lambda connection: dead_letters.bury(connection, seq, code, reason, _now())
+            lambda connection: dead_letters.bury(connection, seq, code, reason, _now()), self._tell
         )
 
     async def wait_pending(self) -> None:
@@ -379,8 +405,12 @@ class Journal:
             lambda connection: outbox.mark(
                 connection, connection_id, message_id, state, error, codec.micros(at), _now()
             ),
-            self._wake,
+            self._marked,
         )
+
+    def _marked(self, _: object) -> None:
+        self._something.set()
+        self._tell(None)
 
     # --- robot
 
@@ -451,9 +481,12 @@ class Journal:
 
     # --- media
 
-    async def transact(self, job: Job[T]) -> T:
-        """Run statements of `runtime.journal.media` in a transaction."""
-        return await self._execute(job)
+    async def transact(self, job: Job[T], *, wake: bool = False) -> T:
+        """Run statements of `runtime.journal.media` in a transaction.
+
+        ``wake``: something may be due at once now.
+        """
+        return await self._execute(job, (lambda _: self._media.set()) if wake else None)
 
     async def wait_media(self) -> None:
         """Return when a file may have come that was not seen yet. One waiter."""
@@ -490,6 +523,31 @@ class Journal:
             self._wake,
         )
 
+    # --- events
+
+    async def record(self, happened: Sequence[Event]) -> None:
+        """Write events into the log, in this order."""
+        await self._execute(
+            lambda connection: events.append(connection, happened, _now()), self._tell
+        )
+
+    async def events(self, after: str, *, limit: int) -> list[Event]:
+        """The log behind ``after`` (an event's id; empty: from the oldest)."""
+        return await self._execute(lambda connection: events.read(connection, after, limit))
+
+    async def before_last_events(self, count: int) -> str:
+        """The id behind which the last ``count`` events are; empty when that is all of them."""
+        return await self._execute(lambda connection: events.before_last(connection, count))
+
+    @property
+    def news(self) -> trio.Event:
+        """Set when the log has grown since it was asked for. Any number of waiters."""
+        return self._news
+
+    def _tell(self, _: object) -> None:
+        self._news.set()
+        self._news = trio.Event()
+
     # --- registry
 
     async def register(self, connection: Connection) -> None:
@@ -514,7 +572,7 @@ class Journal:
     async def forget(self, connection_id: str) -> None:
         """Drop a connection; what it had queued to send fails as ``connection_deleted``."""
         await self._execute(
-            lambda database: registry.forget(database, connection_id, _now()), self._wake
+            lambda database: registry.forget(database, connection_id, _now()), self._marked
         )
 
     # --- upkeep
@@ -541,6 +599,10 @@ class Journal:
         total = 0
         while dropped := await self._execute(
             lambda connection: upkeep.prune(connection, before, PRUNE_LIMIT)
+        ):
+            total += dropped
+        while dropped := await self._execute(
+            lambda connection: upkeep.prune_events(connection, _now(), PRUNE_LIMIT)
         ):
             total += dropped
         return total

@@ -7,7 +7,8 @@ from typing import Any
 
 from .. import identity
 from ..errors import Conflict, NotFound
-from . import codec
+from ..events import Event, EventName
+from . import codec, events
 from .inbox import Prepared, accept, is_known, prepare
 from .records import Command, CommandState, NewCommand, NewEntry, Submitted
 
@@ -143,6 +144,15 @@ def mark(
     )
     if state in _STATUS_STATES:
         _tell(connection, command.row_id, state, error, at, now)
+    number = command.to_jid.partition("@")[0]
+    facts = {
+        "messageId": message_id,
+        "id": command.row_id,
+        "to": number,
+        "status": state.value,
+        "error": error,
+    }
+    _announce(connection, connection_id, state, facts, number, at, now)
     return True
 
 
@@ -174,7 +184,28 @@ def _mark_foreign(
     further = FORWARD[state] - {_F}
     if any(is_known(connection, _status_key(row_id, later)) for later in further):
         return False
-    return _tell(connection, row_id, state, error, at, now)
+    if not _tell(connection, row_id, state, error, at, now):
+        return False
+    facts = {"messageId": message_id, "id": row_id, "status": state.value, "error": error}
+    # Its chat is not known here; so the order is that of the message itself.
+    _announce(connection, connection_id, state, facts, message_id, at, now)
+    return True
+
+
+def _announce(
+    connection: sqlite3.Connection,
+    connection_id: str,
+    state: CommandState,
+    facts: dict[str, Any],
+    chat: str,
+    at: int,
+    now: int,
+) -> None:
+    name = EventName.MESSAGE_SENT if state is _S else EventName.MESSAGE_STATUS
+    owner = _owner(connection, connection_id)
+    happened = codec.moment(at)
+    event = Event(name, facts, connection_id, owner, timestamp=happened, chat=chat)
+    events.append(connection, [event], now)
 
 
 def _tell(

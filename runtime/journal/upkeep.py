@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 
-from . import media, robot
+from . import deliveries, events, media, robot
 from .statistics import totals
 
 _VACUUM_PAGES = 2000
+
+EVENTS_KEPT = 7 * 24 * 60 * 60 * 1_000_000
+"""Microseconds for which the event log goes back."""
 
 
 def prune(connection: sqlite3.Connection, before: int, limit: int) -> int:
@@ -40,6 +43,13 @@ def prune(connection: sqlite3.Connection, before: int, limit: int) -> int:
     dropped += media.prune(connection, before, limit)
     connection.execute(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})").fetchall()
     return dropped
+
+
+def prune_events(connection: sqlite3.Connection, now: int, limit: int) -> int:
+    """The same for the event log and the deliveries, each with its own retention."""
+    return deliveries.upkeep(connection, now, limit) + events.prune(
+        connection, now - EVENTS_KEPT, limit
+    )
 
 
 def audit(connection: sqlite3.Connection) -> list[str]:
