@@ -7,7 +7,7 @@ What it returns is JSON-serialisable; what a client can cause is raised as ``Zap
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -29,8 +29,14 @@ from supervisors import (
 from .errors import Conflict, Invalid, NotFound, StorageUnavailable, Unavailable, Unsendable
 from .events import EventBus
 from .janitor import Janitor
-from .journal import Connection, DeadLetter, Journal
+from .journal import Connection, DeadLetter, Journal, Submitted
 from .local_stack import LocalStack
+from .media.desk import MediaDesk, MediaFile, MediaRequest
+from .media.fetch import Fetcher
+from .media.spool import Received, Spool
+from .media.stores import LocalStore, Opened, Store, SupabaseStore
+from .media.tasks import Tasks
+from .media.worker import MediaWorker
 from .node_parts import NodeParts
 from .outbound.outbox import Outbox
 from .report import Report, describe_node
@@ -41,6 +47,7 @@ from .storage import (
     AtendimentoFilter,
     Atendimentos,
     Configuracoes,
+    MediaStorage,
     Probe,
     Supabase,
     Writer,
@@ -92,8 +99,28 @@ class Application:
         self.writer = Writer(
             self.journal, supabase, self.probe, self.events, hears=self.robot.hears
         )
-        self.bridge = Bridge(parts, data / "connections")
+        self.bridge = Bridge(parts, data / "connections", data / "media")
         self.outbox = Outbox(self.journal, self.events)
+        spool = Spool(data / "media")
+        files = MediaStorage(supabase)
+        store: Store = SupabaseStore(files)
+        if settings.uses_local_stack:
+            store = LocalStore(data / "media" / "files")
+        self.media = MediaDesk(self.journal, spool, store, files, Fetcher())
+        self.media_worker = MediaWorker(
+            self.journal,
+            Tasks(
+                journal=self.journal,
+                bridge=self.bridge,
+                outbox=self.outbox,
+                spool=spool,
+                store=store,
+                rows=files,
+                ring=lambda connection_id: lives[connection_id].outbox.ring(),
+            ),
+            spool,
+            self.events,
+        )
         self.book = Connections(
             Services(
                 journal=self.journal,
@@ -113,6 +140,7 @@ class Application:
             writer=self.writer,
             bridge=self.bridge,
             connections=self.book,
+            media=self.media_worker,
             robot=self.robot,
             janitor=Janitor(self.journal, self.book),
             self_tests=self.self_tests,
@@ -302,6 +330,50 @@ class Application:
         submitted = await self.outbox.submit(
             connection, to=to, text=content, idempotency_key=idempotency_key
         )
+        return await self._sent(connection_id, submitted)
+
+    async def send_media(
+        self, *, connection_id: str, request: MediaRequest, url: str
+    ) -> dict[str, Any]:
+        """Accept a message with the file at ``url`` (http, https or data)."""
+        connection = await self.book.get(connection_id)
+        submitted = await self.media.submit_url(connection, request, url)
+        return await self._sent(connection_id, submitted)
+
+    def receive_file(self) -> AbstractAsyncContextManager[Received]:
+        """A file that a client uploads, for `send_file`."""
+        self._check_running()
+        return self.media.receive()
+
+    async def send_file(
+        self,
+        *,
+        connection_id: str,
+        request: MediaRequest,
+        file: Received,
+        mimetype: str | None,
+    ) -> dict[str, Any]:
+        """Accept a message with an uploaded file."""
+        connection = await self.book.get(connection_id)
+        submitted = await self.media.submit_file(connection, request, file, mimetype)
+        return await self._sent(connection_id, submitted)
+
+    async def find_media(self, message_id: UUID, owner_id: UUID | None) -> MediaFile:
+        """The file of a message, to be read with `open_media`."""
+        return await self.media.find(message_id, owner_id)
+
+    def open_media(
+        self, file: MediaFile, first: int = 0, last: int | None = None
+    ) -> AbstractAsyncContextManager[Opened]:
+        """Read a file, from byte ``first`` to ``last`` (included)."""
+        return self.media.open(file, first, last)
+
+    async def retry_media(self, message_id: UUID, owner_id: UUID | None) -> dict[str, Any]:
+        """``POST /messages/:id/media/retry``: fetch a file again that failed."""
+        return await self.media.retry(message_id, owner_id)
+
+    async def _sent(self, connection_id: str, submitted: Submitted) -> dict[str, Any]:
+        """What became of a message, after a moment for WhatsApp's acknowledgement."""
         live = self.book.live(connection_id)
         live.outbox.ring()
         command = submitted.command

@@ -7,6 +7,7 @@ from supervisors import Backoff, ChildSpec, DynamicSupervisor, Intensity, Strate
 from .janitor import Janitor
 from .journal import Journal
 from .local_stack import LocalStack
+from .media.worker import MediaWorker
 from .robot import Robot
 from .storage import Probe, Writer
 from .whatsapp.bridge import Bridge
@@ -14,6 +15,8 @@ from .whatsapp.manager import Connections
 
 CORE = "core"
 """Name of the subtree between WhatsApp and Supabase, below the root."""
+CONNECTIONS = f"{CORE}/whatsapp/connections"
+"""Where the connections are, below the root; each is called by its id."""
 BUDGET = Intensity(max_restarts=3, window=300.0)
 STEADY = Backoff(first=0.5, cap=30.0, reset_after=120.0)
 
@@ -26,6 +29,7 @@ def core_tree(
     writer: Writer,
     bridge: Bridge,
     connections: Connections,
+    media: MediaWorker,
     robot: Robot,
     janitor: Janitor,
     self_tests: DynamicSupervisor,
@@ -49,6 +53,7 @@ def core_tree(
         ChildSpec("journal", journal.run, stop_deadline=15.0),
         ChildSpec("storage", storage),
         ChildSpec("whatsapp", whatsapp),
+        ChildSpec("media", media.run, backoff=STEADY, liveness=120.0),
         ChildSpec("robot", robot.run, backoff=STEADY, liveness=180.0),
         ChildSpec("janitor", janitor.run, backoff=STEADY, liveness=300.0),
         ChildSpec("self_tests", self_tests),

@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import secrets
+import shutil
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -24,7 +25,7 @@ from ..failpoints import VARIABLE as FAILPOINT_VARIABLE
 from ..failpoints import for_bridge
 from ..node_parts import NodeParts
 from ..settings import SECRET_VARIABLES
-from .link import BridgeLink, LinkLost, open_link
+from .link import BridgeLink, LinkLost, RequestFailed, open_link
 
 logger = logging.getLogger("zapvisor.bridge")
 
@@ -47,11 +48,13 @@ class Bridge:
     Args:
         parts: where Node and the bridge's program are.
         directory: holds the credentials of each connection, one SQLite file each.
+        media: through which files are handed over (``spool``), and for its temporary ones.
     """
 
-    def __init__(self, parts: NodeParts, directory: Path) -> None:
+    def __init__(self, parts: NodeParts, directory: Path, media: Path) -> None:
         self._parts = parts
         self._directory = directory
+        self._media = media
         self._port: int | None = None
         self._listening = trio.Event()
         self._token = ""
@@ -61,6 +64,8 @@ class Bridge:
         """The child: until cancelled, or until the process ends or hangs (a crash)."""
         self._token = secrets.token_hex(32)
         self._listening = trio.Event()
+        # What a killed process had under way is of no use to its successor.
+        await trio.to_thread.run_sync(_make_empty, self._media / "sending")
         process = SubprocessChild(
             [self._parts.node, "src/main.ts"],
             env=self._environment(),
@@ -89,6 +94,34 @@ class Bridge:
             raise LinkLost("the bridge is not running")
         async with self._client() as client:
             return await self._ask(client)
+
+    async def media(
+        self, connection_id: str, action: str, body: dict[str, Any], seconds: float
+    ) -> dict[str, Any]:
+        """``download`` or ``upload`` a file of a message (bridge/README.md, Media).
+
+        Ends with the caller. Raises LinkLost and RequestFailed.
+        """
+        if self._port is None:
+            raise LinkLost("the bridge is not running")
+        url = f"http://127.0.0.1:{self._port}/connections/{connection_id}/media/{action}"
+        timeout = httpx.Timeout(HEALTH_DEADLINE, read=None)
+        try:
+            with trio.fail_after(seconds):
+                async with self._client() as client:
+                    answer = await client.post(url, json=body, timeout=timeout)
+            result: dict[str, Any] = answer.json()
+        except trio.TooSlowError:
+            raise RequestFailed("media_timeout", "no answer in time", retryable=True) from None
+        except (httpx.HTTPError, ValueError) as error:
+            raise LinkLost(f"the bridge does not answer: {error!r}") from error
+        if answer.is_success:
+            return result
+        raise RequestFailed(
+            str(result.get("code", answer.status_code)),
+            str(result.get("message", "")),
+            retryable=bool(result.get("retryable", False)),
+        )
 
     def _client(self) -> httpx.AsyncClient:
         return httpx.AsyncClient(
@@ -122,6 +155,8 @@ class Bridge:
             **for_bridge(),
             "ZAPVISOR_BRIDGE_TOKEN": self._token,
             "ZAPVISOR_BRIDGE_DATA": str(self._directory),
+            "ZAPVISOR_BRIDGE_MEDIA": str(self._media / "spool"),
+            "TMPDIR": str(self._media / "sending"),
         }
 
     def _listens(self, line: str) -> bool:
@@ -142,6 +177,11 @@ class Bridge:
         event = str(record.pop("event", "log"))
         record.pop("time", None)
         logger.log(level, event, extra={f"bridge_{name}": record[name] for name in record})
+
+
+def _make_empty(directory: Path) -> None:
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 def _record(line: str) -> dict[str, Any] | None:

@@ -18,7 +18,7 @@ def test_the_bridge_inherits_the_environment_without_the_secrets(monkeypatch, tm
     monkeypatch.setenv("NODE_OPTIONS", "--import file:///preload.js")
     monkeypatch.setenv("NODE_EXTRA_CA_CERTS", "/ca.pem")
     monkeypatch.setenv("WHAT_A_PRELOAD_NEEDS", "1")
-    environment = Bridge(PARTS, tmp_path)._environment()
+    environment = Bridge(PARTS, tmp_path, tmp_path / "media")._environment()
     assert environment["NODE_OPTIONS"] == "--import file:///preload.js"
     assert environment["NODE_EXTRA_CA_CERTS"] == "/ca.pem"
     assert environment["WHAT_A_PRELOAD_NEEDS"] == "1"

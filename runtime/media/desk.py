@@ -1,0 +1,309 @@
+"""What the API asks of media: take a file to send, show a file, try again."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import time
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import unquote_to_bytes
+from uuid import UUID
+
+from ..errors import Conflict, Invalid, NotFound, StorageUnavailable, TooLarge
+from ..journal import Connection, Journal, Media, Submitted
+from ..journal import media as table
+from ..outbound.media_message import compose_media, media_request_hash
+from ..storage import MediaStorage
+from .fetch import Fetcher
+from .names import safe_name
+from .policy import MAX_ANY_BYTES, MAX_SEND_BYTES, check_size, sendable_mime
+from .sniff import OGG_OPUS, ogg_seconds, sniff
+from .spool import Received, Spool
+from .stores import Opened, Store, open_file
+
+MAX_CAPTION = 4096
+RETRY_LIFETIME = timedelta(days=2)
+"""How long a retry asked for over the API goes on."""
+
+_PENDING = {"estado": "pending", "codigo": None, "motivo": None}
+_DATA_URL = re.compile(r"data:(?P<mime>[^,;]*)(?P<parameters>(?:;[^,;]*)*),", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class MediaRequest:
+    """A message with a file, as a client asks for it; ``to`` as `recipient_jid` takes it."""
+
+    to: str
+    kind: str
+    caption: str = ""
+    file_name: str | None = None
+    voice: bool = False
+    idempotency_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MediaFile:
+    """What is known of a file before it is read; ``mimetype`` is what it was found to be."""
+
+    row_id: str
+    owner_id: str
+    mimetype: str | None
+    file_name: str | None
+    size: int | None
+    spooled: bool
+    """Whether it is still on its way into the store."""
+
+
+class MediaDesk:
+    """Raises ZapvisorError for whatever a client can cause."""
+
+    def __init__(
+        self, journal: Journal, spool: Spool, store: Store, rows: MediaStorage, fetcher: Fetcher
+    ) -> None:
+        self._journal = journal
+        self._spool = spool
+        self._store = store
+        self._rows = rows
+        self._fetcher = fetcher
+
+    # --- sending
+
+    def receive(self) -> AbstractAsyncContextManager[Received]:
+        """A file that a client uploads; its kind may become known only after it."""
+        return self._spool.receive(MAX_ANY_BYTES)
+
+    async def submit_url(
+        self, connection: Connection, request: MediaRequest, url: str
+    ) -> Submitted:
+        """Send what a URL leads to: ``http``, ``https``, or ``data`` with the file inside.
+
+        The file is fetched once: a repeated call with the same idempotency key finds the message.
+        """
+        _check(request)
+        request_hash = _hash(request, url)
+        repeated = await self._repeated(connection, request, request_hash)
+        if repeated is not None:
+            return repeated
+        async with self._spool.receive(MAX_SEND_BYTES[request.kind]) as received:
+            if url[:5].lower() == "data:":
+                mimetype, content = read_data_url(url, received.limit)
+                await received.write(content)
+                suggested = None
+            else:
+                fetched = await self._fetcher.fetch(url, received)
+                mimetype, suggested = fetched.mimetype, fetched.file_name
+            return await self._submit(
+                connection, request, received, mimetype, suggested, request_hash
+            )
+
+    async def submit_file(
+        self,
+        connection: Connection,
+        request: MediaRequest,
+        received: Received,
+        mimetype: str | None,
+    ) -> Submitted:
+        """Send a file that was uploaded with `receive`."""
+        _check(request)
+        return await self._submit(
+            connection, request, received, mimetype, None, _hash(request, received.sha256)
+        )
+
+    async def _repeated(
+        self, connection: Connection, request: MediaRequest, request_hash: str
+    ) -> Submitted | None:
+        if request.idempotency_key is None:
+            return None
+        command = await self._journal.submitted(connection.id, request.idempotency_key)
+        if command is None:
+            return None
+        if command.request_hash != request_hash:
+            raise Conflict(
+                "Essa chave de idempotência já foi usada para outra mensagem.",
+                code="idempotency_conflict",
+            )
+        return Submitted(command, existing=True)
+
+    async def _submit(
+        self,
+        connection: Connection,
+        request: MediaRequest,
+        received: Received,
+        mimetype: str | None,
+        suggested_name: str | None,
+        request_hash: str,
+    ) -> Submitted:
+        if received.size == 0:
+            raise Invalid("O arquivo está vazio.", code="empty_file")
+        check_size(request.kind, received.size)
+        detected = sniff(received.head)
+        mime = sendable_mime(request.kind, mimetype, detected, voice=request.voice)
+        name = safe_name(request.file_name) or safe_name(suggested_name)
+        command, entry = compose_media(
+            connection,
+            to=request.to,
+            kind=request.kind,
+            caption=request.caption,
+            file_name=name if request.kind == "document" else None,
+            mimetype=mime,
+            size=received.size,
+            sha256=received.sha256,
+            voice=request.voice,
+            seconds=ogg_seconds(received.tail) if mime == OGG_OPUS else None,
+            idempotency_key=request.idempotency_key,
+            request_hash=request_hash,
+            now=datetime.now(UTC),
+        )
+        # Before the journal knows of it: a file without a message is tidied up, a message without
+        # its file could not be sent.
+        await self._spool.keep(received, command.row_id)
+        submitted = await self._journal.submit(command, entry)
+        if submitted.existing:
+            await self._spool.drop(command.row_id)
+        return submitted
+
+    # --- showing
+
+    async def find(self, row_id: UUID, owner_id: UUID | None) -> MediaFile:
+        """The file of a message, ready to be read.
+
+        Raises NotFound (no such message, not this owner's, no file), Conflict (``media_pending``,
+        ``media_failed``) and StorageUnavailable.
+        """
+        media = await self._known(row_id)
+        if media is None:
+            return await self._find_in_rows(row_id, owner_id)
+        _check_owner(media.owner_id, owner_id)
+        # Our own is here from the start, whatever the store still has to do.
+        spooled = media.state == "pending" and not media.incoming
+        if not spooled:
+            _check_state(media.state, media.code, media.reason)
+        return MediaFile(
+            media.row_id, media.owner_id, media.mimetype, media.file_name, media.size, spooled
+        )
+
+    async def _find_in_rows(self, row_id: UUID, owner_id: UUID | None) -> MediaFile:
+        """What the row says, long after the journal has forgotten the file."""
+        row = await self._rows.row(row_id)
+        _check_owner(row["owner_id"], owner_id)
+        if row["midia_url"] is None:
+            raise NotFound("Esta mensagem não tem arquivo.", code="media_not_found")
+        facts = (row["dados"] or {}).get("midia") or {}
+        _check_state(facts.get("estado", "available"), facts.get("codigo"), facts.get("motivo"))
+        return MediaFile(
+            str(row_id),
+            row["owner_id"],
+            row["midia_tipo"],
+            safe_name(row["midia_nome"]),
+            row["midia_tamanho"],
+            spooled=False,
+        )
+
+    @asynccontextmanager
+    async def open(
+        self, file: MediaFile, first: int = 0, last: int | None = None
+    ) -> AsyncIterator[Opened]:
+        """Read a file that `find` found, from byte ``first`` to ``last`` (included)."""
+        reading = (
+            open_file(self._spool.path(file.row_id), first, last)
+            if file.spooled
+            else self._store.open(file.owner_id, file.row_id, first, last)
+        )
+        async with reading as opened:
+            yield opened
+
+    async def retry(self, row_id: UUID, owner_id: UUID | None) -> dict[str, Any]:
+        """Fetch a file again that failed. Raises as `find` does, Conflict when it did not fail."""
+        media = await self._known(row_id)
+        if media is None:
+            await self._find_in_rows(row_id, owner_id)
+            raise Conflict("O arquivo desta mensagem já está disponível.", code="media_available")
+        _check_owner(media.owner_id, owner_id)
+        if media.state != "failed":
+            raise Conflict("O arquivo desta mensagem não falhou.", code=f"media_{media.state}")
+        with suppress(StorageUnavailable):  # it is told of the outcome in any case
+            await self._rows.tell({"id": media.row_id, "midia": _PENDING})
+        now = time.time_ns() // 1000
+        expires = now + int(RETRY_LIFETIME.total_seconds() * 1e6)
+        await self._journal.transact(
+            lambda connection: table.retry(connection, media.row_id, expires, now), wake=True
+        )
+        return {"id": media.row_id, "state": "pending"}
+
+    async def _known(self, row_id: UUID) -> Media | None:
+        return await self._journal.transact(lambda connection: table.find(connection, str(row_id)))
+
+
+def read_data_url(url: str, limit: int) -> tuple[str | None, bytes]:
+    """The MIME type and the bytes of a data URL (RFC 2397). Raises Invalid and TooLarge."""
+    match = _DATA_URL.match(url[:1024])
+    if match is None:
+        raise _malformed()
+    body = url[match.end() :]
+    is_base64 = match["parameters"].lower().endswith(";base64")
+    if is_base64 and len(body) // 4 * 3 > limit + 3:
+        raise TooLarge("O arquivo é grande demais.", code="media_too_large")
+    try:
+        if is_base64:
+            content = base64.b64decode(body.encode("ascii"), validate=True)
+        else:
+            content = unquote_to_bytes(body.encode("ascii"))
+    except (binascii.Error, ValueError):
+        raise _malformed() from None
+    return f"{match['mime']}{match['parameters'].replace(';base64', '')}" or None, content
+
+
+def _malformed() -> Invalid:
+    return Invalid("A mediaUrl não é uma data URL válida em base64.", code="invalid_data_url")
+
+
+def _check(request: MediaRequest) -> None:
+    if len(request.caption) > MAX_CAPTION:
+        raise Invalid(f"A legenda passa de {MAX_CAPTION} caracteres.", code="content_too_long")
+    if request.caption and request.kind in ("audio", "sticker"):
+        raise Invalid(
+            "Áudios e figurinhas não têm legenda; envie o texto em outra mensagem.",
+            code="caption_not_possible",
+        )
+    if request.voice and request.kind != "audio":
+        raise Invalid("ptt só é possível em mensagens do tipo audio.", code="invalid_request")
+
+
+def _hash(request: MediaRequest, source: str) -> str:
+    """Of a request; ``source`` is the URL, or the hash of an uploaded file."""
+    return media_request_hash(
+        request.to,
+        {
+            "type": request.kind,
+            "caption": request.caption,
+            "fileName": request.file_name,
+            "ptt": request.voice,
+            "source": source,
+        },
+    )
+
+
+def _check_owner(owner: str, asked_for: UUID | None) -> None:
+    if asked_for is not None and owner != str(asked_for):
+        raise NotFound("Mensagem não encontrada.", code="message_not_found")
+
+
+def _check_state(state: str, code: str | None, reason: str | None) -> None:
+    details = {"state": state, "code": code, "reason": reason}
+    if state == "pending":
+        raise Conflict(
+            "O arquivo ainda não chegou; tente de novo em instantes.",
+            code="media_pending",
+            details=details,
+        )
+    if state == "failed":
+        raise Conflict(
+            "O arquivo não pôde ser obtido; tente de novo com POST …/media/retry.",
+            code="media_failed",
+            details=details,
+        )
