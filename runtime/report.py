@@ -13,7 +13,7 @@ from supervisors import Node, State
 
 from .errors import JournalUnavailable
 from .journal import JournalStatistics
-from .tree import CORE
+from .tree import CONNECTIONS, CORE
 from .whatsapp.live import Status
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ class Report:
 
     def supervision(self, connection_id: str) -> dict[str, Any]:
         """What supervision knows about a connection."""
-        node = self.node(f"{CORE}/whatsapp/connections/{connection_id}")
+        node = self.node(f"{CONNECTIONS}/{connection_id}")
         if node is None:
             return {"restarts": 0, "lastError": None, "supervision": None}
         described = describe_node(node)
@@ -181,6 +181,7 @@ def describe_node(node: Node) -> dict[str, Any]:
     last = node.last_exit
     return {
         "name": node.name,
+        "path": node.path,
         "kind": node.kind,
         "state": node.state.value,
         "incarnation": node.incarnation,
