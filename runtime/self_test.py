@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from supervisors import ChildContext, ChildSpec, DynamicSupervisor
+from supervisors import ChildContext, ChildSpec, DynamicSupervisor, SupervisionError
 
 from .errors import JournalUnavailable, ZapvisorError
-from .whatsapp.link import LinkLost, RequestFailed
+from .whatsapp.bridge import BridgeHung
+from .whatsapp.link import LinkLost
 
 if TYPE_CHECKING:
     from .app import Application
@@ -48,7 +49,7 @@ async def _check(name: str, run: Callable[[], Awaitable[None]]) -> dict[str, Any
         error = f"sem resposta em {CHECK_DEADLINE:.0f} s"
     except ZapvisorError as failure:
         error = failure.message
-    except (LinkLost, RequestFailed, OSError) as failure:
+    except (LinkLost, BridgeHung, SupervisionError, OSError) as failure:
         error = str(failure)
     return {
         "name": name,
