@@ -25,12 +25,15 @@ from .routes import (
     bootstrap,
     dashboard,
     dead_letters,
+    events,
     health,
     integration,
+    media,
     robot,
     tree,
 )
 from .routes import keys as keys_routes
+from .streams import Streams
 from .tokens import TokenVerifier
 
 _DESCRIPTION = """\
@@ -88,15 +91,18 @@ def create_app(
     )
     app.state.application = application
     app.state.metrics = metrics
+    app.state.streams = Streams(limits)
     app.state.keys = keys
     for module in (
         bootstrap,
         keys_routes,
         tree,
         integration,
+        media,
         atendimentos,
         robot,
         dead_letters,
+        events,
         health,
         dashboard,
     ):

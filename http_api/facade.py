@@ -9,9 +9,14 @@ a restart or stop of the tree must not run in the caller's task. Shapes of the d
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 from uuid import UUID
 
+from runtime.event_log import EventFeed, EventFilter
+from runtime.media.desk import MediaFile, MediaRequest
+from runtime.media.spool import Received
+from runtime.media.stores import Opened
 from runtime.settings import Settings
 from runtime.storage import AtendimentoFilter
 
@@ -59,6 +64,24 @@ class Application(Protocol):
         idempotency_key: str | None = None,
     ) -> Json: ...
 
+    async def send_media(
+        self, *, connection_id: str, request: MediaRequest, url: str
+    ) -> Json: ...
+    def receive_file(self) -> AbstractAsyncContextManager[Received]: ...
+    async def send_file(
+        self,
+        *,
+        connection_id: str,
+        request: MediaRequest,
+        file: Received,
+        mimetype: str | None,
+    ) -> Json: ...
+    async def find_media(self, message_id: UUID, owner_id: UUID | None, /) -> MediaFile: ...
+    def open_media(
+        self, file: MediaFile, first: int = 0, last: int | None = None, /
+    ) -> AbstractAsyncContextManager[Opened]: ...
+    async def retry_media(self, message_id: UUID, /) -> Json: ...
+
     async def messages(
         self, atendimento_id: UUID, owner_id: UUID | None, limit: int, offset: int
     ) -> list[Json]: ...
@@ -83,3 +106,7 @@ class Application(Protocol):
     async def dead_letters(self, *, limit: int, after_seq: int) -> list[Json]: ...
     async def dead_letter(self, seq: int) -> Json: ...
     async def retry_dead_letter(self, seq: int, *, changes: Mapping[str, Any]) -> None: ...
+
+    async def follow_events(
+        self, wanted: EventFilter, /, *, after: str | None, recent: int
+    ) -> EventFeed: ...

@@ -12,6 +12,8 @@ from .errors import retry_after
 
 KIB = 1024
 
+EVENTS_PATH = "/api/whatsapp-integration/events"
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -19,15 +21,22 @@ class Limits:
 
     body_bytes: int = 1024 * KIB
     body_seconds: float = 20.0  # to send the whole body
+    file_bytes: int = 24 * 1024 * KIB  # of a body that holds a file in base64
+    file_seconds: float = 60.0  # to send such a body
+    files_at_once: int = 3  # such bodies in memory; further ones wait
     header_bytes: int = 16 * KIB  # names and values together
     header_count: int = 100
     url_bytes: int = 8 * KIB
     request_seconds: float = 30.0  # from the headers to the end of the answer
+    transfer_seconds: float = 600.0  # the same where a file is sent or shown
     control_seconds: float = 120.0  # the same for what starts, stops or tests the whole tree
     concurrent_requests: int = 128  # to /api; more are refused at once
     user_requests_per_minute: int = 600  # of each end user; keys have rates of their own
     drain_bytes: int = 16 * 1024 * KIB  # of a body that nobody wants, read before answering
     drain_seconds: float = 2.0
+    streams: int = 64  # of events, open at once
+    stream_seconds: float = 900.0  # then the client comes back, with a credential that still counts
+    heartbeat_seconds: float = 15.0
     # Server only:
     connections: int = 512
     header_seconds: float = 10.0  # to send the headers, and between requests of one connection
@@ -47,6 +56,12 @@ _TOO_SLOW = Failure(
     "A operação demorou demais e pode ou não ter sido concluída; ao repetir um envio, use a "
     "mesma Idempotency-Key.",
     headers=(retry_after(5),),
+)
+
+
+_TRANSFERS = (
+    "/api/whatsapp-integration/media/",
+    "/api/whatsapp-integration/messages/send",
 )
 
 
@@ -70,7 +85,9 @@ class RequestLimits:
             return
         if scope["path"].endswith("/") and scope["path"] != "/":
             scope["path"] = scope["path"].rstrip("/") or "/"
-        if not scope["path"].startswith("/api/"):
+        if scope["path"] == EVENTS_PATH:
+            await self._app(scope, receive, send)  # goes on as long as it likes; see `streams`
+        elif not scope["path"].startswith("/api/"):
             await self._in_time(scope, receive, send)
         elif self._active >= self._limits.concurrent_requests:
             await _OVERLOADED.response()(scope, receive, send)
@@ -99,9 +116,14 @@ class RequestLimits:
             started = True
             await send(message)
 
-        controls = scope["path"].startswith("/api/whatsapp-bootstrap/")
-        seconds = self._limits.control_seconds if controls else self._limits.request_seconds
-        with trio.move_on_after(seconds) as deadline:
+        with trio.move_on_after(self._seconds(scope["path"])) as deadline:
             await self._app(scope, receive, observed)
         if deadline.cancelled_caught and not started:
             await _TOO_SLOW.response()(scope, receive, send)
+
+    def _seconds(self, path: str) -> float:
+        if path.startswith("/api/whatsapp-bootstrap/"):
+            return self._limits.control_seconds
+        if path.startswith(_TRANSFERS):
+            return self._limits.transfer_seconds
+        return self._limits.request_seconds

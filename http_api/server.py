@@ -86,6 +86,7 @@ class Server:
                         connections.serve, [listener], handler_nursery=handlers
                     )
                 finally:
+                    api.state.streams.close()
                     connections.stop()
         finally:
             listener.socket.close()

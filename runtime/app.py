@@ -18,6 +18,7 @@ from supervisors import (
     ChildSpec,
     ChildStateError,
     NoSuchChildError,
+    Pulse,
     Root,
     StartFailedError,
     State,
@@ -27,6 +28,7 @@ from supervisors import (
 )
 
 from .errors import Conflict, Invalid, NotFound, StorageUnavailable, Unavailable, Unsendable
+from .event_log import EventFeed, EventFilter, EventLog
 from .events import EventBus
 from .janitor import Janitor
 from .journal import Connection, DeadLetter, Journal, Submitted
@@ -86,6 +88,7 @@ class Application:
         self.started_at = datetime.now(UTC)
         self.supabase = supabase
         self.journal = Journal(data / "journal.sqlite")
+        self.event_log = EventLog(self.journal, self.events)
         self.probe = Probe(supabase, self.events)
         self.atendimentos = Atendimentos(supabase)
         self.configuracoes = Configuracoes(supabase)
@@ -132,10 +135,12 @@ class Application:
             )
         )
         self.self_tests = self_tests()
+        self.pulse = Pulse()
         self.report = Report(self)
         self.core = core_tree(
             local_stack=local_stack,
             journal=self.journal,
+            event_log=self.event_log,
             probe=self.probe,
             writer=self.writer,
             bridge=self.bridge,
@@ -224,8 +229,8 @@ class Application:
         return await run_self_test(self)
 
     def live(self) -> bool:
-        """Whether the event loop serves; who cannot call this is not alive."""
-        return True
+        """Whether the event loop turns in time and no child hangs."""
+        return self.pulse.live().ok
 
     async def ready(self) -> tuple[bool, dict[str, Any]]:
         """Whether new work is taken, and the state of each part that decides it."""
@@ -368,9 +373,9 @@ class Application:
         """Read a file, from byte ``first`` to ``last`` (included)."""
         return self.media.open(file, first, last)
 
-    async def retry_media(self, message_id: UUID, owner_id: UUID | None) -> dict[str, Any]:
+    async def retry_media(self, message_id: UUID) -> dict[str, Any]:
         """``POST /messages/:id/media/retry``: fetch a file again that failed."""
-        return await self.media.retry(message_id, owner_id)
+        return await self.media.retry(message_id)
 
     async def _sent(self, connection_id: str, submitted: Submitted) -> dict[str, Any]:
         """What became of a message, after a moment for WhatsApp's acknowledgement."""
@@ -444,6 +449,14 @@ class Application:
         """``DELETE /robot/:id``."""
         await self.configuracoes.delete(robot_id, owner_id)
         self.robot.nudge()
+
+    # --- events
+
+    async def follow_events(
+        self, wanted: EventFilter, *, after: str | None, recent: int
+    ) -> EventFeed:
+        """``GET /events``: see ``EventLog.follow``."""
+        return await self.event_log.follow(wanted, after=after, recent=recent)
 
     # --- sessions and figures
 
@@ -524,7 +537,14 @@ async def running(
         )
     async with Supabase(*_project(settings, stack)) as supabase:
         application = Application(settings, parts, supabase, stack)
-        tree = Supervisor([ChildSpec(CORE, application.core), http(application)], intensity=BUDGET)
+        tree = Supervisor(
+            [
+                ChildSpec("pulse", application.pulse),
+                ChildSpec(CORE, application.core),
+                http(application),
+            ],
+            intensity=BUDGET,
+        )
         async with open_supervisor(
             tree, name="zapvisor", observers=[Telemetry(application.events)]
         ) as root:

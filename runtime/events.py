@@ -7,7 +7,7 @@ is written with what it tells; the bus is for listeners inside the process.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -26,6 +26,8 @@ class EventName(StrEnum):
     MESSAGE_RECEIVED = "messageReceived"
     MESSAGE_SENT = "messageSent"
     MESSAGE_STATUS = "messageStatus"
+    MESSAGE_CHANGED = "messageChanged"
+    PRESENCE = "presence"
     SUPABASE_OFFLINE = "supabaseOffline"
     SUPABASE_ONLINE = "supabaseOnline"
     DEAD_LETTER = "deadLetter"
@@ -92,9 +94,13 @@ class EventBus:
     ) -> Event:
         """Hand an event to every subscriber without waiting for any."""
         published = Event(event, data, connection_id, owner_id)
-        for subscription in self._subscriptions:
-            subscription._offer(published)
+        self.tell(published)
         return published
+
+    def tell(self, event: Event) -> None:
+        """The same for an event that exists already."""
+        for subscription in self._subscriptions:
+            subscription._offer(event)
 
     @asynccontextmanager
     async def subscribe(self, capacity: int = 1000) -> AsyncIterator[Subscription]:
@@ -114,6 +120,14 @@ class Subscription:
     def __init__(self, capacity: int) -> None:
         self._send, self._receive = trio.open_memory_channel[Event](capacity)
         self.missed = 0
+
+    def take(self, most: int) -> list[Event]:
+        """What is waiting now, at most so many."""
+        taken: list[Event] = []
+        with suppress(trio.WouldBlock, trio.EndOfChannel, trio.ClosedResourceError):
+            while len(taken) < most:
+                taken.append(self._receive.receive_nowait())
+        return taken
 
     def _offer(self, event: Event) -> None:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from supervisors import Backoff, ChildSpec, DynamicSupervisor, Intensity, Strategy, Supervisor
 
+from .event_log import EventLog
 from .janitor import Janitor
 from .journal import Journal
 from .local_stack import LocalStack
@@ -25,6 +26,7 @@ def core_tree(
     *,
     local_stack: LocalStack | None,
     journal: Journal,
+    event_log: EventLog,
     probe: Probe,
     writer: Writer,
     bridge: Bridge,
@@ -51,6 +53,7 @@ def core_tree(
     )
     children = [
         ChildSpec("journal", journal.run, stop_deadline=15.0),
+        ChildSpec("events", event_log.run, backoff=STEADY, liveness=60.0),
         ChildSpec("storage", storage),
         ChildSpec("whatsapp", whatsapp),
         ChildSpec("media", media.run, backoff=STEADY, liveness=120.0),

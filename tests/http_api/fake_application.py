@@ -1,11 +1,20 @@
 """A runtime without WhatsApp, Supabase or disk: the facade's shapes and errors, from memory."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
 
 import trio
 
-from runtime.errors import Conflict, NotFound, StorageUnavailable, Unsendable
+from runtime.errors import (
+    Conflict,
+    JournalUnavailable,
+    NotFound,
+    StorageUnavailable,
+    Unsendable,
+)
+from runtime.event_log import EventLog
+from runtime.events import EventBus
 from runtime.settings import Settings
 
 OWNER = "7f1d7f0e-6f0e-4c0c-9a53-0c3f6a1b2c3d"
@@ -31,6 +40,32 @@ _LETTER = {
 }
 
 
+class FakeLog:
+    """The journal of an event log; ``append`` makes it grow."""
+
+    def __init__(self):
+        self.rows = []
+        self.away = False
+        self.news = trio.Event()
+
+    def append(self, *events):
+        for event in events:
+            self.rows.append(replace(event, id=f"{len(self.rows) + 1:032x}"))
+        self.news.set()
+        self.news = trio.Event()
+
+    async def events(self, after, *, limit):
+        await trio.lowlevel.checkpoint()
+        if self.away:
+            raise JournalUnavailable("O diário não está disponível.")
+        return [row for row in self.rows if row.id > after][:limit]
+
+    async def before_last_events(self, count):
+        await trio.lowlevel.checkpoint()
+        rows = self.rows[: len(self.rows) - count] if count else self.rows
+        return rows[-1].id if rows else ""
+
+
 class FakeApplication:
     """Set ``failure`` to make the next calls raise it, ``delay`` to make them slow."""
 
@@ -45,6 +80,8 @@ class FakeApplication:
         self.is_ready = True
         self.send_status = "sent"
         self.book: dict[str, dict] = {}
+        self.log = FakeLog()
+        self.event_log = EventLog(self.log, EventBus())
 
     async def _called(self, *call) -> None:
         self.calls.append(call)
@@ -244,6 +281,10 @@ class FakeApplication:
         if seq != _LETTER["seq"]:
             raise NotFound("Não há.", code="dead_letter_not_found")
         return _LETTER
+
+    async def follow_events(self, wanted, *, after, recent):
+        await self._called("follow_events", wanted, after, recent)
+        return await self.event_log.follow(wanted, after=after, recent=recent)
 
     async def retry_dead_letter(self, seq, *, changes):
         await self._called("retry_dead_letter", seq, changes)
