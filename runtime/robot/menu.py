@@ -24,9 +24,9 @@ MAX_OPTIONS = 50
 _MARKS = re.compile(r"[*_~`]")
 _KEYCAP = re.compile("([0-9])\ufe0f?\u20e3")
 _OPTION = re.compile(
-    r"\s*(?:(?P<keycaps>(?:[0-9]\u20e3){1,2})\s*[-–—.):\]]?|(?P<plain>[0-9]{1,2})\s*"  # noqa: RUF001
+    r"\s*(?:(?P<keycaps>(?:[0-9]\u20e3){1,2})\s*[-–—.):\]]{0,2}|(?P<plain>[0-9]{1,2})\s*"  # noqa: RUF001
     # Not "10:30 às 18:00": before a digit the separator needs a space.
-    r"[-–—.):\]](?=\s|[^0-9]))\s*(?P<label>.*\S)\s*"  # noqa: RUF001
+    r"[-–—.):\]]{1,2}(?=\s|[^0-9]))\s*(?P<label>.*\S)\s*"  # noqa: RUF001
 )
 _PREFIX = re.compile(r"(?:(?:a |o )?(?:opcao|numero|num|no|n|item|alternativa) )?0*([0-9]{1,2})")
 

@@ -33,7 +33,7 @@ from .speech import speak
 
 logger = logging.getLogger("zapvisor.robot")
 
-CONFIG_SECONDS = 20.0
+CONFIG_SECONDS = 10.0
 """How often the configurations are read anew."""
 FINISHED_SECONDS = 5.0
 """How often finished atendimentos are looked for; the API's own changes are seen at once."""

@@ -172,14 +172,18 @@ class Product:
         self.process: Process | None = None
 
     def start(self, **environment: str) -> Product:
+        self.launch(**environment)
+        until(self._is_ready, seconds=READY_SECONDS, what="the product is ready")
+        return self
+
+    def launch(self, **environment: str) -> None:
+        """Start without waiting: it may be told to die before it is ready."""
         self.directory.mkdir(parents=True, exist_ok=True)
         self.process = Process(
             [sys.executable, "-m", "http_api.cli", "up"],
             env={**self._environment, **environment},
             cwd=self.directory,
         )
-        until(self._is_ready, seconds=READY_SECONDS, what="the product is ready")
-        return self
 
     def _is_ready(self) -> bool:
         assert self.process is not None
