@@ -118,7 +118,6 @@ TABLE = [
     Route("POST", f"{APP}/dead-letters/archive", "manage", ADMIN, "all"),
     Route("GET", f"{APP}/dead-letters/{{seq}}", "read", ADMIN, "all"),
     Route("POST", f"{APP}/dead-letters/{{seq}}/retry", "manage", ADMIN, "all"),
-    Route("GET", f"{APP}/events", "read", ANYBODY, "list"),
     Route("GET", f"{APP}/stats/supabase", "read", ANYBODY, "open"),
     Route("POST", f"{APP}/queue/clear", "manage", ADMIN, "all"),
 ]
