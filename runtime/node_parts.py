@@ -1,9 +1,10 @@
 """Where the parts that are not Python lie: bridge, simulator, their packages, the migrations.
 
 In a checkout they lie beside this package, installed by ``./zap``. A wheel carries their sources
-as data (``runtime/_parts``); they are copied into the data directory, because Node does not strip
-types below a ``node_modules`` directory and a site-packages directory may be read-only, and their
-locked packages are installed there once.
+as data (``runtime/_parts``); they are copied into the data directory, because a site-packages
+directory may be read-only, and their locked packages are installed there once. An image installs
+them while it is built (``python -m runtime.node_parts``), beside the package, and writes nothing
+when it runs.
 """
 
 from __future__ import annotations
@@ -118,8 +119,25 @@ def prepare(data_dir: Path, progress: Callable[[str], None] = log.info) -> NodeP
 def installed_parts(data_dir: Path) -> NodeParts | None:
     """The parts if they are there already; installs nothing."""
     sources = locate_sources()
-    root = sources if is_checkout(sources) else _home(data_dir, sources)
-    return _parts(root) if (root / "node_modules").is_dir() else None
+    if (sources / "node_modules").is_dir():  # a checkout, or an image
+        return _parts(sources)
+    if is_checkout(sources):
+        return None
+    home = _home(data_dir, sources)
+    return _parts(home) if home.is_dir() else None
+
+
+def install_in_place(progress: Callable[[str], None] = log.info) -> NodeParts:
+    """Install the packages of a wheel beside it, for an image (blocking). Raises NodePartsError."""
+    sources = locate_sources()
+    if is_checkout(sources):
+        raise NodePartsError("this is a checkout; ./zap installs its Node packages")
+    try:
+        _install_packages(sources, progress)
+    except NodePartsError:
+        shutil.rmtree(sources / "node_modules", ignore_errors=True)
+        raise
+    return _parts(sources)
 
 
 def _home(data_dir: Path, sources: Path) -> Path:
@@ -162,11 +180,16 @@ def _install(sources: Path, target: Path, progress: Callable[[str], None]) -> No
     """Copy and ``npm ci`` beside the target, then rename: it is there whole or not at all."""
     copy = target.with_name("installing")
     shutil.copytree(sources, copy)
+    _install_packages(copy, progress)
+    copy.rename(target)
+
+
+def _install_packages(directory: Path, progress: Callable[[str], None]) -> None:
     progress("installing the Node parts (once, about a minute)")
     try:
         npm = subprocess.run(  # noqa: S603 - our own Node, constant arguments
             [*npm_command(), "ci", "--omit=dev", "--update-notifier=false"],
-            cwd=copy,
+            cwd=directory,
             env=node_environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -182,5 +205,11 @@ def _install(sources: Path, target: Path, progress: Callable[[str], None]) -> No
         ) from None
     if npm.returncode != 0:
         raise NodePartsError(f"npm could not install the Node parts:\n{npm.stdout[-2000:]}")
-    copy.rename(target)
     progress("the Node parts are installed")
+
+
+if __name__ == "__main__":
+    try:
+        install_in_place(lambda line: print(line, flush=True))
+    except NodePartsError as error:
+        raise SystemExit(str(error)) from None

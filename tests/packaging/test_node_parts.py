@@ -80,6 +80,34 @@ def test_what_an_interrupted_installation_left_is_in_nobodys_way(tmp_path, sourc
     assert not left.exists()
 
 
+def test_an_image_has_them_beside_the_package_and_writes_nothing(tmp_path, sources, npm):
+    installed = node_parts.install_in_place()
+
+    parts = prepare(tmp_path / "data")
+
+    assert parts == installed
+    assert parts.bridge.parent == sources
+    assert npm.read_text().splitlines() == ["ci --omit=dev --update-notifier=false"]
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_failed_installation_in_place_leaves_nothing_that_looks_installed(
+    tmp_path, sources, monkeypatch
+):
+    failing = ["sh", "-c", "mkdir node_modules; echo no network; exit 1"]
+    monkeypatch.setattr(node_parts, "npm_command", lambda: failing)
+
+    with pytest.raises(NodePartsError, match="no network"):
+        node_parts.install_in_place()
+
+    assert node_parts.installed_parts(tmp_path / "data") is None
+
+
+def test_a_checkout_is_left_to_zap():
+    with pytest.raises(NodePartsError, match="zap"):
+        node_parts.install_in_place()
+
+
 def test_a_checkout_is_used_where_it_lies(tmp_path):
     parts = prepare(tmp_path)
 
