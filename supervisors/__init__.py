@@ -8,6 +8,7 @@ Layout::
 
     _core/      the decisions: plain synchronous code, no trio, no clock
         settings    ChildSpec, Restart, Strategy, Backoff, Intensity, AutoShutdown
+        delays      Delays: a backoff for what a child tries again itself
         errors      the one error tree; the verdicts Park and Escalate
         exits       how an incarnation ended, and how that is judged
         events      the one table of events
@@ -26,6 +27,7 @@ Layout::
     testing     what tests of supervised programs need
 """
 
+from supervisors._core.delays import Delays as Delays
 from supervisors._core.errors import ChildDownError as ChildDownError
 from supervisors._core.errors import ChildExistsError as ChildExistsError
 from supervisors._core.errors import ChildStateError as ChildStateError

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import trio
 
-from supervisors import ChildContext, Escalate, Park
+from supervisors import Backoff, ChildContext, Delays, Escalate, Park
 
 from ..errors import JournalUnavailable
 from ..events import Event
@@ -63,8 +63,7 @@ RESERVE_BYTES = 32 * 1024 * 1024
 """With less room than this on the disk new work is refused, so that the backlog can still leave."""
 
 PULSE_SECONDS = 1.0
-REOPEN_FIRST_SECONDS = 1.0
-REOPEN_CAP_SECONDS = 30.0
+REOPEN = Backoff(first=1.0, cap=30.0, reset_after=30.0)
 PRUNE_LIMIT = 5000
 ARCHIVE_LIMIT = 1000
 
@@ -123,7 +122,7 @@ class Journal:
                 self._state = _STOPPED
 
     async def _keep_open(self, ctx: ChildContext) -> None:
-        delay = REOPEN_FIRST_SECONDS
+        delays = Delays(REOPEN)
         while True:
             started = trio.current_time()
             failure = await self._serve(ctx)
@@ -134,12 +133,12 @@ class Journal:
             if fault.permanent:
                 raise Park(fault.reason, fault.code) from failure
             # A full disk now and then must not become an ever longer wait.
-            if trio.current_time() - started > REOPEN_CAP_SECONDS:
-                delay = REOPEN_FIRST_SECONDS
+            if trio.current_time() - started > REOPEN.reset_after:
+                delays.reset()
+            delay = delays.next(REOPEN.first)
             _log.error("journal unavailable (%s), opened again in %.0f s", fault.code, delay)
             ctx.ready()
             await self._rest(ctx, delay)
-            delay = min(delay * 2, REOPEN_CAP_SECONDS)
 
     async def _serve(self, ctx: ChildContext) -> Exception:
         """Serve with one connection until it fails; returns why."""

@@ -5,7 +5,6 @@
 - ``client``: supabase-py on trio.
 - ``probe``: is it there, and is it migrated.
 - ``batch``: how many entries go into the next call. Pure.
-- ``backoff``: how long to wait before the next try.
 - ``writer``: drains the journal.
 - ``media``: the bucket of files, and what rows say of them.
 - ``atendimentos``, ``configuracoes``: what the API and the robot do with these tables.

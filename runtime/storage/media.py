@@ -15,7 +15,7 @@ from .client import Supabase
 from .errors import SupabaseError
 
 _URL_SECONDS = 60
-_GIVEN_COLUMNS = "id, owner_id, midia_url, midia_tipo, midia_nome, midia_tamanho, dados"
+_COLUMNS = "owner_id, connection_id, midia_url, midia_tipo, midia_nome, midia_tamanho, dados"
 
 
 class MediaStorage:
@@ -31,7 +31,7 @@ class MediaStorage:
 
     async def row(self, row_id: UUID) -> dict[str, Any]:
         """The row of a message, its media columns."""
-        query = self._supabase.table("whatsapp_mensagens").select(_GIVEN_COLUMNS)
+        query = self._supabase.table("whatsapp_mensagens").select(_COLUMNS)
         rows = await self._supabase.fetch(query.eq("id", str(row_id)).limit(1))
         if not rows:
             raise NotFound("Mensagem não encontrada.", code="message_not_found")

@@ -10,10 +10,9 @@ from typing import Protocol
 
 import trio
 
-from supervisors import ChildContext
+from supervisors import Backoff, ChildContext, Delays
 
 from ..events import EventBus, EventName
-from .backoff import Backoff
 from .classify import EXPECTED, MIGRATION_HINT, MIGRATION_REQUIRED, Action, classify
 from .client import REQUIRED_SCHEMA_VERSION
 
@@ -54,7 +53,7 @@ class Probe:
     ) -> None:
         self._supabase = supabase
         self._events = events
-        self._backoff = Backoff(RECHECK_SECONDS, BACKOFF_CAP_SECONDS, random or Random())  # noqa: S311
+        self._delays = Delays(Backoff(first=RECHECK_SECONDS, cap=BACKOFF_CAP_SECONDS), random)
         self.healthy = False
         self.since = datetime.now(UTC)
         self.problem: Problem | None = None
@@ -111,7 +110,7 @@ class Probe:
 
     def _well(self) -> float:
         self._verified = self._begun
-        self._backoff.succeeded()
+        self._delays.reset()
         self.problem = None
         if not self.healthy:
             now = datetime.now(UTC)
@@ -129,8 +128,8 @@ class Probe:
 
     def _ill(self, problem: Problem, final: bool) -> float:
         self.problem = problem
-        delay = self._backoff.failed()
-        if self.healthy and not final and self._backoff.failures < 2:
+        delay = self._delays.next()
+        if self.healthy and not final and self._delays.failures < 2:
             return RECHECK_SECONDS  # one lost answer is no outage
         if self.healthy or not self._announced_offline:
             if self.healthy:

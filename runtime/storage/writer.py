@@ -11,13 +11,12 @@ from typing import Any, Literal, Protocol
 
 import trio
 
-from supervisors import ChildContext
+from supervisors import Backoff, ChildContext, Delays
 
 from ..errors import JournalUnavailable
-from ..events import EventBus, EventName
+from ..events import Event, EventBus, EventName
 from ..failpoints import failpoint
 from ..journal import Entry, Heard, Journal, Stored
-from .backoff import Backoff
 from .batch import MAX_COUNT, BatchSize
 from .classify import EXPECTED, TOO_LARGE, Action, Verdict, classify
 from .probe import Probe
@@ -103,8 +102,8 @@ class Writer:
         self._events = events
         self._hears = hears
         self._size = BatchSize()
-        self._retry = Backoff(RETRY_FIRST_SECONDS, RETRY_CAP_SECONDS, random)
-        self._pause = Backoff(PAUSE_FIRST_SECONDS, PAUSE_CAP_SECONDS, random)
+        self._retry = Delays(Backoff(first=RETRY_FIRST_SECONDS, cap=RETRY_CAP_SECONDS), random)
+        self._pause = Delays(Backoff(first=PAUSE_FIRST_SECONDS, cap=PAUSE_CAP_SECONDS), random)
         self._last_count = 0
         self._blocked: _Blocked | None = None
         self._stage: Literal["plain", "detour", "verdict"] = "plain"
@@ -163,8 +162,8 @@ class Writer:
                 await self._face(outcome, entries, ctx)
         else:
             self._enter("draining")
-            self._retry.succeeded()
-            self._pause.succeeded()
+            self._retry.reset()
+            self._pause.reset()
             self._size.succeeded(len(entries), trio.current_time() - started)
             await self._settle(entries, outcome)
             self._went_through()
@@ -206,22 +205,19 @@ class Writer:
 
     async def _settle(self, entries: list[Entry], outcomes: list[Stored]) -> None:
         failpoint("rpc-committed")
-        await self._journal.settle(outcomes, self._heard(entries, outcomes))
+        told = {
+            entry.seq: _received(entry, outcome)
+            for entry, outcome in zip(entries, outcomes, strict=True)
+            if entry.event_data is not None
+            and entry.kind == "message"
+            and entry.payload.get("remetente") == "CLIENTE"
+        }
+        await self._journal.settle(outcomes, self._heard(entries, outcomes), told)
         failpoint("settle")
         self._stored += len(entries)
         self._batches += 1
-        for entry, outcome in zip(entries, outcomes, strict=True):
-            if (
-                entry.event_data is not None
-                and entry.kind == "message"
-                and entry.payload.get("remetente") == "CLIENTE"
-            ):
-                self._events.publish(
-                    EventName.MESSAGE_RECEIVED,
-                    {**entry.event_data, "atendimentoId": outcome.atendimento_id},
-                    connection_id=entry.payload.get("connection_id"),
-                    owner_id=entry.payload.get("owner_id"),
-                )
+        for event in told.values():
+            self._events.tell(event)
 
     def _heard(self, entries: list[Entry], outcomes: list[Stored]) -> list[Heard]:
         if self._hears is None:
@@ -299,13 +295,13 @@ class Writer:
     async def _later(self, verdict: Verdict, ctx: ChildContext) -> None:
         self._enter("retrying", verdict.code, verdict.reason)
         self._probe.nudge()
-        await self._rest(self._retry.failed(verdict.retry_after), ctx)
+        await self._rest(self._retry.next(verdict.retry_after or 0.0), ctx)
 
     async def _wait_for_change(self, verdict: Verdict, ctx: ChildContext) -> None:
         """Until the probe has been let in again, then try a few entries."""
         self._enter("paused", verdict.code, verdict.reason)
         self._size.half_open()
-        await self._rest(self._pause.failed(verdict.retry_after), ctx)
+        await self._rest(self._pause.next(verdict.retry_after or 0.0), ctx)
         begun = self._probe.checks_begun
         self._probe.nudge()
         while not self._probe.verified_since(begun):
@@ -330,6 +326,27 @@ class Writer:
         if code is not None:
             _log.warning("writer %s: %s", name, code)
         self.state = WriterState(name, datetime.now(UTC), code, reason)
+
+
+def _received(entry: Entry, outcome: Stored) -> Event:
+    """What a CRM needs to show a message without asking for it."""
+    row = entry.payload
+    return Event(
+        EventName.MESSAGE_RECEIVED,
+        {
+            **(entry.event_data or {}),
+            "id": row.get("id"),
+            "content": row.get("conteudo"),
+            "timestamp": row.get("timestamp"),
+            "mediaUrl": row.get("midia_url"),
+            "mediaType": row.get("midia_tipo"),
+            "atendimentoId": outcome.atendimento_id,
+            "companyId": row.get("company_id"),
+        },
+        connection_id=row.get("connection_id"),
+        owner_id=row.get("owner_id"),
+        chat=row.get("numero_cliente"),
+    )
 
 
 def _chat(entry: Entry) -> tuple[object, object]:

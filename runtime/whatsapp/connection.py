@@ -13,15 +13,15 @@ its supervisor starts the next incarnation, and the bridge replays what was not 
 from __future__ import annotations
 
 import logging
-import random
 from datetime import UTC, datetime
 
 import trio
 
-from supervisors import Backoff, ChildContext, Park
+from supervisors import Backoff, ChildContext, Delays, Park
 
 from ..events import EventName
 from ..journal import Connection
+from ..options import Options
 from . import frames
 from .delivery import Delivery
 from .disconnects import QUIET, DisconnectPolicy, GiveUp
@@ -52,6 +52,7 @@ class ConnectionActor:
         self._services = services
         self._live = services.lives[connection.id]
         self._policy = DisconnectPolicy()
+        self._following = False
 
     async def run(self) -> None:
         """Serve the connection until it must be given up; then raise Park with the reason."""
@@ -64,21 +65,28 @@ class ConnectionActor:
         async with self._services.bridge.link(connection.id) as link:
             await link.hello(self._ctx.incarnation)
             self._ctx.ready()
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(Intake(connection, link, self._services).run)
-                nursery.start_soon(Delivery(connection, link, self._services).run)
-                verdict = await self._steer(link)
-                nursery.cancel_scope.cancel()
+            intake = Intake(connection, link, self._services)
+            delivery = Delivery(connection, link, self._services)
+            with self._live.linked(link):
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(intake.run)
+                    nursery.start_soon(delivery.run)
+                    nursery.start_soon(self._obey, link, intake, delivery)
+                    nursery.start_soon(self._tell_presences, link)
+                    verdict = await self._steer(link)
+                    nursery.cancel_scope.cancel()
             await self._give_up(link, verdict)
         raise Park(verdict.reason, code=verdict.code)
 
     async def _steer(self, link: BridgeLink) -> GiveUp:
-        ceiling = 0.0
+        delays = Delays(BACKOFF)
         while True:
-            await link.send("open")
+            await self._open(link)
+            self._following = True
             closed, open_for = await self._follow(link)
+            self._following = False
             if open_for >= BACKOFF.reset_after:
-                ceiling = 0.0
+                delays.reset()
             self._live.disconnects += 1
             code = closed.code if closed.code is not None else _LOST
             decision = self._policy.decide(code, qr_ended=closed.qrEnded, now=trio.current_time())
@@ -92,10 +100,37 @@ class ConnectionActor:
                 await self._report(Status.CONNECTING)
                 continue
             await self._report(Status.DISCONNECTED, f"{code}: {closed.reason or 'closed'}")
-            ceiling = BACKOFF.ceiling_after(ceiling)
-            delay = random.uniform(0, ceiling)  # noqa: S311 - jitter, not a secret
+            delay = delays.next()
             await self._rest(max(delay, SLOW_PACE) if decision.pace == "slow" else delay)
             await self._report(Status.CONNECTING)
+
+    async def _open(self, link: BridgeLink) -> None:
+        await link.send("open", options=Options.of(self._connection).bridge())
+
+    async def _obey(self, link: BridgeLink, intake: Intake, delivery: Delivery) -> None:
+        """Apply changed options to what runs; only another proxy takes another socket."""
+        while True:
+            await self._live.reconfigured.wait()
+            changed = await self._services.journal.connection(self._connection.id)
+            if changed is None:
+                continue
+            before, after = Options.of(self._connection), Options.of(changed)
+            self._connection = intake.connection = delivery.connection = changed
+            await link.send("configure", options=after.bridge())
+            if after.proxy != before.proxy and self._following:
+                await self._open(link)
+
+    async def _tell_presences(self, link: BridgeLink) -> None:
+        async for presence in link.presences:
+            self._publish(
+                EventName.PRESENCE,
+                {
+                    "from": presence.phone or presence.jid,
+                    "participant": presence.participant,
+                    "state": presence.state,
+                    "lastSeen": presence.lastSeen,
+                },
+            )
 
     async def _rest(self, seconds: float) -> None:
         """Wait before the next attempt, beating on."""

@@ -23,7 +23,7 @@ PACKAGE = Path(supervisors.__file__).parent
 PUBLIC = """
 AutoShutdown Backoff Call ChildAbandoned ChildContext ChildDone ChildDownError ChildExistsError
 ChildExited ChildParked ChildReady ChildRemoved ChildRestarting ChildSpec ChildStarting
-ChildStateError ChildStopped ChildStopping ChildUnparked DynamicSupervisor EXIT_STOP_OVERRUN
+ChildStateError ChildStopped ChildStopping ChildUnparked Delays DynamicSupervisor EXIT_STOP_OVERRUN
 Escalate EscalationError Event Exit ExitKind Inbox Intensity Liveness LivenessError MailboxGoneError
 MailboxStatistics NoSuchChildError Node NotReadyError Park ProcessInfo Pulse Ref Restart Root State
 StaleIncarnationError StartFailedError Strategy SubprocessChild SubprocessError SupervisionError
