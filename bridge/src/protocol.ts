@@ -2,6 +2,10 @@
 
 import { mediaContent } from "./media/content.ts";
 import type { MediaContent } from "./media/content.ts";
+import { behaviourOf } from "./session/behaviour.ts";
+import type { Behaviour } from "./session/behaviour.ts";
+import { plainContent } from "./session/content.ts";
+import type { PlainContent } from "./session/content.ts";
 
 export const PROTOCOL_VERSION = 1;
 export const MAX_FRAME_BYTES = 1024 * 1024;
@@ -12,15 +16,17 @@ export const CLOSE_REPLACED = 4001;
 export const CLOSE_PROTOCOL = 4002;
 export const CLOSE_STORAGE = 4003;
 
-export interface TextContent {
-  readonly text: string;
-}
+export const MAX_READ_IDS = 1000;
 
-export type SendContent = TextContent | MediaContent;
+export type SendContent = PlainContent | MediaContent;
+
+export const PRESENCES = ["available", "unavailable", "composing", "recording", "paused"] as const;
+export type PresenceState = (typeof PRESENCES)[number];
 
 export type RuntimeFrame =
   | { readonly type: "hello"; readonly generation: number; readonly window: number }
-  | { readonly type: "open" }
+  | { readonly type: "open"; readonly options: Behaviour }
+  | { readonly type: "configure"; readonly options: Behaviour }
   | { readonly type: "close" }
   | { readonly type: "ack"; readonly seq: number }
   | {
@@ -33,6 +39,20 @@ export type RuntimeFrame =
   | { readonly type: "check"; readonly requestId: string; readonly phones: readonly string[] }
   | { readonly type: "pairingCode"; readonly requestId: string; readonly phone: string }
   | { readonly type: "probe"; readonly requestId: string }
+  | {
+      readonly type: "read";
+      readonly requestId: string;
+      readonly chat: string;
+      readonly ids: readonly string[];
+    }
+  | {
+      readonly type: "presence";
+      readonly requestId: string;
+      readonly to: string | null;
+      readonly state: PresenceState;
+    }
+  | { readonly type: "sent"; readonly requestId: string; readonly messageId: string }
+  | { readonly type: "picture"; readonly requestId: string; readonly jid: string }
   | { readonly type: "logout"; readonly requestId: string };
 
 export interface Me {
@@ -77,6 +97,15 @@ export type BridgeFrame =
       readonly kind: EventKind;
       readonly receivedAt: number;
       readonly data: unknown;
+    }
+  | {
+      readonly type: "presence";
+      readonly jid: string;
+      readonly phone: string | null;
+      readonly lid: string | null;
+      readonly participant: string | null;
+      readonly state: string;
+      readonly lastSeen: number | null;
     }
   | { readonly type: "reply"; readonly requestId: string; readonly ok: true; readonly data: unknown }
   | {
@@ -144,13 +173,24 @@ function contentField(frame: Fields): SendContent {
   const content = frame["content"];
   const media = isRecord(content) ? mediaContent(content) : null;
   if (media !== null) return media;
-  if (!isRecord(content) || typeof content["text"] !== "string" || content["text"] === "") {
-    throw new ProtocolError("field content must be {text}");
+  return plainContent(content);
+}
+
+function idsField(frame: Fields): readonly string[] {
+  const ids = frame["ids"];
+  if (!Array.isArray(ids) || ids.length === 0 || ids.length > MAX_READ_IDS) {
+    throw new ProtocolError(`field ids must list 1 to ${MAX_READ_IDS} messages`);
   }
-  if (Object.keys(content).length !== 1) {
-    throw new ProtocolError("field content has unknown parts");
-  }
-  return { text: content["text"] };
+  return ids.map((id: unknown) => {
+    if (typeof id !== "string" || !MESSAGE_ID.test(id)) throw new ProtocolError("field ids is malformed");
+    return id;
+  });
+}
+
+function presenceField(frame: Fields): PresenceState {
+  const state = PRESENCES.find((one) => one === frame["state"]);
+  if (state === undefined) throw new ProtocolError(`field state must be one of ${PRESENCES.join(", ")}`);
+  return state;
 }
 
 function phonesField(frame: Fields): readonly string[] {
@@ -187,7 +227,9 @@ export function parseFrame(text: string): RuntimeFrame {
         window: integerField(frame, "window", 1, MAX_WINDOW),
       };
     case "open":
-      return { type: "open" };
+      return { type: "open", options: behaviourOf(frame["options"]) };
+    case "configure":
+      return { type: "configure", options: behaviourOf(frame["options"]) };
     case "close":
       return { type: "close" };
     case "ack":
@@ -210,6 +252,28 @@ export function parseFrame(text: string): RuntimeFrame {
       };
     case "probe":
       return { type: "probe", requestId: requestId() };
+    case "read":
+      return {
+        type: "read",
+        requestId: requestId(),
+        chat: stringField(frame, "chat", JID),
+        ids: idsField(frame),
+      };
+    case "presence":
+      return {
+        type: "presence",
+        requestId: requestId(),
+        to: frame["to"] === undefined || frame["to"] === null ? null : stringField(frame, "to", JID),
+        state: presenceField(frame),
+      };
+    case "sent":
+      return {
+        type: "sent",
+        requestId: requestId(),
+        messageId: stringField(frame, "messageId", MESSAGE_ID),
+      };
+    case "picture":
+      return { type: "picture", requestId: requestId(), jid: stringField(frame, "jid", JID) };
     case "logout":
       return { type: "logout", requestId: requestId() };
     default:

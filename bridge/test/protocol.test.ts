@@ -2,30 +2,60 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { ProtocolError, encodeFrame, isConnectionId, parseFrame } from "../src/protocol.ts";
+import { PLAIN } from "../src/session/behaviour.ts";
 
 const parse = (frame: unknown): unknown => parseFrame(JSON.stringify(frame));
 
 test("every frame of the runtime is read", () => {
   const frames = [
     { v: 1, type: "hello", generation: 3, window: 500 },
-    { v: 1, type: "open" },
+    { v: 1, type: "open", options: PLAIN },
+    { v: 1, type: "configure", options: { ...PLAIN, proxy: "socks5://u:p@127.0.0.1:1080", rejectCalls: true } },
     { v: 1, type: "close" },
     { v: 1, type: "ack", seq: 12 },
-    {
-      v: 1,
-      type: "send",
-      requestId: "r1",
-      messageId: "3EB0ABC",
-      to: "5511987654321@s.whatsapp.net",
-      content: { text: "oi" },
-    },
     { v: 1, type: "check", requestId: "r2", phones: ["5511987654321"] },
     { v: 1, type: "pairingCode", requestId: "r3", phone: "5511987654321" },
     { v: 1, type: "probe", requestId: "r4" },
-    { v: 1, type: "logout", requestId: "r5" },
+    { v: 1, type: "read", requestId: "r5", chat: "1@lid", ids: ["3EB0ABC"] },
+    { v: 1, type: "presence", requestId: "r6", to: "1@lid", state: "composing" },
+    { v: 1, type: "presence", requestId: "r7", to: null, state: "available" },
+    { v: 1, type: "sent", requestId: "r8", messageId: "3EB0ABC" },
+    { v: 1, type: "picture", requestId: "r9", jid: "1@lid" },
+    { v: 1, type: "logout", requestId: "r10" },
   ];
   for (const frame of frames) {
     assert.deepEqual({ v: 1, ...(parse(frame) as object) }, frame);
+  }
+});
+
+test("every content is read", () => {
+  const beside = { quoted: null, mentions: [] };
+  const key = { id: "3EB0A", fromMe: false, participant: null };
+  const cases: [unknown, unknown][] = [
+    [{ text: "oi" }, { type: "text", text: "oi", ...beside }],
+    [
+      { text: "oi", quoted: { ...key, text: "antes" }, mentions: ["5511987654321@s.whatsapp.net"] },
+      { type: "text", text: "oi", quoted: { ...key, text: "antes" }, mentions: ["5511987654321@s.whatsapp.net"] },
+    ],
+    [
+      { location: { latitude: -23.5, longitude: -46.6, name: "Loja" } },
+      { type: "location", latitude: -23.5, longitude: -46.6, name: "Loja", address: null, ...beside },
+    ],
+    [
+      { contacts: [{ name: "Ana", vcard: "BEGIN:VCARD" }] },
+      { type: "contacts", contacts: [{ name: "Ana", vcard: "BEGIN:VCARD" }], ...beside },
+    ],
+    [
+      { poll: { name: "Quando?", options: ["hoje", "amanhã"] } },
+      { type: "poll", name: "Quando?", options: ["hoje", "amanhã"], selectable: 1, ...beside },
+    ],
+    [{ reaction: { key, text: "👍" } }, { type: "reaction", key, text: "👍" }],
+    [{ edit: { key, text: "novo" } }, { type: "edit", key, text: "novo" }],
+    [{ delete: { key } }, { type: "delete", key }],
+  ];
+  for (const [given, expected] of cases) {
+    const frame = parse({ v: 1, type: "send", requestId: "r", messageId: "m", to: "1@lid", content: given });
+    assert.deepEqual((frame as { content: unknown }).content, expected);
   }
 });
 
@@ -51,6 +81,15 @@ test("whatever is not in the protocol is refused with what is wrong", () => {
     [{ ...send, to: "1@evil.example", content: { text: "a" } }, /to/],
     [{ ...send, messageId: "a b", content: { text: "a" } }, /messageId/],
     [{ ...send, requestId: "", content: { text: "a" } }, /requestId/],
+    [{ ...send, content: { text: "a", quoted: { id: "x y", text: "" } } }, /key.id/],
+    [{ ...send, content: { location: { latitude: 91, longitude: 0 } } }, /degrees/],
+    [{ ...send, content: { poll: { name: "a", options: ["só uma"] } } }, /options/],
+    [{ ...send, content: { contacts: [] } }, /contacts/],
+    [{ ...send, content: { reaction: { key: {}, text: "" } } }, /key.id/],
+    [{ v: 1, type: "open", options: { proxy: "ftp://x:1" } }, /proxy/],
+    [{ v: 1, type: "configure", options: { rejectCalls: "yes" } }, /rejectCalls/],
+    [{ v: 1, type: "presence", requestId: "r", to: "1@lid", state: "dancing" }, /state/],
+    [{ v: 1, type: "read", requestId: "r", chat: "1@lid", ids: [] }, /ids/],
     [{ v: 1, type: "check", requestId: "r", phones: [] }, /phones/],
     [{ v: 1, type: "check", requestId: "r", phones: ["+55"] }, /phones/],
     [{ v: 1, type: "check", requestId: "r", phones: Array(51).fill("5511987654321") }, /phones/],

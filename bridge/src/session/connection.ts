@@ -5,11 +5,19 @@
  * refuse to work, its listeners are gone, whatever it still emits is ignored.
  */
 
-import type { BinaryNode, ConnectionState as BaileysState, WAVersion } from "baileys";
+import { isJidGroup, isLidUser, isPnUser } from "baileys";
+import type {
+  BaileysEventMap,
+  BinaryNode,
+  ConnectionState as BaileysState,
+  WAVersion,
+} from "baileys";
 
 import { errorMessage, log } from "../log.ts";
 import type { ConnectionState, Me } from "../protocol.ts";
 import { callOfStanza, groupStub, statusOfAck, statusesOfReceipt } from "./arrivals.ts";
+import { PLAIN } from "./behaviour.ts";
+import type { Behaviour } from "./behaviour.ts";
 import { decodeStanza } from "./codec.ts";
 import { ProgressDeadline } from "./deadline.ts";
 import { fillsOf } from "./fills.ts";
@@ -48,6 +56,17 @@ export interface ConnectionOptions {
   readonly version: WAVersion | null;
   readonly onState: (state: ConnectionState) => void;
   readonly onSocketMade: () => void;
+  readonly onPresence: (presence: SeenPresence) => void;
+}
+
+/** What somebody is doing right now: a chat's other party, or a member of a group. */
+export interface SeenPresence {
+  readonly jid: string;
+  readonly phone: string | null;
+  readonly lid: string | null;
+  readonly participant: string | null;
+  readonly state: string;
+  readonly lastSeen: number | null;
 }
 
 interface Live {
@@ -64,6 +83,7 @@ export class Connection {
   #live: Live | null = null;
   #state: ConnectionState["state"] = "closed";
   #lastFrameAt: number | null = null;
+  #behaviour = PLAIN;
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
@@ -91,6 +111,25 @@ export class Connection {
     return meOf(this.#live?.sock.authState.creds ?? loadCredentials(this.#options.store));
   }
 
+  /** What to do by itself from now on; a proxy takes effect with the next socket. */
+  configure(behaviour: Behaviour): void {
+    const { alwaysOnline } = this.#behaviour;
+    this.#behaviour = behaviour;
+    const sock = this.openSocket;
+    if (sock !== null && alwaysOnline !== behaviour.alwaysOnline) this.#showOnline(sock);
+  }
+
+  #showOnline(sock: Socket): void {
+    this.#attempt("presence", sock.sendPresenceUpdate(this.#behaviour.alwaysOnline ? "available" : "unavailable"));
+  }
+
+  /** What a connection does by itself is a courtesy: a failure is logged, not more. */
+  #attempt(what: string, work: Promise<unknown>): void {
+    work.catch((error: unknown) => {
+      log("warn", "courtesy_failed", { connection: this.#options.id, what, error: errorMessage(error) });
+    });
+  }
+
   /** End the live socket, if any, and make a new one. */
   open(): void {
     this.#end(null);
@@ -109,6 +148,7 @@ export class Connection {
       creds,
       retries: this.#options.retries,
       version: this.#options.version,
+      behaviour: this.#behaviour,
       groupOf: (jid) => this.groups.get(jid),
       gate: {
         store,
@@ -258,9 +298,7 @@ export class Connection {
       // Without a name Baileys skipped the presence that tells WhatsApp to keep notifying the phone.
       if (!named && creds.me?.name && this.#state === "open") {
         named = true;
-        sock.sendPresenceUpdate("unavailable").catch((error: unknown) => {
-          log("warn", "presence_failed", { error: errorMessage(error) });
-        });
+        this.#showOnline(sock);
       }
     };
     const onUpdate = (update: Partial<BaileysState>): void => {
@@ -272,6 +310,7 @@ export class Connection {
       }
       if (update.connection === "open") {
         this.#enter({ state: "open", me: meOf(sock.authState.creds) });
+        if (this.#behaviour.alwaysOnline) this.#showOnline(sock);
       }
       if (update.receivedPendingNotifications) this.#replayPeers(live);
       if (update.connection === "close") {
@@ -281,10 +320,56 @@ export class Connection {
     };
     sock.ev.on("creds.update", onCredentials);
     sock.ev.on("connection.update", onUpdate);
+    this.#watchPeople(live);
     live.detach.push(() => {
       sock.ev.off("creds.update", onCredentials);
       sock.ev.off("connection.update", onUpdate);
     });
+  }
+
+  /** Calls, typing and reading: what is answered or told at once and never kept. */
+  #watchPeople(live: Live): void {
+    const { sock, life } = live;
+    const names = directory(this.#options.store);
+    const onCalls = (calls: BaileysEventMap["call"]): void => {
+      if (!life.alive || !this.#behaviour.rejectCalls) return;
+      for (const { id, from, status } of calls) {
+        if (status === "offer") this.#attempt("reject call", sock.rejectCall(id, from));
+      }
+    };
+    const onPresence = ({ id, presences }: BaileysEventMap["presence.update"]): void => {
+      if (!life.alive) return;
+      for (const [participant, { lastKnownPresence, lastSeen }] of Object.entries(presences)) {
+        this.#options.onPresence({
+          jid: id,
+          phone: names.phoneOf(id),
+          lid: names.lidOf(id),
+          participant: participant === id ? null : participant,
+          state: lastKnownPresence,
+          lastSeen: lastSeen ?? null,
+        });
+      }
+    };
+    const onMessages = ({ messages }: BaileysEventMap["messages.upsert"]): void => {
+      if (!life.alive || !this.#behaviour.readAutomatically) return;
+      const keys = messages
+        .filter(({ key, message }) => !key.fromMe && message && this.#isStored(key.remoteJid ?? ""))
+        .map(({ key }) => key);
+      if (keys.length > 0) this.#attempt("read", sock.readMessages(keys));
+    };
+    sock.ev.on("call", onCalls);
+    sock.ev.on("presence.update", onPresence);
+    sock.ev.on("messages.upsert", onMessages);
+    live.detach.push(() => {
+      sock.ev.off("call", onCalls);
+      sock.ev.off("presence.update", onPresence);
+      sock.ev.off("messages.upsert", onMessages);
+    });
+  }
+
+  /** Whether messages of this chat become rows, so that somebody can be said to read them. */
+  #isStored(jid: string): boolean {
+    return isPnUser(jid) || isLidUser(jid) || (isJidGroup(jid) === true && this.#behaviour.storeGroups);
   }
 
   /** Keys and history from the phone that an earlier process received but did not work through. */

@@ -183,9 +183,9 @@ export function keyOf(key: WAMessage["key"]): MessageKey {
 
 function stubOf(message: WAMessage): string | null {
   const type = message.messageStubType;
-  if (type === WAMessageStubType.CIPHERTEXT) return "ciphertext";
+  if (type === WAMessageStubType.CIPHERTEXT) return message.key.isViewOnce ? "view_once" : "ciphertext";
   // A view-once message is never given to a companion: Baileys marks the key and leaves it empty.
-  if (!message.message && !type) return "ciphertext";
+  if (!message.message && !type) return message.key.isViewOnce ? "view_once" : "ciphertext";
   return type ? (WAMessageStubType[type] ?? String(type)) : null;
 }
 

@@ -1,12 +1,16 @@
 /** The requests of the runtime that ask WhatsApp something. */
 
 import { S_WHATSAPP_NET } from "baileys";
+import type { WAMessage } from "baileys";
 
 import { errorMessage, log } from "../log.ts";
 import { RequestError } from "../protocol.ts";
+import type { PresenceState } from "../protocol.ts";
 import type { Connection } from "./connection.ts";
 import { DeadlineExceeded, within } from "./deadline.ts";
 import type { Socket } from "./socket.ts";
+import type { MessageHeader } from "./stanza-join.ts";
+import type { Store } from "./store.ts";
 
 const QUERY_DEADLINE_MS = 20_000;
 const PROBE_DEADLINE_MS = 10_000;
@@ -94,6 +98,51 @@ export async function pairingCode(
   }
   const code = sock.requestPairingCode(phone);
   return { pairingCode: await asked(QUERY_DEADLINE_MS, code, "pairingCode") };
+}
+
+/** Tell the authors that their messages were read; as each message was addressed, if it is known. */
+export async function tellRead(
+  connection: Connection,
+  store: Store,
+  chat: string,
+  ids: readonly string[],
+): Promise<Record<string, never>> {
+  const keys = ids.map((id) => readKey(store, chat, id));
+  await asked(QUERY_DEADLINE_MS, openSocket(connection).readMessages(keys), "read");
+  return {};
+}
+
+function readKey(store: Store, chat: string, id: string): WAMessage["key"] {
+  const header = store.stubHeader(id);
+  return header === null
+    ? { remoteJid: chat, id, fromMe: false }
+    : (JSON.parse(header) as MessageHeader).key;
+}
+
+/** Show a chat, or everybody, what we are doing; also asks to be told what the other side does. */
+export async function showPresence(
+  connection: Connection,
+  to: string | null,
+  state: PresenceState,
+): Promise<Record<string, never>> {
+  const sock = openSocket(connection);
+  const show = async (): Promise<void> => {
+    if (to !== null) await sock.presenceSubscribe(to);
+    await sock.sendPresenceUpdate(state, to ?? undefined);
+  };
+  await asked(QUERY_DEADLINE_MS, show(), "presence");
+  return {};
+}
+
+/** The address of a profile picture; null when there is none to be seen. */
+export async function picture(connection: Connection, jid: string): Promise<{ url: string | null }> {
+  const sock = openSocket(connection);
+  try {
+    return { url: (await within(QUERY_DEADLINE_MS, sock.profilePictureUrl(jid, "preview"), "picture")) ?? null };
+  } catch (error) {
+    if (error instanceof DeadlineExceeded) throw new RequestError("timeout", error.message, true);
+    return { url: null };
+  }
 }
 
 /** Tell WhatsApp that this device leaves; that it cannot be told does not keep us from leaving. */

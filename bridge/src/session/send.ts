@@ -1,13 +1,14 @@
 /** Sends messages, one at a time and in the order asked for. */
 
-import { generateWAMessage, isJidGroup, proto } from "baileys";
+import { isJidGroup, proto } from "baileys";
 import type { WAMessageContent } from "baileys";
 
 import { passed } from "../failpoints.ts";
-import { baileysLogger, errorMessage } from "../log.ts";
+import { errorMessage } from "../log.ts";
 import { composeMedia } from "../media/content.ts";
 import { RequestError } from "../protocol.ts";
 import type { SendContent } from "../protocol.ts";
+import { composePlain, stanzaAttributes, stanzaNodes } from "./content.ts";
 import { DeadlineExceeded, within } from "./deadline.ts";
 import type { GroupCache } from "./groups.ts";
 import type { Socket } from "./socket.ts";
@@ -24,7 +25,6 @@ export interface Outgoing {
 }
 
 export class Sender {
-  readonly #connectionId: string;
   readonly #store: Store;
   readonly #groups: GroupCache;
   readonly #socket: () => Socket | null;
@@ -32,12 +32,10 @@ export class Sender {
   #waiting = 0;
 
   constructor(
-    connectionId: string,
     store: Store,
     groups: GroupCache,
     socket: () => Socket | null,
   ) {
-    this.#connectionId = connectionId;
     this.#store = store;
     this.#groups = groups;
     this.#socket = socket;
@@ -78,36 +76,23 @@ export class Sender {
     const stored = this.#store.sent(messageId);
     const message =
       stored === null
-        ? await this.#compose(sock, to, messageId, content)
+        ? compose(sock, to, content)
         : proto.Message.decode(stored);
     // Kept before it is sent: a recipient's retry receipt may arrive before the next line runs.
     if (stored === null) {
       this.#store.storeSent(messageId, proto.Message.encode(message).finish());
     }
     passed("stored-before-send");
-    await sock.relayMessage(to, message, { messageId });
+    await sock.relayMessage(to, message, {
+      messageId,
+      additionalAttributes: stanzaAttributes(message),
+      additionalNodes: stanzaNodes(message),
+    });
   }
+}
 
-  async #compose(
-    sock: Socket,
-    to: string,
-    messageId: string,
-    content: SendContent,
-  ): Promise<WAMessageContent> {
-    if ("upload" in content) return composeMedia(content);
-    // `linkPreview: null` keeps Baileys from fetching whatever address a text mentions.
-    const composed = await generateWAMessage(
-      to,
-      { text: content.text, linkPreview: null },
-      {
-        messageId,
-        userJid: sock.user?.id ?? "",
-        logger: baileysLogger(this.#connectionId),
-        upload: sock.waUploadToServer,
-      },
-    );
-    return composed.message!;
-  }
+function compose(sock: Socket, to: string, content: SendContent): WAMessageContent {
+  return "upload" in content ? composeMedia(content) : composePlain(to, content, sock.user?.id ?? "");
 }
 
 /** What WhatsApp refuses in principle (no such group, not a member, malformed), as Baileys tells it. */

@@ -10,10 +10,19 @@ import { bug, storageFailure } from "../fatal.ts";
 import { errorMessage, log } from "../log.ts";
 import { ProtocolError, RequestError, encodeFrame, parseFrame } from "../protocol.ts";
 import type { BridgeFrame, RuntimeFrame } from "../protocol.ts";
+import { PLAIN } from "./behaviour.ts";
 import { Connection } from "./connection.ts";
 import { isRegistered } from "./me.ts";
 import { messageData } from "./rebuild.ts";
-import { checkPhones, pairingCode, probe, requestLogout } from "./requests.ts";
+import {
+  checkPhones,
+  pairingCode,
+  picture,
+  probe,
+  requestLogout,
+  showPresence,
+  tellRead,
+} from "./requests.ts";
 import { Sender } from "./send.ts";
 import { loadCredentials } from "./socket.ts";
 import type { Socket } from "./socket.ts";
@@ -42,6 +51,7 @@ export class Session {
   #sender: Sender;
   /** From `hello`; null until then. */
   #hello: { generation: number; window: number } | null = null;
+  #behaviour = PLAIN;
   #disposed = false;
 
   /** Raises when the connection's database cannot be opened. */
@@ -80,7 +90,13 @@ export class Session {
       case "hello":
         throw new ProtocolError("hello was already said");
       case "open":
+        this.#behaviour = frame.options;
+        this.#connection.configure(frame.options);
         this.#connection.open();
+        break;
+      case "configure":
+        this.#behaviour = frame.options;
+        this.#connection.configure(frame.options);
         break;
       case "close":
         this.#connection.close();
@@ -140,6 +156,14 @@ export class Session {
         return pairingCode(this.#connection, request.phone);
       case "probe":
         return probe(this.#connection);
+      case "read":
+        return tellRead(this.#connection, this.#store, request.chat, request.ids);
+      case "presence":
+        return showPresence(this.#connection, request.to, request.state);
+      case "sent":
+        return { sent: this.#store.sent(request.messageId) !== null };
+      case "picture":
+        return picture(this.#connection, request.jid);
       case "logout":
         await requestLogout(this.#connection);
         return this.#startAnew();
@@ -185,7 +209,7 @@ export class Session {
   }
 
   #makeConnection(): Connection {
-    return new Connection({
+    const connection = new Connection({
       id: this.id,
       store: this.#store,
       retries: this.#options.retries,
@@ -194,12 +218,14 @@ export class Session {
       onState: (state) => {
         this.#send({ type: "state", generation: this.#hello?.generation ?? 0, ...state });
       },
+      onPresence: (presence) => this.#send({ type: "presence", ...presence }),
     });
+    connection.configure(this.#behaviour);
+    return connection;
   }
 
   #makeSender(): Sender {
     return new Sender(
-      this.id,
       this.#store,
       this.#connection.groups,
       () => this.#connection.openSocket,

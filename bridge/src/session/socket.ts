@@ -2,14 +2,16 @@
 
 import { AsyncLocalStorage } from "node:async_hooks";
 
-import { BufferJSON, initAuthCreds, makeWASocket, proto } from "baileys";
+import { BufferJSON, DEFAULT_CONNECTION_CONFIG, initAuthCreds, makeWASocket, proto } from "baileys";
 import type { AuthenticationCreds, GroupMetadata, SocketConfig, WAVersion } from "baileys";
 
 import { baileysLogger } from "../log.ts";
+import type { Behaviour } from "./behaviour.ts";
 import { gatedRepository } from "./gate.ts";
 import type { GateOptions } from "./gate.ts";
 import { signalKeyStore } from "./keys.ts";
 import type { Life } from "./keys.ts";
+import { ProxyAgent } from "./proxy.ts";
 import type { Store } from "./store.ts";
 import type { TtlCache } from "./ttl-cache.ts";
 
@@ -23,6 +25,7 @@ export interface SocketOptions {
   readonly retries: TtlCache;
   readonly groupOf: (jid: string) => GroupMetadata | undefined;
   readonly version: WAVersion | null;
+  readonly behaviour: Behaviour;
 }
 
 const { HistorySyncType } = proto.HistorySync;
@@ -55,8 +58,10 @@ export function makeSocket(options: SocketOptions): Socket {
     const bytes = key.id ? store.sent(key.id) : null;
     return Promise.resolve(bytes === null ? undefined : proto.Message.decode(bytes));
   };
+  const { proxy } = options.behaviour;
   return fromRoot(() =>
     makeWASocket({
+      ...(proxy === null ? {} : proxied(proxy)),
       ...(options.version === null ? {} : { version: options.version }),
       auth: { creds: options.creds, keys: signalKeyStore(store, options.life) },
       logger: baileysLogger(options.connectionId),
@@ -75,6 +80,15 @@ export function makeSocket(options: SocketOptions): Socket {
       makeSignalRepository: gatedRepository(options.gate),
     }),
   );
+}
+
+/** Everything that Baileys opens by itself goes through the proxy: the socket and uploads. */
+function proxied(proxy: string): Pick<SocketConfig, "agent" | "fetchAgent"> {
+  const { protocol } = new URL(DEFAULT_CONNECTION_CONFIG.waWebSocketUrl);
+  return {
+    agent: new ProxyAgent(proxy, protocol === "wss:"),
+    fetchAgent: new ProxyAgent(proxy, true),
+  };
 }
 
 /** The stored credentials, or new ones, stored before anything is done with them. */
