@@ -40,14 +40,17 @@ def read_change(message: Mapping[str, Any], *, own: bool) -> Change | None:
     reaction = message.get("reactionMessage")
     if isinstance(reaction, Mapping):
         target, emoji = reaction.get("key"), str(reaction.get("text") or "")
-        if not _names_message(target):
+        if not isinstance(target, Mapping) or not target.get("id"):
             return None
         said = f"Reagiu com {emoji}" if emoji else "Retirou a reação"
         return Change("reacao", target, emoji, f"{said} a uma mensagem anterior.")
     protocol = message.get("protocolMessage")
-    if not isinstance(protocol, Mapping) or not _names_message(protocol.get("key")):
+    if not isinstance(protocol, Mapping):
         return None
-    target = {**protocol["key"], "fromMe": own}
+    key = protocol.get("key")
+    if not isinstance(key, Mapping) or not key.get("id"):
+        return None
+    target = {**key, "fromMe": own}
     if protocol.get("type") in _EDIT:
         edited = read_content(protocol.get("editedMessage") or {})
         if edited is None:
@@ -56,7 +59,3 @@ def read_change(message: Mapping[str, Any], *, own: bool) -> Change | None:
     if protocol.get("type") in _REVOKE:
         return Change("exclusao", target, None, "Apagou uma mensagem anterior.")
     return None
-
-
-def _names_message(key: Any) -> bool:
-    return isinstance(key, Mapping) and bool(key.get("id"))

@@ -1,4 +1,4 @@
-"""A ``message`` event of the bridge, made into an entry of the journal. Pure."""
+"""Events of the bridge, made into entries of the journal. Pure."""
 
 from __future__ import annotations
 
@@ -6,73 +6,229 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from ..identity import bare_jid, message_key, row_id
+from ..identity import message_key, person, row_id
 from ..journal import Connection, NewEntry
 from ..media.incoming import incoming_media, media_columns
-from .content import read_content
+from .changes import Change, read_change
+from .chats import Chat, read_chat
+from .content import Content, read_content
 
-_IGNORED_SERVERS = frozenset({"g.us", "broadcast", "newsletter"})
+_IGNORED_SERVERS = frozenset({"broadcast", "newsletter"})
+
+_STUBS = {
+    "ciphertext": Content(
+        "SISTEMA",
+        "Mensagem ainda não disponível. O conteúdo aparece aqui assim que o WhatsApp o entregar.",
+        dados={"stub": "ciphertext"},
+    ),
+    "view_once": Content(
+        "SISTEMA",
+        "Mensagem de visualização única: só pode ser aberta no celular.",
+        dados={"stub": "view_once", "visualizacao_unica": True},
+    ),
+}
+"""What stands in for a message until its content comes."""
 
 
 def message_entry(connection: Connection, data: Mapping[str, Any]) -> NewEntry | None:
-    """The row that this message becomes, or None when it is not one for the tables.
+    """The row that this message becomes, or what it changes in another one; None for neither.
 
-    Not for the tables are groups, status broadcasts and newsletters, WhatsApp's own housekeeping,
-    and the stub of a message whose content is still to come. Raises KeyError, TypeError or
-    ValueError when the event is not what the protocol says.
+    Not for the tables are status broadcasts and newsletters, WhatsApp's own housekeeping, and
+    groups unless the connection's options say so. Raises KeyError, TypeError or ValueError when
+    the event is not what the protocol says.
     """
-    key = data["key"]
-    chat: str = key["remoteJid"]
-    if chat.partition("@")[2] in _IGNORED_SERVERS or data["message"] is None:
+    chat = read_chat(data)
+    server = data["key"]["remoteJid"].partition("@")[2]
+    if server in _IGNORED_SERVERS or (chat.group and not connection.options.get("storeGroups")):
         return None
-    content = read_content(data["message"])
+    message = data["message"]
+    if message is None:
+        return _stub_entry(connection, chat, data)
+    change = read_change(message, own=chat.own)
+    if change is not None:
+        return _change_entry(connection, chat, data, change)
+    content = read_content(message)
     if content is None:
         return None
-    own = bool(key["fromMe"])
-    canonical_chat = data.get("lid") or chat
+    return _entry(connection, chat, data, content)
+
+
+def call_entry(connection: Connection, data: Mapping[str, Any]) -> NewEntry | None:
+    """The row that a call becomes when it begins; None for what follows of it."""
+    if data["status"] != "offer" or data["from"].endswith("@g.us"):
+        return None
+    kind = "vídeo" if data.get("isVideo") else "voz"
+    rejected = bool(connection.options.get("rejectCalls"))
+    text = f"Chamada de {kind} recebida" + (" e recusada automaticamente." if rejected else ".")
     identity = message_key(
         connection.owner_id,
         connection.id,
-        chat=canonical_chat,
-        sender=None if own else canonical_chat,
-        message_id=key["id"],
+        chat=data["from"],
+        sender=data["from"],
+        message_id=f"call-{data['id']}",
     )
-    number = data.get("phone") or bare_jid(chat)
+    chat = read_chat(
+        {
+            "key": {"remoteJid": data["from"], "fromMe": False, "id": data["id"]},
+            "phone": data.get("phone"),
+        }
+    )
+    content = Content(
+        "SISTEMA",
+        text,
+        dados={
+            "chamada": {"id": data["id"], "video": bool(data.get("isVideo")), "recusada": rejected}
+        },
+    )
+    payload = _payload(connection, chat, data, content, identity) | {"remetente": "SISTEMA"}
+    return NewEntry(
+        kind="message",
+        key=identity,
+        payload=payload,
+        order_key=_order_key(connection, chat),
+        event_data=None,
+        raw=dict(data),
+    )
+
+
+def _entry(
+    connection: Connection, chat: Chat, data: Mapping[str, Any], content: Content
+) -> NewEntry:
+    key = data["key"]
+    identity = chat.key(connection, key["id"])
     row = str(row_id(identity))
-    sent_at = datetime.fromtimestamp(int(data["timestamp"]), UTC)
-    payload = {
-        "kind": "message",
-        "id": row,
-        "owner_id": connection.owner_id,
-        "connection_id": connection.id,
-        "company_id": connection.company_id,
-        "numero_cliente": number,
-        "nome_cliente": None if own else data.get("pushName"),
-        "conteudo": content.conteudo,
-        "tipo": content.tipo,
-        "remetente": "ATENDENTE" if own else "CLIENTE",
-        "timestamp": sent_at.isoformat(),
-        "lida": own,
-        "whatsapp_id": key["id"],
-        "status": "sent" if own else None,
-        "midia_tipo": content.midia_tipo,
-        "midia_nome": content.midia_nome,
-        "midia_tamanho": content.midia_tamanho,
-    }
+    payload = _payload(connection, chat, data, content, identity)
     if content.media is not None:
         payload |= media_columns(row, content.media)
     return NewEntry(
         kind="message",
         key=identity,
         payload=payload,
-        order_key=f"{connection.owner_id}/{connection.id}/{number}",
+        order_key=_order_key(connection, chat),
+        event_data=_event_data(chat, data, content.tipo),
+        raw=dict(data),
+        media=incoming_media(connection, row, key, _moment(data), content.media),
+    )
+
+
+def _stub_entry(connection: Connection, chat: Chat, data: Mapping[str, Any]) -> NewEntry | None:
+    """A row that says that something is missing; its content fills it under the same id."""
+    content = _STUBS.get(data["stub"])
+    if content is None and chat.group and data["stub"]:
+        content = Content("SISTEMA", f"[{data['stub']}]", dados={"evento": data["stub"]})
+    if content is None:
+        return None
+    identity = chat.key(connection, data["key"]["id"])
+    return NewEntry(
+        kind="message",
+        key=f"{identity}/stub",
+        payload=_payload(connection, chat, data, content, identity),
+        order_key=_order_key(connection, chat),
+        event_data=None,
+        raw=dict(data),
+    )
+
+
+def _change_entry(
+    connection: Connection, chat: Chat, data: Mapping[str, Any], change: Change
+) -> NewEntry:
+    identity = chat.key(connection, data["key"]["id"])
+    target = str(row_id(chat.key_of(connection, change.target)))
+    content = Content("SISTEMA", change.text, dados={"alvo": change.target["id"]})
+    return NewEntry(
+        kind="change",
+        key=identity,
+        payload={
+            **_payload(connection, chat, data, content, identity),
+            "kind": "change",
+            "alvo": target,
+            "operacao": change.operation,
+            "autor": chat.author,
+            "valor": change.value,
+        },
+        order_key=_order_key(connection, chat),
         event_data={
-            "messageId": key["id"],
-            "from": number,
-            "name": data.get("pushName"),
-            "type": content.tipo,
-            "offline": bool(data.get("offline")),
+            **_event_data(chat, data, change.operation),
+            "targetId": target,
+            "value": change.value,
         },
         raw=dict(data),
-        media=incoming_media(connection, row, key, sent_at, content.media),
     )
+
+
+def _payload(
+    connection: Connection,
+    chat: Chat,
+    data: Mapping[str, Any],
+    content: Content,
+    identity: str,
+) -> dict[str, Any]:
+    name = data.get("pushName")
+    facts = dict(content.dados or {})
+    if chat.group and not chat.own:
+        facts["participante"] = {"numero": chat.author, "nome": name}
+    if isinstance(answered := facts.get("resposta"), Mapping):
+        facts["resposta"] = _answered(connection, chat, data, answered)
+    if history := bool(data.get("history")):
+        facts["historico"] = True
+    return {
+        "kind": "message",
+        "id": str(row_id(identity)),
+        "owner_id": connection.owner_id,
+        "connection_id": connection.id,
+        "company_id": connection.company_id,
+        "numero_cliente": chat.number,
+        "nome_cliente": None if chat.own or chat.group else name,
+        "conteudo": content.conteudo,
+        "tipo": content.tipo,
+        "remetente": "ATENDENTE" if chat.own else "CLIENTE",
+        "timestamp": _moment(data).isoformat(),
+        "lida": chat.own or history,
+        "whatsapp_id": data["key"]["id"] if "key" in data else data["id"],
+        "status": "sent" if chat.own else None,
+        "midia_tipo": content.midia_tipo,
+        "midia_nome": content.midia_nome,
+        "midia_tamanho": content.midia_tamanho,
+        "dados": facts or None,
+    }
+
+
+def _answered(
+    connection: Connection, chat: Chat, data: Mapping[str, Any], answered: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The quoted message with the id of its row, as far as its author can be told."""
+    author = str(answered.get("de") or "")
+    own = chat.own if not author else _is_own(connection, chat, author)
+    target = {"fromMe": own, "id": answered["mensagem_id"], "participant": author or None}
+    return {**answered, "id": str(row_id(chat.key_of(connection, target)))}
+
+
+def _is_own(connection: Connection, chat: Chat, jid: str) -> bool:
+    """In a chat of two whoever is not the customer is the account itself."""
+    user = _user(jid)
+    if chat.group:
+        return user in (connection.phone_number, _user(connection.whatsapp_id or ""))
+    return user not in (_user(chat.number), _user(chat.address))
+
+
+def _user(jid: str) -> str:
+    return jid.partition("@")[0].partition(":")[0]
+
+
+def _event_data(chat: Chat, data: Mapping[str, Any], kind: str) -> dict[str, Any]:
+    facts = {
+        "messageId": data["key"]["id"],
+        "from": chat.number,
+        "name": data.get("pushName"),
+        "type": kind,
+        "offline": bool(data.get("offline")),
+    }
+    return {**facts, "history": True} if data.get("history") else facts
+
+
+def _order_key(connection: Connection, chat: Chat) -> str:
+    return f"{connection.owner_id}/{connection.id}/{person(chat.number)}"
+
+
+def _moment(data: Mapping[str, Any]) -> datetime:
+    return datetime.fromtimestamp(int(data["timestamp"]), UTC)

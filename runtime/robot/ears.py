@@ -25,6 +25,8 @@ def heard_of(entry: Entry, outcome: Stored, configs: Configs | None) -> Heard | 
         return None
     if sender == "CLIENTE" and (payload.get("lida") or facts.get("history")):
         return None
+    if "stub" in (payload.get("dados") or {}):
+        return None  # what it says comes later, under the same id
     owner, company = str(payload["owner_id"]), payload.get("company_id")
     if configs is not None:
         wanted = (

@@ -12,8 +12,11 @@ from datetime import UTC, datetime
 
 import trio
 
+from ..contacts.service import read_checked
 from ..failpoints import failpoint
 from ..journal import Command, CommandState, Connection
+from ..options import Options
+from ..outbound.pacing import Pace
 from .link import BridgeLink, RequestFailed
 from .live import Status
 from .services import Services
@@ -25,21 +28,32 @@ MAX_IN_FLIGHT = 32
 ACK_DEADLINE = 30.0
 """Seconds without WhatsApp's acknowledgement after which a message is handed over again."""
 MAX_ATTEMPTS = 5
-"""Failed hand-overs of one message before it counts as failed."""
+"""Failed hand-overs of one message on one open socket before it counts as failed."""
 RETRY_DELAY = 2.0
+
+_SAYS_NOTHING = "not_connected"
+"""A refusal that is about the connection, not about the message."""
+MAX_ADDRESSES = 20_000
+"""Recipients whose address is kept in mind; beyond it begins to forget."""
+READ = "read"
+"""A command with this content is a read receipt, not a message."""
+_USER = "@s.whatsapp.net"
+_MAY_BE_SENT = frozenset({"timeout", "no_reply"})
 
 
 class Delivery:
     """Hands over the commands of one connection while it is open."""
 
     def __init__(self, connection: Connection, link: BridgeLink, services: Services) -> None:
-        self._connection = connection
+        self.connection = connection
         self._link = link
         self._journal = services.journal
         self._outbox = services.outbox
         self._live = services.lives[connection.id]
         self._in_flight: dict[str, float] = {}
         self._attempts: Counter[str] = Counter()
+        self._addresses: dict[str, str] = {}
+        self._pace = Pace()
         self._socket = 0
 
     async def run(self) -> None:
@@ -48,6 +62,8 @@ class Delivery:
             again_after = ACK_DEADLINE / 2
             if self._live.status is Status.CONNECTED:
                 again_after = await self._flush()
+            else:
+                await self._expire()
             with trio.move_on_after(again_after):
                 await self._live.outbox.wait()
 
@@ -57,7 +73,8 @@ class Delivery:
             # What the socket before had in flight may be lost with it.
             self._socket = self._live.sockets
             self._in_flight.clear()
-        commands = await self._journal.outgoing(self._connection.id, limit=MAX_IN_FLIGHT * 2)
+            self._attempts.clear()
+        commands = await self._journal.outgoing(self.connection.id, limit=MAX_IN_FLIGHT * 2)
         waiting = {command.message_id for command in commands}
         oldest_allowed = trio.current_time() - ACK_DEADLINE
         self._in_flight = {
@@ -65,9 +82,12 @@ class Delivery:
             for message_id, since in self._in_flight.items()
             if message_id in waiting and since > oldest_allowed
         }
+        pacing = Options.of(self.connection).pacing
         for command in commands:
             if command.message_id in self._in_flight:
                 continue
+            if (pause := self._pace.wait(pacing, trio.current_time())) > 0:
+                return min(pause, ACK_DEADLINE / 2)
             if len(self._in_flight) >= MAX_IN_FLIGHT:
                 break
             if not await self._hand_over(command):
@@ -77,38 +97,105 @@ class Delivery:
     async def _hand_over(self, command: Command) -> bool:
         """Whether to go on with the next command."""
         if command.expires_at <= datetime.now(UTC):
-            await self._fail(command, "expired")
+            await self._give_up(command)
             return True
         failpoint("send")
         try:
+            address = await self._address(command.to_jid)
+            if address is None:
+                await self._end(command, CommandState.FAILED, "not_on_whatsapp")
+                return True
+            if READ in command.content:
+                return await self._tell_read(command, address)
             await self._link.request(
                 "send",
                 messageId=command.message_id,
-                to=command.to_jid,
+                to=address,
                 content=command.content,
             )
         except RequestFailed as failure:
             logger.warning(
-                "send refused", extra={"connection": self._connection.id, "code": failure.code}
+                "send refused", extra={"connection": self.connection.id, "code": failure.code}
             )
+            if failure.code == _SAYS_NOTHING:
+                return False
             self._attempts[command.message_id] += 1
             if failure.retryable and self._attempts[command.message_id] < MAX_ATTEMPTS:
                 return False
-            await self._fail(command, failure.code)
+            state = CommandState.UNKNOWN if failure.code in _MAY_BE_SENT else CommandState.FAILED
+            await self._end(command, state, failure.code)
             return True
         failpoint("sent")
+        self._pace.went(Options.of(self.connection).pacing, trio.current_time())
         self._attempts.pop(command.message_id, None)
         self._in_flight[command.message_id] = trio.current_time()
         self._live.sent += 1
         return True
 
-    async def _fail(self, command: Command, code: str) -> None:
+    async def _address(self, jid: str) -> str | None:
+        """The JID under which WhatsApp knows the recipient; None when nobody has the number.
+
+        A number is asked about once: one that was queued while WhatsApp was out of reach may be
+        registered without its ninth digit, or not at all.
+        """
+        known = self._addresses.get(jid)
+        if known is not None:
+            return known
+        name = jid.removesuffix(_USER)
+        if name == jid:
+            return jid
+        alias = await self._journal.alias(self.connection.id, name)
+        if alias is None or alias.number is None:
+            try:
+                (answer,) = await self._link.request("check", phones=[name])
+            except RequestFailed:
+                return jid  # sent as it is; WhatsApp refuses what does not exist
+            checked = read_checked(answer)
+            await self._journal.remember_checked(self.connection, [checked])
+            number = checked.number
+        else:
+            number = alias.number
+        if number is None:
+            return None
+        if len(self._addresses) >= MAX_ADDRESSES:
+            self._addresses.clear()
+        self._addresses[jid] = f"{number}{_USER}"
+        return self._addresses[jid]
+
+    async def _tell_read(self, command: Command, chat: str) -> bool:
+        await self._link.request("read", chat=chat, **command.content[READ])
+        await self._outbox.advance(
+            self.connection,
+            command.message_id,
+            CommandState.SENT,
+            error=None,
+            at=datetime.now(UTC),
+        )
+        return True
+
+    async def _expire(self) -> None:
+        """End what nobody may send any more, also while there is no connection."""
+        now = datetime.now(UTC)
+        for command in await self._journal.outgoing(self.connection.id, limit=MAX_IN_FLIGHT * 2):
+            if command.expires_at <= now:
+                await self._give_up(command)
+
+    async def _give_up(self, command: Command) -> None:
+        """A message whose time is over failed, unless it may have left already."""
+        try:
+            answer = await self._link.request("sent", messageId=command.message_id)
+        except RequestFailed:
+            return  # asked again the next time
+        state = CommandState.UNKNOWN if answer["sent"] else CommandState.FAILED
+        await self._end(command, state, "expired")
+
+    async def _end(self, command: Command, state: CommandState, code: str) -> None:
         self._attempts.pop(command.message_id, None)
         self._live.failed += 1
         await self._outbox.advance(
-            self._connection,
+            self.connection,
             command.message_id,
-            CommandState.FAILED,
+            state,
             error=code,
             at=datetime.now(UTC),
         )

@@ -75,6 +75,21 @@ class ReplyError(BaseModel):
     retryable: bool
 
 
+class Presence(_Frame):
+    """Somebody is typing, recording, or has stopped; lost when nobody listens.
+
+    ``phone`` in digits, ``lid`` as JID; ``jid`` is the chat (a group's, too).
+    """
+
+    type: Literal["presence"]
+    jid: str
+    phone: str | None = None
+    lid: str | None = None
+    participant: str | None = None
+    state: str
+    lastSeen: int | None = None  # noqa: N815
+
+
 class Reply(_Frame):
     """The answer to a request."""
 
@@ -92,11 +107,11 @@ class Fault(_Frame):
     message: str
 
 
-Incoming = Annotated[Welcome | State | BridgeEvent | Reply | Fault, Field(discriminator="type")]
-_INCOMING: TypeAdapter[Welcome | State | BridgeEvent | Reply | Fault] = TypeAdapter(Incoming)
+Frame = Welcome | State | BridgeEvent | Presence | Reply | Fault
+_INCOMING: TypeAdapter[Frame] = TypeAdapter(Annotated[Frame, Field(discriminator="type")])
 
 
-def parse(text: str | bytes) -> Welcome | State | BridgeEvent | Reply | Fault:
+def parse(text: str | bytes) -> Frame:
     """Read one frame of the bridge. Raises ``pydantic.ValidationError`` when malformed.
 
     Python's JSON reader is used, not pydantic's: it keeps lone surrogates, which occur in the wild.

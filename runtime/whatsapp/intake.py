@@ -7,15 +7,16 @@ plaintext and would send it again.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
+from typing import Any
 
 import trio
 
 from ..failpoints import failpoint
 from ..identity import message_key
-from ..inbound.entries import message_entry
+from ..inbound.entries import call_entry, message_entry
 from ..journal import CommandState, Connection, NewEntry
 from .frames import BridgeEvent
 from .link import WINDOW, BridgeLink
@@ -32,6 +33,9 @@ _STATES = {
     "error": CommandState.FAILED,
 }
 
+MAX_MET = 20_000
+"""People whom one incarnation keeps in mind; beyond it begins to forget."""
+
 _UNREADABLE = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
 
 
@@ -39,11 +43,12 @@ class Intake:
     """Moves the events of one connection, in order, as many at a time as are there."""
 
     def __init__(self, connection: Connection, link: BridgeLink, services: Services) -> None:
-        self._connection = connection
+        self.connection = connection
         self._link = link
         self._journal = services.journal
         self._outbox = services.outbox
         self._live = services.lives[connection.id]
+        self._met: dict[tuple[str | None, str | None], str | None] = {}
         self._taken = 0
         self._took = Doorbell()
 
@@ -69,6 +74,7 @@ class Intake:
 
     async def _store(self, batch: list[BridgeEvent]) -> None:
         """Messages that follow each other in one transaction; everything in its order."""
+        await self._meet(batch)
         entries: list[NewEntry] = []
         for event in batch:
             self._live.last_seen = datetime.now(UTC)
@@ -92,15 +98,63 @@ class Intake:
         data = event.data
         match event.kind:
             case "message":
-                return message_entry(self._connection, data)
+                return message_entry(self.connection, self._named(data))
             case "status":
                 at = datetime.fromtimestamp(int(data["timestamp"]), UTC)
                 state, error = _STATES[data["status"]], data.get("error")
                 return partial(self._advance, data["id"], state, error, at)
-            case "contact" | "call":
-                return None
+            case "call":
+                return call_entry(self.connection, self._named(data))
+            case "contact":
+                return self._renamed(data)
             case _:
                 raise ValueError(f"the protocol has no event {event.kind!r}")
+
+    async def _meet(self, batch: list[BridgeEvent]) -> None:
+        """Remember whom we had not met, before anything of theirs is stored."""
+        people: dict[tuple[str | None, str | None], None] = {}
+        for event in batch:
+            who = _person(event)
+            if who is not None and who not in self._met:
+                people[who] = None
+        if not people:
+            return
+        await self._journal.meet(self.connection, list(people))
+        if len(self._met) + len(people) > MAX_MET:
+            self._met.clear()
+        for number, lid in people:
+            if number is None and lid is not None:
+                # Not remembered as met: the number may become known at any time.
+                alias = await self._journal.alias(self.connection.id, lid)
+                if alias is None or alias.number is None:
+                    continue
+                self._met[number, lid] = alias.number
+            else:
+                self._met[number, lid] = number
+
+    def _named(self, data: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The event with the customer's number, where only the LID came but we know it."""
+        if data.get("phone") is None and data.get("lid") is not None:
+            return {**data, "phone": self._met.get((None, data["lid"]))}
+        return data
+
+    def _renamed(self, data: Mapping[str, Any]) -> NewEntry | None:
+        """A contact's new name for their open atendimento."""
+        number, name, picture = data.get("phone"), data.get("name"), data.get("picture")
+        if number is None or (not name and not picture):
+            return None
+        return NewEntry(
+            kind="contact",
+            key=None,
+            payload={
+                "kind": "contact",
+                "owner_id": self.connection.owner_id,
+                "connection_id": self.connection.id,
+                "numero_cliente": number,
+                "nome_cliente": name,
+                "foto_url": picture,
+            },
+        )
 
     async def _accept(self, entries: list[NewEntry]) -> None:
         if not entries:
@@ -113,15 +167,15 @@ class Intake:
     ) -> None:
         if state is CommandState.SENT:
             failpoint("server-ack")
-        await self._outbox.advance(self._connection, message_id, state, error=error, at=at)
+        await self._outbox.advance(self.connection, message_id, state, error=error, at=at)
         self._live.outbox.ring()
 
     async def _bury(self, event: BridgeEvent, error: Exception) -> None:
         """Keep an event that we cannot read where an operator sees it."""
         logger.error(
-            "unreadable event", extra={"connection": self._connection.id, "kind": event.kind}
+            "unreadable event", extra={"connection": self.connection.id, "kind": event.kind}
         )
-        connection = self._connection
+        connection = self.connection
         key = message_key(
             connection.owner_id,
             connection.id,
@@ -135,3 +189,13 @@ class Intake:
             code="unreadable_event",
             reason=f"{type(error).__name__}: {error}",
         )
+
+
+def _person(event: BridgeEvent) -> tuple[str | None, str | None] | None:
+    """The customer of an event as (number, LID)."""
+    if event.kind not in ("message", "contact", "call"):
+        return None
+    number, lid = event.data.get("phone"), event.data.get("lid")
+    if not isinstance(number, str | None) or not isinstance(lid, str | None):
+        return None
+    return (number, lid) if number or lid else None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import trio
@@ -22,6 +22,8 @@ WINDOW = 256
 """Most events that the bridge sends before it has an acknowledgement."""
 STATE_CAPACITY = 256
 """State frames that may wait for the actor; more mean that it hangs, and end the link."""
+PRESENCE_CAPACITY = 64
+"""Presences that may wait; further ones are dropped, they are outdated at once."""
 MAX_FRAME_BYTES = 32 * 1024 * 1024
 CONNECT_DEADLINE = 10.0
 REQUEST_DEADLINE = 60.0
@@ -50,6 +52,9 @@ class BridgeLink:
         self._replies: dict[str, trio.MemorySendChannel[frames.Reply]] = {}
         self._states_in, self.states = trio.open_memory_channel[frames.State](STATE_CAPACITY)
         self._events_in, self.events = trio.open_memory_channel[frames.BridgeEvent](WINDOW)
+        self._presences_in, self.presences = trio.open_memory_channel[frames.Presence](
+            PRESENCE_CAPACITY
+        )
         self._welcome_in, self._welcome = trio.open_memory_channel[frames.Welcome](1)
 
     async def hello(self, generation: int) -> frames.Welcome:
@@ -100,18 +105,19 @@ class BridgeLink:
         finally:
             for channel in (self._states_in, self._events_in, self._welcome_in):
                 channel.close()
+            self._presences_in.close()
             for reply in self._replies.values():
                 reply.close()
 
-    def _dispatch(
-        self,
-        frame: frames.Welcome | frames.State | frames.BridgeEvent | frames.Reply | frames.Fault,
-    ) -> None:
+    def _dispatch(self, frame: frames.Frame) -> None:
         match frame:
             case frames.BridgeEvent():
                 self._events_in.send_nowait(frame)
             case frames.State():
                 self._states_in.send_nowait(frame)
+            case frames.Presence():
+                with suppress(trio.WouldBlock):
+                    self._presences_in.send_nowait(frame)
             case frames.Reply():
                 waiting = self._replies.get(frame.requestId)
                 if waiting is not None:
@@ -122,9 +128,7 @@ class BridgeLink:
                 raise LinkLost(f"the bridge did not understand us: {frame.message}")
 
 
-def _parse(
-    text: str | bytes,
-) -> frames.Welcome | frames.State | frames.BridgeEvent | frames.Reply | frames.Fault:
+def _parse(text: str | bytes) -> frames.Frame:
     """A frame; an event that cannot be read is kept as kind ``malformed`` under its number."""
     try:
         return frames.parse(text)

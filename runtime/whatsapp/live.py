@@ -5,11 +5,17 @@ What must survive (who, whose, parked or not) is in the journal's registry.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Any
 
 import trio
+
+from ..errors import Unavailable, Unsendable
+from .link import BridgeLink, LinkLost, RequestFailed
 
 
 class Status(StrEnum):
@@ -54,6 +60,49 @@ class Live:
     disconnects: int = 0
     outbox: Doorbell = field(default_factory=Doorbell)
     qr_shown: Doorbell = field(default_factory=Doorbell)
+    reconfigured: Doorbell = field(default_factory=Doorbell)
+    link: BridgeLink | None = None
+
+    @contextmanager
+    def linked(self, link: BridgeLink) -> Iterator[None]:
+        """Make the link to the bridge available while the block runs."""
+        self.link = link
+        try:
+            yield
+        finally:
+            self.link = None
+
+    async def ask(self, type_: str, **fields: Any) -> Any:
+        """Ask WhatsApp something through the open connection.
+
+        Raises Unavailable while it is not open, and when WhatsApp does not answer in time;
+        Unsendable for what it refuses.
+        """
+        if self.link is None or self.status is not Status.CONNECTED:
+            raise Unavailable(
+                "A conexão não está conectada ao WhatsApp.",
+                code="not_connected",
+                retry_after=10.0,
+            )
+        return await self.ask_bridge(type_, **fields)
+
+    async def ask_bridge(self, type_: str, **fields: Any) -> Any:
+        """As `ask`, also while the connection is not open yet."""
+        link = self.link
+        if link is None:
+            raise Unavailable("A conexão está iniciando.", code="not_ready", retry_after=5.0)
+        try:
+            return await link.request(type_, **fields)
+        except LinkLost:
+            raise Unavailable(
+                "A conexão está reiniciando.", code="not_ready", retry_after=5.0
+            ) from None
+        except RequestFailed as failure:
+            if failure.retryable:
+                raise Unavailable(
+                    "O WhatsApp não respondeu.", code=failure.code, retry_after=10.0
+                ) from None
+            raise Unsendable("O WhatsApp recusou o pedido.", code=failure.code) from None
 
     def counters(self) -> dict[str, int]:
         """What happened since the runtime started."""

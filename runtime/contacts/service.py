@@ -1,0 +1,128 @@
+"""Numbers checked on WhatsApp: asked once, remembered durably, asked again when it is long ago."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+
+import trio
+
+from ..errors import Unsendable, ZapvisorError
+from ..identity import phone_digits, recipient_jid
+from ..journal import Alias, Checked, Connection, Journal
+
+logger = logging.getLogger("zapvisor.contacts")
+
+PRESENT_TTL = timedelta(days=30)
+ABSENT_TTL = timedelta(minutes=15)
+"""How long an answer counts: people join WhatsApp more often than they leave it."""
+SEND_CHECK_SECONDS = 6.0
+"""How long a send waits for the check; without an answer the message is queued unchecked."""
+MAX_PHONES = 50
+"""Numbers of one check."""
+
+_USER = "@s.whatsapp.net"
+
+
+class Asking(Protocol):
+    """A connection that can be asked; raises Unavailable when it is not open."""
+
+    async def ask(self, type_: str, **fields: Any) -> Any: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """Where a message goes: ``jid``, as WhatsApp knows it if that is known."""
+
+    jid: str
+
+
+class Contacts:
+    """What WhatsApp says of numbers, and by which name a customer is known."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    async def check(
+        self, connection: Connection, live: Asking, phones: Sequence[str]
+    ) -> list[dict[str, Any]]:
+        """``GET /contacts/check``: whether each number is on WhatsApp, in the order asked.
+
+        Raises Invalid for what is no number, Unavailable when WhatsApp has to be asked and the
+        connection is not open.
+        """
+        numbers = {phone: phone_digits(phone) for phone in phones}
+        known = {number: await self._known(connection, number) for number in numbers.values()}
+        unknown = [number for number, alias in known.items() if alias is None]
+        if unknown:
+            await self.ask(connection, live, unknown)
+            known |= {number: await self._known(connection, number) for number in unknown}
+        return [_answer(phone, known[number]) for phone, number in numbers.items()]
+
+    async def recipient(self, connection: Connection, live: Asking, to: str) -> Recipient:
+        """Where a message to ``to`` goes; asks WhatsApp about a number met for the first time.
+
+        Raises Invalid, and Unsendable (``not_on_whatsapp``) when nobody has the number. Where
+        WhatsApp cannot be asked now, the number is taken as it is, and asked about when the
+        message leaves.
+        """
+        jid = recipient_jid(to)
+        name = jid.removesuffix(_USER)
+        alias = await self._known(connection, name)
+        if alias is None and jid.endswith(_USER):
+            with trio.move_on_after(SEND_CHECK_SECONDS):
+                try:
+                    await self.ask(connection, live, [name])
+                except ZapvisorError as error:
+                    logger.info("not checked", extra={"code": error.code})
+            alias = await self._known(connection, name)
+        if alias is None:
+            await self._journal.use_alias(connection.id, name)
+            return Recipient(jid)
+        if alias.number is None:
+            raise not_on_whatsapp()
+        return Recipient(f"{alias.number}{_USER}")
+
+    async def ask(self, connection: Connection, live: Asking, numbers: Sequence[str]) -> None:
+        """Ask WhatsApp and remember the answers."""
+        answers = await live.ask("check", phones=list(numbers))
+        await self._journal.remember_checked(
+            connection, [read_checked(answer) for answer in answers or ()]
+        )
+
+    async def _known(self, connection: Connection, name: str) -> Alias | None:
+        """What is known of a name and not outdated."""
+        alias = await self._journal.alias(connection.id, name)
+        if alias is None or alias.checked_at is None:
+            return None
+        if not alias.absent and alias.number is None:
+            return None
+        lifetime = ABSENT_TTL if alias.absent else PRESENT_TTL
+        return alias if alias.checked_at > datetime.now(UTC) - lifetime else None
+
+
+def not_on_whatsapp() -> Unsendable:
+    """The refusal for a number that nobody has."""
+    return Unsendable("Este número não está no WhatsApp.", code="not_on_whatsapp")
+
+
+def read_checked(answer: dict[str, Any]) -> Checked:
+    """What the bridge answered about one number."""
+    jid, lid = answer.get("jid"), answer.get("lid")
+    number = jid.partition("@")[0] if answer.get("exists") and jid else None
+    return Checked(answer["phone"], number, lid)
+
+
+def _answer(phone: str, alias: Alias | None) -> dict[str, Any]:
+    number = None if alias is None else alias.number
+    return {
+        "phone": phone,
+        "exists": number is not None,
+        "number": number,
+        "jid": None if number is None else f"{number}{_USER}",
+        "lid": None if alias is None or number is None else alias.lid,
+        "checkedAt": alias.checked_at.isoformat() if alias and alias.checked_at else None,
+    }

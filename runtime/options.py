@@ -1,0 +1,132 @@
+"""What each connection can be told to do, and how that is checked and shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic.alias_generators import to_camel
+
+from .errors import Invalid
+from .journal import Connection
+
+PROXY_SCHEMES = frozenset({"http", "https", "socks5", "socks5h"})
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, extra="ignore", frozen=True
+    )
+
+
+class Pacing(_Part):
+    """How fast messages go out; each pause is lengthened by up to ``jitter_ms`` at random."""
+
+    min_interval_ms: int = Field(default=0, ge=0, le=600_000)
+    per_minute: int | None = Field(default=None, ge=1, le=6000)
+    jitter_ms: int = Field(default=0, ge=0, le=60_000)
+
+
+class History(_Part):
+    """How much of the phone's history is imported when it is paired."""
+
+    days: int = Field(default=7, ge=1, le=365)
+    max_messages: int = Field(default=500, ge=1, le=20_000)
+
+
+class Options(_Part):
+    """The options of one connection.
+
+    Attributes:
+        store_groups: whether messages of groups become rows.
+        reject_calls: whether calls are rejected at once.
+        always_online: whether the number is shown as online while connected.
+        read_automatically: whether customers see their messages as read when they arrive.
+        proxy: ``http``, ``https``, ``socks5`` or ``socks5h`` URL for the way to WhatsApp.
+        pacing: None sends as fast as WhatsApp takes it.
+        history: None imports nothing.
+    """
+
+    store_groups: bool = False
+    reject_calls: bool = False
+    always_online: bool = False
+    read_automatically: bool = False
+    proxy: str | None = Field(default=None, max_length=512)
+    pacing: Pacing | None = None
+    history: History | None = None
+
+    @field_validator("proxy")
+    @classmethod
+    def _check_proxy(cls, value: str | None) -> str | None:
+        return None if value is None else check_proxy(value)
+
+    @classmethod
+    def of(cls, connection: Connection) -> Options:
+        """Those of a connection, as remembered."""
+        return cls.model_validate(connection.options)
+
+    def changed(self, changes: Mapping[str, Any]) -> Options:
+        """With some of them set anew; None puts one back to its default. Raises Invalid."""
+        merged = {**self.stored(), **changes}
+        try:
+            return Options.model_validate(
+                {name: value for name, value in merged.items() if value is not None}
+            )
+        except ValidationError as error:
+            fields = [
+                {"field": ".".join(["options", *map(str, one["loc"])]), "message": one["msg"]}
+                for one in error.errors(include_url=False, include_input=False)
+            ]
+            raise Invalid(
+                "As opções da conexão têm valores inválidos.",
+                code="invalid_options",
+                details=fields,
+            ) from None
+
+    def stored(self) -> dict[str, Any]:
+        """As the registry keeps them."""
+        return self.model_dump(by_alias=True, mode="json")
+
+    def shown(self) -> dict[str, Any]:
+        """As the API shows them: a proxy without its password."""
+        shown = self.stored()
+        if self.proxy is not None:
+            shown["proxy"] = mask_proxy(self.proxy)
+        return shown
+
+    def bridge(self) -> dict[str, Any]:
+        """The part that the bridge acts on."""
+        return {
+            "rejectCalls": self.reject_calls,
+            "alwaysOnline": self.always_online,
+            "readAutomatically": self.read_automatically,
+            "storeGroups": self.store_groups,
+            "proxy": self.proxy,
+            "history": None
+            if self.history is None
+            else {"days": self.history.days, "maxMessages": self.history.max_messages},
+        }
+
+
+def check_proxy(value: str) -> str:
+    """The URL of a proxy, or ValueError saying what is wrong with it."""
+    if any(character.isspace() or ord(character) < 32 for character in value):
+        raise ValueError("proxy must not contain spaces")
+    parts = urlsplit(value)
+    if parts.scheme not in PROXY_SCHEMES:
+        raise ValueError(f"proxy must begin with one of {', '.join(sorted(PROXY_SCHEMES))}")
+    if not parts.hostname or parts.port is None:
+        raise ValueError("proxy must name a host and a port")
+    if parts.path not in ("", "/") or parts.query or parts.fragment:
+        raise ValueError("proxy must not have a path")
+    return value
+
+
+def mask_proxy(value: str) -> str:
+    """The same URL with ``***`` in place of the credentials."""
+    parts = urlsplit(value)
+    credentials = "***@" if parts.username or parts.password else ""
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    return f"{parts.scheme}://{credentials}{host}:{parts.port}"
