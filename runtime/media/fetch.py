@@ -1,14 +1,12 @@
 """A file from a URL that a client gave us: from the public internet, and within limits.
 
-The address is resolved by us, judged, and connected to as it was judged: a name that means another
-address a moment later changes nothing. Every redirect is a new request under the same rules.
+Every redirect is a new request under the same rules (see `runtime.outgoing_http`).
 """
 
 from __future__ import annotations
 
-import socket
 import ssl
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import urljoin
@@ -18,6 +16,7 @@ import httpx
 import trio
 
 from ..errors import Invalid, TooLarge, Unsendable
+from ..outgoing_http import CONNECT_SECONDS, AddressRefused, GuardedNetwork, Resolve, resolve
 from .addresses import is_public
 from .policy import MIB
 
@@ -26,18 +25,14 @@ MAX_REDIRECTS = 5
 FETCH_SECONDS = 120.0
 """From the first connection to the last byte."""
 
-_CONNECT_SECONDS = 10.0
 _READ_SECONDS = 20.0
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _TIMEOUTS = {
-    "connect": _CONNECT_SECONDS,
+    "connect": CONNECT_SECONDS,
     "read": _READ_SECONDS,
     "write": _READ_SECONDS,
-    "pool": _CONNECT_SECONDS,
+    "pool": CONNECT_SECONDS,
 }
-
-Resolve = Callable[[str, int], Awaitable[list[str]]]
-"""From a host and port to IP addresses."""
 
 
 class Sink(Protocol):
@@ -54,12 +49,6 @@ class Fetched:
 
     mimetype: str | None
     file_name: str | None
-
-
-async def resolve(host: str, port: int) -> list[str]:
-    """The addresses of a host, by the system's resolver."""
-    found = await trio.socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [str(address[0]) for *_, address in found]
 
 
 class Fetcher:
@@ -80,7 +69,7 @@ class Fetcher:
         network: httpcore.AsyncNetworkBackend | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        self._network = _Guarded(resolver, allows, network or httpcore.TrioBackend())
+        self._network = GuardedNetwork(resolver=resolver, allows=allows, network=network)
         self._tls = tls or httpx.create_ssl_context(trust_env=False)
 
     async def fetch(self, url: str, sink: Sink) -> Fetched:
@@ -97,7 +86,7 @@ class Fetcher:
                     return await self._follow(pool, url, sink)
         except trio.TooSlowError:
             raise _undelivered("o servidor demorou demais", "media_url_timeout") from None
-        except _Refused as refused:
+        except AddressRefused as refused:
             raise Invalid(
                 "A mediaUrl não leva a um endereço público da internet.",
                 code="media_url_not_allowed",
@@ -174,52 +163,3 @@ async def _read(
 
 def _undelivered(why: str, code: str) -> Unsendable:
     return Unsendable(f"Não foi possível obter o arquivo da mediaUrl: {why}.", code=code)
-
-
-class _Refused(Exception):
-    """The name means an address that nobody may be sent to."""
-
-
-class _Guarded(httpcore.AsyncNetworkBackend):
-    """Connects to addresses that were judged, never to names."""
-
-    def __init__(
-        self,
-        resolver: Resolve,
-        allows: Callable[[str], bool],
-        network: httpcore.AsyncNetworkBackend,
-    ) -> None:
-        self._resolver = resolver
-        self._allows = allows
-        self._network = network
-
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        try:
-            with trio.fail_after(timeout or _CONNECT_SECONDS):
-                addresses = await self._resolver(host.strip("[]"), port)
-        except (OSError, UnicodeError, trio.TooSlowError) as error:
-            raise httpcore.ConnectError(f"cannot resolve the host: {error}") from error
-        # One address of several that is not public makes the whole name suspect.
-        if not addresses or not all(self._allows(address) for address in addresses):
-            raise _Refused
-        return await self._network.connect_tcp(
-            addresses[0], port, timeout, local_address, socket_options
-        )
-
-    async def connect_unix_socket(
-        self,
-        path: str,
-        timeout: float | None = None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        raise _Refused
-
-    async def sleep(self, seconds: float) -> None:
-        await trio.sleep(seconds)
