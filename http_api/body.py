@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import AsyncExitStack
 from email.message import Message as Headers
 from typing import Any
 
@@ -13,6 +14,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .envelope import Failure
 from .limits import Limits
+
+SEND_PATH = "/api/whatsapp-integration/messages/send"
+"""Where a body may hold a file, in base64."""
+UPLOAD_PATH = f"{SEND_PATH}-media"
+"""Where a body may be a form."""
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
@@ -34,14 +40,28 @@ class JsonBody:
     def __init__(self, app: ASGIApp, limits: Limits) -> None:
         self._app = app
         self._limits = limits
+        self._large = trio.Semaphore(limits.files_at_once)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] not in _WITH_BODY:
             await self._app(scope, receive, send)
             return
+        if scope["path"] == UPLOAD_PATH and is_form(Request(scope).headers):
+            await self._app(scope, receive, send)  # reads it piece by piece
+            return
+        async with AsyncExitStack() as held:
+            await self._with_body(scope, receive, send, held)
+
+    async def _with_body(
+        self, scope: Scope, receive: Receive, send: Send, held: AsyncExitStack
+    ) -> None:
+        limits = self._limits
+        carries_file = scope["path"] == SEND_PATH
         body: bytes | Failure | None = _TOO_LATE
-        with trio.move_on_after(self._limits.body_seconds):
-            body = await self._read(scope, receive)
+        with trio.move_on_after(limits.file_seconds if carries_file else limits.body_seconds):
+            body = await self._read(
+                scope, receive, limits.file_bytes if carries_file else limits.body_bytes, held
+            )
         if body is None:
             return  # the client has gone: nobody to answer
         if isinstance(body, bytes) and body:
@@ -60,8 +80,9 @@ class JsonBody:
 
         await self._app(scope, replay, send)
 
-    async def _read(self, scope: Scope, receive: Receive) -> bytes | Failure | None:
-        limit = self._limits.body_bytes
+    async def _read(
+        self, scope: Scope, receive: Receive, limit: int, held: AsyncExitStack
+    ) -> bytes | Failure | None:
         too_large = Failure(
             413,
             "body_too_large",
@@ -72,6 +93,7 @@ class JsonBody:
         if announced.isdecimal() and (len(announced) > 18 or int(announced) > limit):
             return too_large
         body = bytearray()
+        is_large = False
         while True:
             message = await receive()
             if message["type"] != "http.request":
@@ -79,8 +101,18 @@ class JsonBody:
             body += message.get("body", b"")
             if len(body) > limit:
                 return too_large
+            if len(body) > self._limits.body_bytes and not is_large:
+                is_large = True
+                await self._large.acquire()
+                held.callback(self._large.release)
             if not message.get("more_body", False):
                 return bytes(body)
+
+
+def is_form(headers: Any) -> bool:
+    """Whether the body claims to be an uploaded form."""
+    content_type: str = headers.get("content-type", "")
+    return content_type.partition(";")[0].strip().lower() == "multipart/form-data"
 
 
 def check_media_type(headers: Any) -> Failure | None:

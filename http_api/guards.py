@@ -29,6 +29,7 @@ from starlette.exceptions import HTTPException
 from runtime.errors import Invalid, NotFound
 from runtime.identity import check_connection_id
 
+from .body import is_form
 from .facade import Application
 from .principal import Forbidden, Permission, Principal, Role, another_owner
 
@@ -146,7 +147,12 @@ def _named(name: str, request: Request, body: Any) -> Iterator[str]:
 
 
 async def _body(request: Request) -> Any:
-    """The JSON body, which the middleware has found to be well-formed; None if there is none."""
+    """The JSON body, which the middleware has found to be well-formed; None if there is none.
+
+    An uploaded form is left to its route, which asks `seen_connection`.
+    """
+    if is_form(request.headers):
+        return None
     raw = await request.body() if request.method in _WITH_BODY else b""
     return json.loads(raw) if raw else None
 
@@ -171,6 +177,13 @@ def required_owner(caller: Principal, requested: UUID | None) -> UUID:
             "Dados inválidos: ownerId é obrigatório.", code="validation_error", details=[problem]
         )
     return owner
+
+
+async def seen_connection(caller: Principal, runtime: Application, connection_id: str) -> None:
+    """Raises NotFound unless the caller sees this connection, for routes that read forms."""
+    if not caller.is_admin:
+        requirement = Requirement(Permission.SEND, frozenset(Role))
+        await _check_connection(connection_id, requirement, caller, runtime)
 
 
 async def seen_atendimento(

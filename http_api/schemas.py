@@ -27,6 +27,7 @@ from .principal import CALLER
 from .validation import checked, custom_error
 
 MAX_TEXT = 65_536  # characters in one WhatsApp message
+MAX_DATA_URL = 23 * 1024 * 1024  # 16 MiB in base64, and what surrounds them
 MAX_NAME = 100
 MAX_PAGE = 1000  # rows; PostgREST gives no more at once
 MAX_OFFSET = 2**31 - 1
@@ -107,6 +108,13 @@ IdempotencyKey = Annotated[
 ]
 
 
+FileName = Annotated[
+    str | None,
+    Field(max_length=1024, description="Nome de um documento.", examples=["boleto.pdf"]),
+]
+Voice = Annotated[bool, Field(description="Mensagem de voz: só para audio em OGG com codec Opus.")]
+
+
 class RequestBody(BaseModel):
     """Base of request bodies: camelCase, unknown fields ignored."""
 
@@ -147,14 +155,27 @@ class SendMessage(RequestBody):
         AfterValidator(checked(recipient_jid)),
     ]
     type: Annotated[
-        Literal["text", "image", "video", "audio", "document"],
-        Field(description="Por enquanto só text é enviado; os demais respondem 422."),
+        Literal["text", "image", "video", "audio", "document", "sticker"],
+        Field(description="Todos menos text precisam de mediaUrl."),
     ] = "text"
     content: Annotated[
         str,
-        Field(max_length=MAX_TEXT, description="O texto.", examples=["Olá! Seu pedido saiu."]),
+        Field(
+            max_length=MAX_TEXT,
+            description="O texto, ou a legenda do arquivo.",
+            examples=["Olá! Seu pedido saiu."],
+        ),
     ] = Field(default="", validate_default=True)
-    media_url: Annotated[str | None, Field(max_length=2048, examples=[None])] = None
+    media_url: Annotated[
+        str | None,
+        Field(
+            max_length=MAX_DATA_URL,
+            description="Endereço http(s) público do arquivo, ou o próprio arquivo como data URL.",
+            examples=[None],
+        ),
+    ] = None
+    file_name: FileName = None
+    ptt: Voice = False
     idempotency_key: Annotated[
         IdempotencyKey | None,
         Field(description="O mesmo que o cabeçalho Idempotency-Key."),
@@ -166,6 +187,18 @@ class SendMessage(RequestBody):
         if info.data.get("type") == "text" and not value.strip():
             raise custom_error("validation_error", "content é obrigatório e não pode ser vazio.")
         return value
+
+
+class SendFile(RequestBody):
+    """The fields beside an uploaded file."""
+
+    connection_id: ConnectionId
+    to: Annotated[str, Field(max_length=64), AfterValidator(checked(recipient_jid))]
+    type: Literal["image", "video", "audio", "document", "sticker"]
+    content: Annotated[str, Field(max_length=MAX_TEXT)] = ""
+    file_name: FileName = None
+    ptt: Voice = False
+    idempotency_key: IdempotencyKey | None = None
 
 
 # --- answers
@@ -321,6 +354,13 @@ class Sent(Answer):
     message_id: str = Field(examples=["3EB0C431C26A1916E07A"])
     status: str = Field(description="sent ou queued", examples=["sent"])
     sent_at: datetime | None = None
+
+
+class MediaRetried(Answer):
+    """A file that is being fetched again."""
+
+    id: UUID
+    state: str = Field(examples=["pending"])
 
 
 class SupabaseStats(Answer):

@@ -9,7 +9,8 @@ import trio
 from fastapi import APIRouter, Header, Path, Query
 from starlette.responses import PlainTextResponse, Response
 
-from runtime.errors import Conflict, Invalid, NotFound, Unsendable
+from runtime.errors import Conflict, Invalid, NotFound
+from runtime.media.desk import MediaRequest
 
 from .. import qr as rendering
 from ..envelope import success
@@ -44,6 +45,7 @@ from ..schemas import (
     SupabaseStats,
 )
 from .answers import Runtime, answers
+from .media import same_key
 
 router = APIRouter(prefix="/api/whatsapp-integration", tags=["WhatsApp"])
 
@@ -178,25 +180,30 @@ async def send_message(
     ] = None,
 ) -> Response:
     """Guarda a mensagem em disco e envia; 200 se já foi enviada, 202 se ainda espera."""
-    if body.type != "text":
-        raise Unsendable(
-            "Por enquanto só é possível enviar mensagens de texto (type: text).",
-            code="unsupported_type",
-            details={"type": body.type},
+    key = same_key(idempotency_key, body.idempotency_key)
+    if body.type == "text":
+        sent = await runtime.send_message(
+            connection_id=body.connection_id,
+            to=body.to,
+            content=body.content,
+            kind=body.type,
+            idempotency_key=key,
         )
-    key = idempotency_key or body.idempotency_key
-    if body.idempotency_key not in (None, key):
-        raise Invalid(
-            "O cabeçalho Idempotency-Key e o campo idempotencyKey são diferentes.",
-            code="invalid_idempotency_key",
+    elif body.media_url is None:
+        raise Invalid("Dados inválidos: mediaUrl é obrigatório.", code="missing_media_url")
+    else:
+        sent = await runtime.send_media(
+            connection_id=body.connection_id,
+            request=MediaRequest(
+                to=body.to,
+                kind=body.type,
+                caption=body.content,
+                file_name=body.file_name,
+                voice=body.ptt,
+                idempotency_key=key,
+            ),
+            url=body.media_url,
         )
-    sent = await runtime.send_message(
-        connection_id=body.connection_id,
-        to=body.to,
-        content=body.content,
-        kind=body.type,
-        idempotency_key=key,
-    )
     return success(sent, status=202 if sent["status"] == "queued" else 200)
 
 

@@ -48,15 +48,28 @@ class MediaRequest:
 
 @dataclass(frozen=True, slots=True)
 class MediaFile:
-    """What is known of a file before it is read; ``mimetype`` is what it was found to be."""
+    """What is known of a file before it is read; ``mimetype`` is what it was found to be.
+
+    Attributes:
+        state, code, reason: as in `journal.Media`.
+        spooled: whether it is on this machine, on its way into the store.
+    """
 
     row_id: str
     owner_id: str
+    connection_id: str | None
     mimetype: str | None
     file_name: str | None
     size: int | None
-    spooled: bool
-    """Whether it is still on its way into the store."""
+    state: str
+    code: str | None
+    reason: str | None
+    spooled: bool = False
+
+    def check_available(self) -> None:
+        """Raises Conflict (``media_pending``, ``media_failed``)."""
+        if not self.spooled:
+            _check_state(self.state, self.code, self.reason)
 
 
 class MediaDesk:
@@ -170,38 +183,31 @@ class MediaDesk:
     # --- showing
 
     async def find(self, row_id: UUID, owner_id: UUID | None) -> MediaFile:
-        """The file of a message, ready to be read.
-
-        Raises NotFound (no such message, not this owner's, no file), Conflict (``media_pending``,
-        ``media_failed``) and StorageUnavailable.
+        """The file of a message. Raises NotFound (no such message, not this owner's, no file)
+        and StorageUnavailable.
         """
         media = await self._known(row_id)
-        if media is None:
-            return await self._find_in_rows(row_id, owner_id)
-        _check_owner(media.owner_id, owner_id)
-        # Our own is here from the start, whatever the store still has to do.
-        spooled = media.state == "pending" and not media.incoming
-        if not spooled:
-            _check_state(media.state, media.code, media.reason)
-        return MediaFile(
-            media.row_id, media.owner_id, media.mimetype, media.file_name, media.size, spooled
-        )
+        file = await self._find_in_rows(row_id) if media is None else _file(media)
+        if owner_id is not None and file.owner_id != str(owner_id):
+            raise NotFound("Mensagem não encontrada.", code="message_not_found")
+        return file
 
-    async def _find_in_rows(self, row_id: UUID, owner_id: UUID | None) -> MediaFile:
+    async def _find_in_rows(self, row_id: UUID) -> MediaFile:
         """What the row says, long after the journal has forgotten the file."""
         row = await self._rows.row(row_id)
-        _check_owner(row["owner_id"], owner_id)
         if row["midia_url"] is None:
             raise NotFound("Esta mensagem não tem arquivo.", code="media_not_found")
         facts = (row["dados"] or {}).get("midia") or {}
-        _check_state(facts.get("estado", "available"), facts.get("codigo"), facts.get("motivo"))
         return MediaFile(
-            str(row_id),
-            row["owner_id"],
-            row["midia_tipo"],
-            safe_name(row["midia_nome"]),
-            row["midia_tamanho"],
-            spooled=False,
+            row_id=str(row_id),
+            owner_id=row["owner_id"],
+            connection_id=row["connection_id"],
+            mimetype=row["midia_tipo"],
+            file_name=safe_name(row["midia_nome"]),
+            size=row["midia_tamanho"],
+            state=facts.get("estado", "available"),
+            code=facts.get("codigo"),
+            reason=facts.get("motivo"),
         )
 
     @asynccontextmanager
@@ -217,15 +223,16 @@ class MediaDesk:
         async with reading as opened:
             yield opened
 
-    async def retry(self, row_id: UUID, owner_id: UUID | None) -> dict[str, Any]:
-        """Fetch a file again that failed. Raises as `find` does, Conflict when it did not fail."""
+    async def retry(self, row_id: UUID) -> dict[str, Any]:
+        """Fetch a file again that failed. Raises Conflict when it did not fail, or is forgotten."""
         media = await self._known(row_id)
-        if media is None:
-            await self._find_in_rows(row_id, owner_id)
-            raise Conflict("O arquivo desta mensagem já está disponível.", code="media_available")
-        _check_owner(media.owner_id, owner_id)
-        if media.state != "failed":
-            raise Conflict("O arquivo desta mensagem não falhou.", code=f"media_{media.state}")
+        if media is None or media.state != "failed":
+            state = "unknown" if media is None else media.state
+            raise Conflict(
+                "Só se pode tentar de novo com um arquivo que falhou há menos de 14 dias.",
+                code="media_not_failed",
+                details={"state": state},
+            )
         with suppress(StorageUnavailable):  # it is told of the outcome in any case
             await self._rows.tell({"id": media.row_id, "midia": _PENDING})
         now = time.time_ns() // 1000
@@ -263,6 +270,8 @@ def _malformed() -> Invalid:
 
 
 def _check(request: MediaRequest) -> None:
+    if "\0" in request.caption:
+        raise Invalid("A legenda tem caracteres que não são texto.", code="invalid_text")
     if len(request.caption) > MAX_CAPTION:
         raise Invalid(f"A legenda passa de {MAX_CAPTION} caracteres.", code="content_too_long")
     if request.caption and request.kind in ("audio", "sticker"):
@@ -288,9 +297,20 @@ def _hash(request: MediaRequest, source: str) -> str:
     )
 
 
-def _check_owner(owner: str, asked_for: UUID | None) -> None:
-    if asked_for is not None and owner != str(asked_for):
-        raise NotFound("Mensagem não encontrada.", code="message_not_found")
+def _file(media: Media) -> MediaFile:
+    return MediaFile(
+        row_id=media.row_id,
+        owner_id=media.owner_id,
+        connection_id=media.connection_id,
+        mimetype=media.mimetype,
+        file_name=media.file_name,
+        size=media.size,
+        state=media.state,
+        code=media.code,
+        reason=media.reason,
+        # Our own is here from the start, whatever the store still has to do.
+        spooled=media.state == "pending" and not media.incoming,
+    )
 
 
 def _check_state(state: str, code: str | None, reason: str | None) -> None:

@@ -10,6 +10,9 @@ from http_api.app import create_app
 from http_api.limits import Limits
 from runtime.errors import NotFound
 
+LOOKS = {"atendimento", "list_atendimentos", "find_media"}
+"""Calls by which a route learns which connection something is of."""
+
 MARK = "segredo-de-a"
 """In everything that belongs to A, and nowhere else."""
 
@@ -166,7 +169,7 @@ def check_reach(route, who, runtime, where):
         assert runtime.calls, where
     if route.reach == "row" and who.connection not in (None, A):
         # It may look which connection the row is of, and go on only to list its own.
-        assert {name for name, *_ in runtime.calls} <= {"atendimento", "list_atendimentos"}, where
+        assert {name for name, *_ in runtime.calls} <= LOOKS, where
 
 
 @pytest.mark.parametrize("route", TABLE, ids=str)

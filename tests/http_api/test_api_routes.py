@@ -183,11 +183,11 @@ async def test_idempotency_key_from_header_or_body(client, application, headers,
     assert application.calls[0][-1] == "k 1"
 
 
-@pytest.mark.parametrize("kind", ["image", "video", "audio", "document"])
-async def test_media_is_not_supported_yet(client, application, kind):
-    body = {"connectionId": "l", "to": "+5511987654321", "type": kind, "mediaUrl": "http://x/y"}
+@pytest.mark.parametrize("kind", ["image", "video", "audio", "document", "sticker"])
+async def test_a_file_needs_its_url(client, application, kind):
+    body = {"connectionId": "l", "to": "+5511987654321", "type": kind}
     response = await client.post(f"{INTEGRATION}/messages/send", json=body)
-    failure_of(response, 422, "unsupported_type")
+    failure_of(response, 400, "missing_media_url")
     assert application.calls == []
 
 
