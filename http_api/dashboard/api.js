@@ -85,7 +85,7 @@ export async function follow(onEvent, onState, signal) {
   let wait = 1000;
   while (!signal.aborted) {
     try {
-      const response = await fetch(`${INTEGRATION}/events`, {
+      const response = await fetch(`${INTEGRATION}/events?recent=40`, {
         headers: {
           "X-Api-Key": session.key,
           Accept: "text/event-stream",

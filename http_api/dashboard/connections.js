@@ -58,7 +58,7 @@ function Connection({ connection, counters, act, ask }) {
   return html`
     <li class=${`connection ${tone}`} data-connection=${id}>
       <div class="connection-main">
-        <p class="connection-name"><strong>${name}</strong> <span class="soft">${id}</span></p>
+        <p class="connection-name"><strong>${name}</strong>${name !== id && html` <span class="soft">${id}</span>`}</p>
         <p class="soft">
           ${connection.phoneNumber ? phone(connection.phoneNumber) : "–"} · ${ago(connection.since)}
         </p>

@@ -3,7 +3,7 @@
 import { html, useEffect, useRef, useState } from "./preact-htm.js";
 import { api } from "./api.js";
 import { ago, clock, day, phone, t } from "./i18n.js";
-import { Empty, Icon, Pill, usePolling } from "./ui.js";
+import { Empty, Icon, Pill, stateOf, usePolling } from "./ui.js";
 
 const POLL = 2000;
 const PAGE = 500;
@@ -54,10 +54,10 @@ export function Conversations({ system, act }) {
                       <button class="chat-row" aria-current=${open?.id === row.id ? "true" : undefined}
                         onClick=${() => setChosen(row)}>
                         <span class="avatar" aria-hidden="true">${title(row).replace("+", "").charAt(0).toUpperCase()}</span>
-                        <span class="chat-who"><strong>${title(row)}</strong>
-                          <span class="soft">${phone(row.numero_cliente.split("@")[0])}</span></span>
-                        <span class="chat-when soft">${ago(row.ultima_mensagem)}</span>
-                        <${Pill} tone=${STATUS_TONES[row.status] ?? "quiet"}>${t(row.status)}<//>
+                        <span class="chat-line"><strong>${title(row)}</strong>
+                          <span class="soft">${ago(row.ultima_mensagem)}</span></span>
+                        <span class="chat-line"><span class="soft">${phone(row.numero_cliente.split("@")[0])}</span>
+                          <${Pill} tone=${STATUS_TONES[row.status] ?? "quiet"}>${t(row.status)}<//></span>
                       </button>
                     </li>
                   `,
@@ -130,7 +130,7 @@ function Chat({ row, newest, act, onBack }) {
 function Bubble({ row, before }) {
   const ours = row.remetente !== "CLIENTE";
   const date = day(row.timestamp);
-  const state = { sent: t("sentState"), failed: t("failedState") }[row.status] ?? t(row.status ?? "");
+  const state = stateOf(row.status);
   return html`
     ${(!before || day(before.timestamp) !== date) && html`<p class="day"><span>${date}</span></p>`}
     <div class=${`bubble ${ours ? "ours" : "theirs"} ${row.status === "failed" ? "bad" : ""}`}>

@@ -4,7 +4,7 @@ import { html, render, useCallback, useEffect, useState } from "./preact-htm.js"
 import { api, follow, session } from "./api.js";
 import { language, locale, setLanguage, t } from "./i18n.js";
 import { Icon, usePolling, useNotice } from "./ui.js";
-import { KEPT, sample } from "./plots.js";
+import { withSample } from "./plots.js";
 import { SignIn } from "./signin.js";
 import { Overview } from "./overview.js";
 import { Conversations } from "./conversations.js";
@@ -45,7 +45,7 @@ function useSystem() {
         stats: stats ?? null,
         restricted: stats === undefined,
         connections: connections ?? before.connections ?? [],
-        samples: stats ? [...before.samples, sample(stats)].slice(-KEPT) : before.samples,
+        samples: stats ? withSample(before.samples, stats) : before.samples,
         problem: null,
       }));
     } catch (error) {

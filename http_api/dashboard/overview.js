@@ -2,7 +2,7 @@
 
 import { html } from "./preact-htm.js";
 import { ago, duration, number, percent, phone, t } from "./i18n.js";
-import { Card, Empty } from "./ui.js";
+import { Card, Empty, stateOf } from "./ui.js";
 import { Plot, rates } from "./plots.js";
 import { Connections } from "./connections.js";
 
@@ -19,7 +19,7 @@ export function Overview({ system, act }) {
 
 const Tile = ({ name, value, detail, tone = "" }) => html`
   <div class=${`tile ${tone}`}>
-    <dt>${name}</dt>
+    <dt>${tone && html`<span class=${`dot ${tone}`}></span>`}${name}</dt>
     <dd><strong>${value}</strong>${detail && html`<span>${detail}</span>`}</dd>
   </div>
 `;
@@ -61,19 +61,20 @@ function Tiles({ stats }) {
 
 function Plots({ samples }) {
   const of = (name) => samples.map((one) => one[name]);
+  const times = of("at");
   return html`
     <div class="plots">
       <${Plot}
-        title=${t("messagesPlot")} unit=${t("perMinute")}
+        title=${`${t("messagesPlot")} ${t("perMinute")}`} unit="" times=${times}
         series=${[
           { name: t("entrada"), points: rates(samples, "received") },
           { name: t("saida"), points: rates(samples, "sent") },
         ]}
       />
-      <${Plot} title=${t("queuePlot")} unit="" series=${[{ points: of("pending") }]} />
-      <${Plot} title=${t("drainPlot")} unit=${t("perSecond")} series=${[{ points: of("drain") }]} />
+      <${Plot} title=${t("queuePlot")} unit="" times=${times} series=${[{ points: of("pending") }]} />
+      <${Plot} title=${t("drainPlot")} unit=${t("perSecond")} times=${times} series=${[{ points: of("drain") }]} />
       <${Plot}
-        title=${t("responsePlot")} unit="ms"
+        title=${t("responsePlot")} unit="ms" times=${times}
         series=${[
           { name: "p50", points: of("p50") },
           { name: "p95", points: of("p95") },
@@ -93,7 +94,7 @@ function describe(event, connections) {
   const detail = {
     childRestarted: () => data.path,
     messageReceived: () => data.name ?? phone(String(data.from ?? "").split("@")[0]),
-    messageStatus: () => data.status,
+    messageStatus: () => stateOf(data.status),
     connectionFailed: () => data.reason,
     disconnected: () => data.reason,
     deadLetter: () => data.reason,

@@ -6,7 +6,8 @@ import { Card } from "./ui.js";
 
 const WIDTH = 320;
 const HEIGHT = 96;
-export const KEPT = 150; // samples: five minutes at one every two seconds
+const KEPT = 300_000; // milliseconds that are drawn
+const APART = 1500; // least milliseconds between samples: events make polls more frequent
 const RATE_WINDOW = 20_000;
 
 function niceCeiling(value) {
@@ -15,7 +16,9 @@ function niceCeiling(value) {
   return [1, 2, 5, 10].map((step) => step * power).find((top) => top >= value * 1.05) ?? value * 2;
 }
 
-function line(points, top) {
+// `times` are those of `points`; the last one is at the right edge. A gap where a value is null.
+function line(times, points, top) {
+  const end = times.at(-1);
   let path = "";
   let drawing = false;
   points.forEach((value, index) => {
@@ -23,7 +26,7 @@ function line(points, top) {
       drawing = false;
       return;
     }
-    const x = WIDTH - ((points.length - 1 - index) * WIDTH) / (KEPT - 1);
+    const x = WIDTH - ((end - times[index]) * WIDTH) / KEPT;
     const y = HEIGHT - (Math.min(value, top) / top) * (HEIGHT - 6) - 1;
     path += `${drawing ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`;
     drawing = true;
@@ -31,15 +34,15 @@ function line(points, top) {
   return path;
 }
 
-// series: [{name, points, digits}], the first drawn with its area.
-export function Plot({ title, unit, series }) {
+// series: [{name, points}], the first drawn with its area.
+export function Plot({ title, unit, times, series }) {
   const top = niceCeiling(Math.max(0, ...series.flatMap((one) => one.points).filter((v) => v != null)));
   const latest = (one) => one.points.findLast((value) => value != null);
   const readings = series.map((one) => {
     const value = latest(one);
     return { ...one, text: value === undefined ? "–" : number(value, value < 10 ? 1 : 0) };
   });
-  const first = line(series[0].points, top);
+  const first = line(times, series[0].points, top);
   const start = /^M([\d.]+)/.exec(first)?.[1];
   const label = `${title}: ${readings.map((one) => `${one.name ?? ""} ${one.text} ${unit}`).join(", ")}`;
   return html`
@@ -58,14 +61,14 @@ export function Plot({ title, unit, series }) {
         <line class="grid" x1="0" x2=${WIDTH} y1="50" y2="50" />
         <line class="axis" x1="0" x2=${WIDTH} y1=${HEIGHT - 0.5} y2=${HEIGHT - 0.5} />
         ${start && html`<path class="area" d=${`${first}L${WIDTH} ${HEIGHT}L${start} ${HEIGHT}Z`} />`}
-        ${series.map((one, index) => html`<path class=${`line s${index}`} d=${line(one.points, top)} />`)}
+        ${series.map((one, index) => html`<path class=${`line s${index}`} d=${line(times, one.points, top)} />`)}
       </svg>
       <p class="plot-foot"><span>−5 min</span><span>${t("max")} ${number(top)} ${unit}</span></p>
     <//>
   `;
 }
 
-export function sample(stats) {
+function sample(stats) {
   const total = (name) => stats.connections.reduce((sum, one) => sum + (one[name] ?? 0), 0);
   return {
     at: Date.now(),
@@ -76,6 +79,13 @@ export function sample(stats) {
     received: total("received"),
     sent: total("sent"),
   };
+}
+
+// With one more sample, and without those too old to be drawn.
+export function withSample(samples, stats) {
+  const next = sample(stats);
+  if (samples.length > 0 && next.at - samples.at(-1).at < APART) return samples;
+  return [...samples.filter((one) => next.at - one.at < KEPT), next];
 }
 
 // Per minute, over the last seconds before each sample; counters begin anew after a restart.

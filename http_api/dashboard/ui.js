@@ -18,7 +18,7 @@ const ICONS = {
 };
 
 export const Icon = ({ name }) =>
-  html`<svg class="icon" viewBox="0 0 24 24" aria-hidden="true"><path d=${ICONS[name]} /></svg>`;
+  html`<svg class=${`icon ${name}`} viewBox="0 0 24 24" aria-hidden="true"><path d=${ICONS[name]} /></svg>`;
 
 export const Pill = ({ tone, children }) => html`<span class=${`pill ${tone}`}>${children}</span>`;
 
@@ -32,6 +32,10 @@ export const Card = ({ title, extra, children, className = "" }) => html`
 export const Empty = ({ title, hint }) => html`
   <div class="empty"><p>${title}</p>${hint && html`<p class="soft">${hint}</p>`}</div>
 `;
+
+// The state of a message that we sent, in words.
+export const stateOf = (status) =>
+  ({ sent: t("sentState"), failed: t("failedState") })[status] ?? t(status ?? "");
 
 // A modal dialog: focus stays inside, Escape closes it, focus returns to where it was.
 export function Dialog({ title, onClose, children }) {
