@@ -34,8 +34,9 @@ def safe_name(name: object) -> str | None:
     if len(name) > MAX_NAME:
         stem, dot, extension = name.rpartition(".")
         if not dot or len(extension) > MAX_EXTENSION:
-            stem, extension = name, ""
-        name = stem[: MAX_NAME - len(dot + extension)].rstrip(" .") + (dot + extension)[:MAX_NAME]
+            name = name[:MAX_NAME].rstrip(" .")
+        else:
+            name = f"{stem[: MAX_NAME - len(extension) - 1].rstrip(' .')}.{extension}"
     return name or None
 
 
