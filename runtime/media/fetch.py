@@ -26,6 +26,7 @@ FETCH_SECONDS = 120.0
 """From the first connection to the last byte."""
 
 _READ_SECONDS = 20.0
+_HOST = re.compile(rb"[A-Za-z0-9._:-]{1,253}")
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _TIMEOUTS = {
     "connect": CONNECT_SECONDS,
@@ -132,7 +133,8 @@ def parse_url(url: str) -> httpx.URL:
         usable = (
             len(url) <= MAX_URL
             and parsed.scheme in ("http", "https")
-            and parsed.host != ""
+            and _HOST.fullmatch(parsed.raw_host) is not None
+            and (parsed.port is None or 0 < parsed.port < 65536)
             and not parsed.userinfo
         )
     except (httpx.InvalidURL, ValueError, TypeError):
