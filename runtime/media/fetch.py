@@ -5,6 +5,7 @@ Every redirect is a new request under the same rules (see `runtime.outgoing_http
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
