@@ -8,7 +8,7 @@ a restart or stop of the tree must not run in the caller's task. Shapes of the d
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 from uuid import UUID
@@ -17,6 +17,8 @@ from runtime.event_log import EventFeed, EventFilter
 from runtime.media.desk import MediaFile, MediaRequest
 from runtime.media.spool import Received
 from runtime.media.stores import Opened
+from runtime.outbound.conversation import Operation
+from runtime.outbound.plain_message import PlainRequest
 from runtime.settings import Settings
 from runtime.storage import AtendimentoFilter
 
@@ -82,8 +84,26 @@ class Application(Protocol):
     ) -> AbstractAsyncContextManager[Opened]: ...
     async def retry_media(self, message_id: UUID, /) -> Json: ...
 
+    async def send_plain(self, *, connection_id: str, request: PlainRequest) -> Json: ...
+    async def message(self, message_id: UUID, owner_id: UUID | None, /) -> Json: ...
+    async def change_message(
+        self, row: Mapping[str, Any], operation: Operation, value: str | None, /
+    ) -> Json: ...
+    async def read_message(self, row: Mapping[str, Any], /) -> Json: ...
+    async def check_contacts(self, connection_id: str, phones: Sequence[str], /) -> list[Json]: ...
+    async def show_presence(self, connection_id: str, to: str | None, state: str, /) -> None: ...
+    async def pairing_code(self, connection_id: str, phone: str, /) -> Json: ...
+    async def change_connection(
+        self, connection_id: str, /, *, name: str | None, options: Mapping[str, Any] | None
+    ) -> Json: ...
+
     async def messages(
-        self, atendimento_id: UUID, owner_id: UUID | None, limit: int, offset: int
+        self,
+        atendimento_id: UUID,
+        owner_id: UUID | None,
+        limit: int,
+        offset: int,
+        after: UUID | None = None,
     ) -> list[Json]: ...
     async def active_atendimentos(self, owner_id: UUID, company_id: UUID | None) -> list[Json]: ...
     async def list_atendimentos(self, wanted: AtendimentoFilter, /) -> Json: ...

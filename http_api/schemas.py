@@ -21,7 +21,7 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
-from runtime.identity import check_connection_id, recipient_jid
+from runtime.identity import check_connection_id, phone_digits, recipient_jid
 
 from .principal import CALLER
 from .validation import checked, custom_error
@@ -101,6 +101,7 @@ OptionalCompanyId = Annotated[
     BeforeValidator(_empty_means_absent),
     Field(description="Empresa à qual a conexão pertence.", examples=[None]),
 ]
+OptionalId = Annotated[UUID | None, BeforeValidator(_empty_means_absent)]
 IdempotencyKey = Annotated[
     str,
     Field(min_length=1, max_length=255, examples=["pedido-1234-confirmacao"]),
@@ -141,6 +142,36 @@ class TemporaryConnection(RequestBody):
     company_id: OptionalCompanyId = None
 
 
+class LocationBody(RequestBody):
+    """A place on the map."""
+
+    latitude: Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False)]
+    longitude: Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False)]
+    name: Annotated[str, Field(max_length=256)] | None = None
+    address: Annotated[str, Field(max_length=256)] | None = None
+
+
+class ContactBody(RequestBody):
+    """A contact to share."""
+
+    name: Annotated[str, Field(max_length=MAX_NAME), AfterValidator(check_not_blank)]
+    phones: Annotated[
+        list[Annotated[str, AfterValidator(checked(phone_digits))]],
+        Field(min_length=1, max_length=10),
+    ]
+
+
+class PollBody(RequestBody):
+    """A question with 2 to 12 different options."""
+
+    name: Annotated[str, Field(max_length=255), AfterValidator(check_not_blank)]
+    options: Annotated[
+        list[Annotated[str, Field(max_length=100), AfterValidator(check_not_blank)]],
+        Field(min_length=2, max_length=12),
+    ]
+    selectable: Annotated[int, Field(ge=0, le=12, description="0: quantas quiser.")] = 1
+
+
 class SendMessage(RequestBody):
     """A message to one recipient."""
 
@@ -155,8 +186,18 @@ class SendMessage(RequestBody):
         AfterValidator(checked(recipient_jid)),
     ]
     type: Annotated[
-        Literal["text", "image", "video", "audio", "document", "sticker"],
-        Field(description="Todos menos text precisam de mediaUrl."),
+        Literal[
+            "text",
+            "image",
+            "video",
+            "audio",
+            "document",
+            "sticker",
+            "location",
+            "contact",
+            "poll",
+        ],
+        Field(description="Arquivos precisam de mediaUrl; os outros, do campo de mesmo nome."),
     ] = "text"
     content: Annotated[
         str,
@@ -176,10 +217,25 @@ class SendMessage(RequestBody):
     ] = None
     file_name: FileName = None
     ptt: Voice = False
+    quoted_message_id: Annotated[
+        UUID | None, Field(description="O id da linha da mensagem respondida.", examples=[None])
+    ] = None
+    mentions: Annotated[
+        list[Annotated[str, AfterValidator(checked(recipient_jid))]],
+        Field(max_length=100, description="Números ou JIDs mencionados no texto."),
+    ] = []
+    location: LocationBody | None = None
+    contacts: Annotated[list[ContactBody], Field(min_length=1, max_length=20)] | None = None
+    poll: PollBody | None = None
     idempotency_key: Annotated[
         IdempotencyKey | None,
         Field(description="O mesmo que o cabeçalho Idempotency-Key."),
     ] = None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether this is a text alone, in the way of the first versions."""
+        return self.type == "text" and self.quoted_message_id is None and not self.mentions
 
     @field_validator("content")
     @classmethod

@@ -6,7 +6,7 @@ What it returns is JSON-serialisable; what a client can cause is raised as ``Zap
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -27,9 +27,11 @@ from supervisors import (
     open_supervisor,
 )
 
+from .contacts.service import Contacts
 from .errors import Conflict, Invalid, NotFound, StorageUnavailable, Unavailable, Unsendable
 from .event_log import EventFeed, EventFilter, EventLog
 from .events import EventBus
+from .identity import phone_digits
 from .janitor import Janitor
 from .journal import Connection, DeadLetter, Journal, Submitted
 from .local_stack import LocalStack
@@ -40,7 +42,9 @@ from .media.stores import LocalStore, Opened, Store, SupabaseStore
 from .media.tasks import Tasks
 from .media.worker import MediaWorker
 from .node_parts import NodeParts
+from .outbound.conversation import Conversation, Operation
 from .outbound.outbox import Outbox
+from .outbound.plain_message import PlainRequest
 from .report import Report, describe_node
 from .robot import Robot
 from .self_test import run_self_test, self_tests
@@ -104,6 +108,8 @@ class Application:
         )
         self.bridge = Bridge(parts, data / "connections", data / "media")
         self.outbox = Outbox(self.journal, self.events)
+        self.contacts = Contacts(self.journal)
+        self.conversation = Conversation(self.journal, supabase, self.contacts)
         spool = Spool(data / "media")
         files = MediaStorage(supabase)
         store: Store = SupabaseStore(files)
@@ -307,6 +313,25 @@ class Application:
             "expiresAt": live.qr_expires_at.isoformat() if live.qr_expires_at else None,
         }
 
+    async def pairing_code(self, connection_id: str, phone: str) -> dict[str, Any]:
+        """``POST /connections/:id/pairing-code``: a code to be typed on the phone."""
+        self._check_running()
+        await self.book.get(connection_id)
+        number = phone_digits(phone)
+        live = self.book.live(connection_id)
+        if live.status is Status.CONNECTED:
+            raise Conflict("Esta conexão já está conectada.", code="already_connected")
+        answer = await live.ask_bridge("pairingCode", phone=number)
+        return {"connectionId": connection_id, "pairingCode": answer["pairingCode"]}
+
+    async def change_connection(
+        self, connection_id: str, *, name: str | None, options: Mapping[str, Any] | None
+    ) -> dict[str, Any]:
+        """``PATCH /connections/:id``: takes effect at once, without losing the session."""
+        self._check_running()
+        await self.book.change(connection_id, name=name, options=options)
+        return await self.connection(connection_id)
+
     async def restart_connection(self, connection_id: str) -> None:
         """Start a connection anew; unparks it."""
         self._check_running()
@@ -332,16 +357,60 @@ class Application:
         if kind != "text":
             raise Unsendable("Este tipo de mensagem não é suportado.", code="unsupported_type")
         connection = await self.book.get(connection_id)
+        recipient = await self.contacts.recipient(connection, self.book.live(connection_id), to)
         submitted = await self.outbox.submit(
-            connection, to=to, text=content, idempotency_key=idempotency_key
+            connection, to=recipient.jid, text=content, idempotency_key=idempotency_key
         )
         return await self._sent(connection_id, submitted)
+
+    async def send_plain(self, *, connection_id: str, request: PlainRequest) -> dict[str, Any]:
+        """Accept a location, contacts, a poll, or a text that answers another message."""
+        connection = await self.book.get(connection_id)
+        live = self.book.live(connection_id)
+        submitted = await self.conversation.send(connection, live, request)
+        return await self._sent(connection_id, submitted)
+
+    async def message(self, message_id: UUID, owner_id: UUID | None) -> dict[str, Any]:
+        """The row of a message, with its ``numero_cliente``. Raises NotFound."""
+        return await self.conversation.message(message_id, owner_id)
+
+    async def change_message(
+        self, row: Mapping[str, Any], operation: Operation, value: str | None
+    ) -> dict[str, Any]:
+        """React to, edit or delete a message (a row of `message`)."""
+        connection = await self.book.get(row["connection_id"] or "")
+        submitted = await self.conversation.change(connection, row, operation, value)
+        return await self._sent(connection.id, submitted)
+
+    async def read_message(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """Mark a message (a row of `message`) and those before it in its atendimento as read."""
+        connection = await self.book.get(row["connection_id"] or "")
+        told = await self.conversation.read(connection, row)
+        self.book.live(connection.id).outbox.ring()
+        return {"messageId": row["id"], "read": told}
+
+    async def check_contacts(
+        self, connection_id: str, phones: Sequence[str]
+    ) -> list[dict[str, Any]]:
+        """``GET /contacts/check``: whether these numbers are on WhatsApp."""
+        connection = await self.book.get(connection_id)
+        return await self.contacts.check(connection, self.book.live(connection_id), phones)
+
+    async def show_presence(self, connection_id: str, to: str | None, state: str) -> None:
+        """Show a chat (or everybody) what the attendant does: nothing is kept of it."""
+        connection = await self.book.get(connection_id)
+        live = self.book.live(connection_id)
+        address = None
+        if to is not None:
+            address = (await self.contacts.recipient(connection, live, to)).jid
+        await live.ask("presence", to=address, state=state)
 
     async def send_media(
         self, *, connection_id: str, request: MediaRequest, url: str
     ) -> dict[str, Any]:
         """Accept a message with the file at ``url`` (http, https or data)."""
         connection = await self.book.get(connection_id)
+        await self.contacts.recipient(connection, self.book.live(connection_id), request.to)
         submitted = await self.media.submit_url(connection, request, url)
         return await self._sent(connection_id, submitted)
 
@@ -360,6 +429,7 @@ class Application:
     ) -> dict[str, Any]:
         """Accept a message with an uploaded file."""
         connection = await self.book.get(connection_id)
+        await self.contacts.recipient(connection, self.book.live(connection_id), request.to)
         submitted = await self.media.submit_file(connection, request, file, mimetype)
         return await self._sent(connection_id, submitted)
 
@@ -392,10 +462,15 @@ class Application:
         }
 
     async def messages(
-        self, atendimento_id: UUID, owner_id: UUID | None, limit: int, offset: int
+        self,
+        atendimento_id: UUID,
+        owner_id: UUID | None,
+        limit: int,
+        offset: int,
+        after: UUID | None = None,
     ) -> list[dict[str, Any]]:
         """``GET /messages/:atendimentoId``: rows, oldest first."""
-        return await self.supabase.messages(atendimento_id, owner_id, limit, offset)
+        return await self.supabase.messages(atendimento_id, owner_id, limit, offset, after)
 
     async def active_atendimentos(
         self, owner_id: UUID, company_id: UUID | None

@@ -36,6 +36,7 @@ from ..schemas import (
     IdempotencyKey,
     Message,
     OptionalCompanyId,
+    OptionalId,
     OptionalOwnerId,
     Qr,
     QueueCleared,
@@ -45,6 +46,7 @@ from ..schemas import (
     SupabaseStats,
 )
 from .answers import Runtime, answers
+from .conversation import plain_request
 from .media import same_key
 
 router = APIRouter(prefix="/api/whatsapp-integration", tags=["WhatsApp"])
@@ -181,13 +183,17 @@ async def send_message(
 ) -> Response:
     """Guarda a mensagem em disco e envia; 200 se já foi enviada, 202 se ainda espera."""
     key = same_key(idempotency_key, body.idempotency_key)
-    if body.type == "text":
+    if body.is_plain:
         sent = await runtime.send_message(
             connection_id=body.connection_id,
             to=body.to,
             content=body.content,
             kind=body.type,
             idempotency_key=key,
+        )
+    elif body.type in ("text", "location", "contact", "poll"):
+        sent = await runtime.send_plain(
+            connection_id=body.connection_id, request=plain_request(body, key)
         )
     elif body.media_url is None:
         raise Invalid("Dados inválidos: mediaUrl é obrigatório.", code="missing_media_url")
@@ -219,12 +225,16 @@ async def list_messages(
     owner_id: Annotated[OptionalOwnerId, Query(alias="ownerId")] = None,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 50,
     offset: Annotated[int, Query(ge=0, le=MAX_OFFSET)] = 0,
+    after: Annotated[
+        OptionalId,
+        Query(description="O id da última linha que já se tem: a página seguinte, sem offset."),
+    ] = None,
 ) -> Response:
     """Linhas de `whatsapp_mensagens`, da mais antiga para a mais nova."""
     owner = caller.owner(owner_id)
     if caller.connection_id is not None:
         await seen_atendimento(caller, runtime, atendimento_id)
-    return success(await runtime.messages(atendimento_id, owner, limit, offset))
+    return success(await runtime.messages(atendimento_id, owner, limit, offset, after))
 
 
 @router.get("/atendimentos/active", summary="Atendimentos em aberto", responses=answers(list[Row]))

@@ -205,11 +205,17 @@ class Supabase:
     # --- reading
 
     async def messages(
-        self, atendimento_id: UUID, owner_id: UUID | None, limit: int, offset: int
+        self,
+        atendimento_id: UUID,
+        owner_id: UUID | None,
+        limit: int,
+        offset: int,
+        after: UUID | None = None,
     ) -> list[dict[str, Any]]:
-        """Rows of ``whatsapp_mensagens``, ascending by timestamp.
+        """Rows of ``whatsapp_mensagens``, ascending by timestamp; those behind the row ``after``.
 
-        NotFound when there is no such atendimento, or when it is not this owner's.
+        NotFound when there is no such atendimento, or when it is not this owner's, or when it has
+        no such row.
         """
         query = (
             self._client.table("whatsapp_mensagens")
@@ -218,12 +224,32 @@ class Supabase:
         )
         if owner_id is not None:
             query = query.eq("owner_id", str(owner_id))
-        query = query.order("timestamp").order("ordem")
+        if after is not None:
+            last = await self._message(after, atendimento_id, owner_id)
+            # The first condition is implied by the second, and is what the index can use.
+            query = query.gte("timestamp", last["timestamp"]).or_(_behind(last))
+        query = query.order("timestamp").order("ordem").order("id")
         query = query.range(offset, offset + min(limit, MAX_ROWS) - 1)
         rows = await self._rows(query.execute)
         if not rows:
             await self._check_atendimento(atendimento_id, owner_id)
         return rows
+
+    async def _message(
+        self, message_id: UUID, atendimento_id: UUID, owner_id: UUID | None
+    ) -> dict[str, Any]:
+        query = (
+            self._client.table("whatsapp_mensagens")
+            .select("id,timestamp,ordem")
+            .eq("id", str(message_id))
+            .eq("atendimento_id", str(atendimento_id))
+        )
+        if owner_id is not None:
+            query = query.eq("owner_id", str(owner_id))
+        rows = await self._rows(query.execute)
+        if not rows:
+            raise NotFound("Mensagem não encontrada.", code="message_not_found")
+        return rows[0]
 
     async def _check_atendimento(self, atendimento_id: UUID, owner_id: UUID | None) -> None:
         query = (
@@ -296,6 +322,16 @@ class Supabase:
                 details={"code": verdict.code, "reason": verdict.reason},
                 retry_after=verdict.retry_after or 5.0,
             ) from error
+
+
+def _behind(row: dict[str, Any]) -> str:
+    """PostgREST's condition for what follows a row by timestamp, ordem (null last) and id."""
+    moment, ordem, identifier = f'"{row["timestamp"]}"', row["ordem"], row["id"]
+    if ordem is None:
+        ties = f"ordem.is.null,id.gt.{identifier}"
+    else:
+        ties = f"or(ordem.gt.{ordem},ordem.is.null,and(ordem.eq.{ordem},id.gt.{identifier}))"
+    return f"timestamp.gt.{moment},and(timestamp.eq.{moment},{ties})"
 
 
 async def _watch_sending(request: httpx.Request) -> None:

@@ -213,8 +213,45 @@ class FakeApplication:
             "sentAt": NOW.isoformat() if sent else None,
         }
 
-    async def messages(self, atendimento_id: UUID, owner_id: UUID | None, limit, offset):
-        await self._called("messages", atendimento_id, owner_id, limit, offset)
+    async def send_plain(self, *, connection_id, request):
+        await self._called("send_plain", connection_id, request)
+        return self._sent()
+
+    async def message(self, message_id, owner_id):
+        await self._called("message", message_id, owner_id)
+        raise NotFound("Mensagem não encontrada.", code="message_not_found")
+
+    async def change_message(self, row, operation, value):
+        await self._called("change_message", row, operation, value)
+        return self._sent()
+
+    async def read_message(self, row):
+        await self._called("read_message", row)
+        return {"messageId": row["id"], "read": 1}
+
+    async def check_contacts(self, connection_id, phones):
+        await self._called("check_contacts", connection_id, phones)
+        return [
+            {"phone": phone, "exists": phone != NOT_ON_WHATSAPP, "number": None, "jid": None}
+            for phone in phones
+        ]
+
+    async def show_presence(self, connection_id, to, state):
+        await self._called("show_presence", connection_id, to, state)
+
+    async def pairing_code(self, connection_id, phone):
+        await self._called("pairing_code", connection_id, phone)
+        return {"connectionId": connection_id, "pairingCode": "A1B2C3D4"}
+
+    async def change_connection(self, connection_id, *, name, options):
+        await self._called("change_connection", connection_id, name, options)
+        return await self.connection(connection_id)
+
+    def _sent(self):
+        return {"messageId": "3EB0AA", "id": OWNER, "status": self.send_status, "sentAt": None}
+
+    async def messages(self, atendimento_id: UUID, owner_id, limit, offset, after=None):
+        await self._called("messages", atendimento_id, owner_id, limit, offset, after)
         if str(atendimento_id) != ATENDIMENTO or str(owner_id) == STRANGER:
             raise NotFound("Este atendimento não existe.", code="atendimento_not_found")
         return [{"id": OWNER, "conteudo": "Olá", "remetente": "CLIENTE"}]

@@ -106,7 +106,7 @@ async def test_messages_are_asked_for_in_order_and_by_owner():
     query = dict(request.url.params)
     assert query["atendimento_id"] == f"eq.{ATENDIMENTO}"
     assert query["owner_id"] == f"eq.{OWNER}"
-    assert query["order"] == "timestamp.asc,ordem.asc"
+    assert query["order"] == "timestamp.asc,ordem.asc,id.asc"
     assert (query["offset"], query["limit"]) == ("100", "50")
 
 
