@@ -8,12 +8,15 @@ that returned is on the disk. Modules, from the disk upwards:
 - ``lock``: one runtime per data directory.
 - ``thread``: the thread that owns the connection and commits many callers at once.
 - ``records``, ``codec``: the values callers see, and how they are stored.
+- ``events``, ``event_row``, ``endpoints``, ``deliveries``: the event log and what webhooks get.
 - ``inbox``, ``dead_letters``, ``outbox``, ``robot``, ``contacts``, ``registry``, ``statistics``,
   ``upkeep``: what can be done in a transaction, as plain functions on a connection.
 - ``journal``: the supervised child and its methods.
 """
 
 from .contacts import Alias, Checked
+from .deliveries import Delivery
+from .endpoints import Attempt, Endpoint
 from .journal import Journal
 from .lock import DataDirectoryInUse, DataDirectoryLock
 from .records import (
@@ -38,6 +41,7 @@ from .robot import Heard, RobotState
 __all__ = [
     "Accepted",
     "Alias",
+    "Attempt",
     "Checked",
     "Command",
     "CommandState",
@@ -45,6 +49,8 @@ __all__ = [
     "DataDirectoryInUse",
     "DataDirectoryLock",
     "DeadLetter",
+    "Delivery",
+    "Endpoint",
     "Entry",
     "Heard",
     "Journal",

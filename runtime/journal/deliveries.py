@@ -16,7 +16,7 @@ from typing import Any, Literal
 from ..errors import Conflict, NotFound
 from ..events import Event
 from . import codec
-from .endpoints import Attempt, Endpoint, give_up, note_health
+from .endpoints import Attempt, Endpoint, give_up, listening, note_health
 from .event_row import EVENT_COLUMNS, decode_event
 
 DELIVERY_LIFETIME = 24 * 60 * 60 * 1_000_000
@@ -34,6 +34,7 @@ _DELIVERY = (
 _LISTED = f"SELECT {_DELIVERY} FROM webhook_delivery d JOIN event ON event.seq = d.event_seq "  # noqa: S608
 
 State = Literal["pending", "delivered", "dead"]
+STATES: tuple[State, ...] = ("pending", "delivered", "dead")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,18 +85,25 @@ def due(
     now: int,
     limit: int,
     busy: Collection[int],
-) -> tuple[list[Delivery], int | None]:
-    """Deliveries that are due and not ``busy``, the longest waiting first; else when one is."""
+) -> list[Delivery]:
+    """Deliveries of an endpoint that are due and not ``busy``, the longest waiting first."""
     rows = connection.execute(
         f"{_LISTED}WHERE d.endpoint_id = ? AND d.due <= ? ORDER BY d.due, d.seq LIMIT ?",
         (identifier, now, limit + len(busy)),
     )
-    found = [_delivery(row) for row in rows if row[0] not in busy][:limit]
-    (following,) = connection.execute(
-        "SELECT min(due) FROM webhook_delivery WHERE endpoint_id = ? AND due > ?",
-        (identifier, now),
-    ).fetchone()
-    return found, following
+    return [_delivery(row) for row in rows if row[0] not in busy][:limit]
+
+
+def next_due(connection: sqlite3.Connection, now: int) -> int | None:
+    """When the next delivery of any endpoint becomes due."""
+    following: int | None = None
+    for one in listening(connection):
+        (earliest,) = connection.execute(
+            "SELECT min(due) FROM webhook_delivery WHERE endpoint_id = ? AND due > ?", (one.id, now)
+        ).fetchone()
+        if earliest is not None and (following is None or earliest < following):
+            following = earliest
+    return following
 
 
 def finish(

@@ -63,6 +63,7 @@ class Attempt:
     status: int | None
     error: str | None
     duration_ms: int
+    retry_after: float | None = None
     gone: bool = False
 
 
