@@ -9,12 +9,14 @@ where a part is broken.
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from uuid import UUID
 
 import click
 
+from . import people
 from .terminal import Problem
 
 INTERRUPTED = 130
@@ -264,6 +266,10 @@ def version() -> None:
         click.echo(f"{name} {number}")
 
 
+for command in people.COMMANDS:
+    cli.add_command(command)
+
+
 def main() -> None:
     """Entry point of the console script."""
     # Where the console cannot show a character (a C locale), replace it instead of failing.
@@ -277,6 +283,9 @@ def main() -> None:
         sys.exit(error.exit_code)
     except Problem as problem:
         click.echo(f"zapvisor: {problem}", err=True)
+        sys.exit(1)
+    except BrokenPipeError:  # whoever read our output has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(INTERRUPTED)

@@ -31,6 +31,7 @@ from runtime.storage import REQUIRED_SCHEMA_VERSION, Supabase, classify
 from runtime.storage.classify import EXPECTED
 
 from .prerequisites import load_settings
+from .remote import BOOTSTRAP, Remote
 from .terminal import Problem
 
 OLDEST_PYTHON = (3, 11)
@@ -52,6 +53,28 @@ class Check:
 
     name: str
     run: Callable[[Settings], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Accounts:
+    """What became of every entry that the journal ever accepted."""
+
+    accepted: int
+    stored: int
+    dead: int
+    pending: int
+
+    def balance(self) -> str:
+        """The identity in words. Raises Ailing when an entry is unaccounted for."""
+        sentence = (
+            f"accepted {self.accepted} = stored {self.stored} + dead {self.dead}"
+            f" + pending {self.pending}"
+        )
+        if self.accepted != self.stored + self.dead + self.pending:
+            raise Ailing(
+                f"the accounts do not balance: not {sentence}; run `zapvisor journal verify`"
+            )
+        return sentence
 
 
 def doctor() -> int:
@@ -126,15 +149,32 @@ def _journal(settings: Settings) -> str:
             connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
             try:
                 (finding,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+                accounts = Accounts(
+                    *connection.execute(
+                        "SELECT accepted, stored, dead, pending FROM totals"
+                    ).fetchone()
+                )
             finally:
                 connection.close()
     except DataDirectoryInUse as error:
-        return f"in use by the running zapvisor (pid {error.pid})"
+        return f"in use by the running zapvisor (pid {error.pid}); {_running_accounts(settings)}"
     except (sqlite3.Error, OSError) as error:
         raise Ailing(f"{path} is not readable ({error})") from None
     if finding != "ok":
         raise Ailing(f"{path} is damaged ({finding}); restore it from a backup")
-    return f"readable, {path.stat().st_size // 1024} KB"
+    return f"readable, {path.stat().st_size // 1024} KB; {accounts.balance()}"
+
+
+def _running_accounts(settings: Settings) -> str:
+    """The accounts as the running zapvisor tells them, where there is a key to ask with."""
+    if settings.api_key is None:
+        return "set ZAPVISOR_API_KEY to see its accounts"
+    with Remote(ANSWER_TIMEOUT) as remote:
+        queue = remote.call("GET", f"{BOOTSTRAP}/stats")["queue"]
+    if queue is None:
+        return "its journal is not available now"
+    dead = queue["deadLetters"] + queue["archived"]
+    return Accounts(queue["accepted"], queue["stored"], dead, queue["pending"]).balance()
 
 
 def _port(settings: Settings) -> str:
