@@ -23,6 +23,8 @@ from .metrics import Metrics, RequestMetrics
 from .routes import (
     atendimentos,
     bootstrap,
+    contacts,
+    conversation,
     dashboard,
     dead_letters,
     events,
@@ -98,6 +100,8 @@ def create_app(
         keys_routes,
         tree,
         integration,
+        conversation,
+        contacts,
         media,
         atendimentos,
         robot,

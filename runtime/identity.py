@@ -16,6 +16,7 @@ from .errors import Invalid
 
 _NAMESPACE = uuid.UUID("0b2f6d0e-8c53-5b0d-9a57-2d7a7c1f5e10")
 _CONNECTION_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_GROUP_JID = re.compile(r"[0-9]{5,25}(?:-[0-9]{5,20})?@g\.us")
 _USER_JID = re.compile(r"(?P<user>[0-9]{5,20})(?::[0-9]+)?@(?P<server>s\.whatsapp\.net|c\.us|lid)")
 
 
@@ -30,13 +31,15 @@ def check_connection_id(value: str) -> str:
 
 
 def recipient_jid(to: str) -> str:
-    """The JID that ``to`` means: a user JID, or a phone number in a Brazilian or E.164 spelling.
+    """The JID that ``to`` means: a JID, or a phone number in a Brazilian or E.164 spelling.
 
     ``"(11) 98765-4321"``, ``"+55 11 98765-4321"`` and ``"5511987654321@c.us"`` are all
     ``"5511987654321@s.whatsapp.net"``. Raises Invalid for anything else.
     """
     to = to.strip()
     if "@" in to:
+        if _GROUP_JID.fullmatch(to):
+            return to
         match = _USER_JID.fullmatch(to)
         if match is None:
             raise Invalid(

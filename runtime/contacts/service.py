@@ -79,6 +79,8 @@ class Contacts:
                 except ZapvisorError as error:
                     logger.info("not checked", extra={"code": error.code})
             alias = await self._known(connection, name)
+        if jid.endswith("@g.us"):
+            return Recipient(jid)
         if alias is None:
             await self._journal.use_alias(connection.id, name)
             return Recipient(jid)

@@ -99,7 +99,8 @@ def _entry(
     row = str(row_id(identity))
     payload = _payload(connection, chat, data, content, identity)
     if content.media is not None:
-        payload |= media_columns(row, content.media)
+        columns = media_columns(row, content.media)
+        payload |= columns | {"dados": {**(payload["dados"] or {}), **columns["dados"]}}
     return NewEntry(
         kind="message",
         key=identity,

@@ -14,7 +14,7 @@ import trio
 from ..errors import Invalid
 from ..events import EventBus, EventName
 from ..failpoints import failpoint
-from ..identity import message_key, new_message_id, recipient_jid, row_id
+from ..identity import message_key, new_message_id, person, recipient_jid, row_id
 from ..journal import Command, CommandState, Connection, Journal, NewCommand, NewEntry, Submitted
 
 MESSAGE_LIFETIME = timedelta(hours=24)
@@ -135,7 +135,7 @@ def compose(
         to_jid=jid,
         content=content,
         idempotency_key=idempotency_key,
-        request_hash=_request_hash(jid, content),
+        request_hash=_request_hash(person(number), content),
         created_at=now,
         expires_at=now + lifetime,
     )
@@ -158,7 +158,7 @@ def compose(
             "status": CommandState.QUEUED.value,
             **(facts or {}),
         },
-        order_key=f"{connection.owner_id}/{connection.id}/{number}",
+        order_key=f"{connection.owner_id}/{connection.id}/{person(number)}",
     )
     return command, entry
 
@@ -174,6 +174,6 @@ def _check_text(text: str) -> None:
         raise Invalid("O conteúdo tem caracteres que não são texto.", code="invalid_text")
 
 
-def _request_hash(jid: str, content: dict[str, str]) -> str:
-    canonical = json.dumps([jid, content], sort_keys=True)
+def _request_hash(recipient: str, content: dict[str, str]) -> str:
+    canonical = json.dumps([recipient, content], sort_keys=True)
     return hashlib.sha256(canonical.encode()).hexdigest()

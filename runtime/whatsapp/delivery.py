@@ -164,12 +164,9 @@ class Delivery:
 
     async def _tell_read(self, command: Command, chat: str) -> bool:
         await self._link.request("read", chat=chat, **command.content[READ])
-        await self._outbox.advance(
-            self.connection,
-            command.message_id,
-            CommandState.SENT,
-            error=None,
-            at=datetime.now(UTC),
+        # No message: nobody hears of it as of one.
+        await self._journal.mark(
+            self.connection.id, command.message_id, CommandState.SENT, at=datetime.now(UTC)
         )
         return True
 

@@ -6,7 +6,7 @@ for each; ``LiveBook`` says how each is doing.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -18,6 +18,7 @@ from supervisors import ChildContext, ChildSpec, DynamicSupervisor, Restart
 from ..errors import Conflict, NotFound
 from ..identity import check_connection_id
 from ..journal import Connection
+from ..options import Options
 from .connection import BACKOFF, LIVENESS, ConnectionActor
 from .disconnects import LOGGED_OUT
 from .intake import Intake
@@ -86,6 +87,22 @@ class Connections:
     def live(self, connection_id: str) -> Live:
         """How a connection is doing right now."""
         return self._services.lives[connection_id]
+
+    async def change(
+        self, connection_id: str, *, name: str | None, options: Mapping[str, Any] | None
+    ) -> Connection:
+        """Change the name or some options; what runs takes them up at once. Raises Invalid."""
+        connection = await self.get(connection_id)
+        changes: dict[str, Any] = {}
+        if name is not None:
+            changes["name"] = name
+        if options is not None:
+            changes["options"] = Options.of(connection).changed(options).stored()
+        connection = await self._services.journal.update_connection(connection_id, **changes)
+        live = self.live(connection_id)
+        await self._services.sessions.record(connection, live)
+        live.reconfigured.ring()
+        return connection
 
     async def restart(self, connection_id: str) -> None:
         """Start a connection anew; one that is parked gets another chance."""
@@ -182,4 +199,5 @@ def describe(connection: Connection, live: Live) -> dict[str, Any]:
         "statusCode": connection.parked_code,
         "statusReason": connection.parked_reason or live.last_error,
         "since": live.since.isoformat(),
+        "options": Options.of(connection).shown(),
     }

@@ -10,7 +10,7 @@ from http_api.app import create_app
 from http_api.limits import Limits
 from runtime.errors import NotFound
 
-LOOKS = {"atendimento", "list_atendimentos", "find_media"}
+LOOKS = {"atendimento", "list_atendimentos", "find_media", "message"}
 """Calls by which a route learns which connection something is of."""
 
 MARK = "segredo-de-a"

@@ -56,7 +56,6 @@ def test_lids_stay_lids():
         "123",
         "+",
         "1" * 40,
-        "120363@g.us",
         "status@broadcast",
         "a@b",
         "11\x009876543",

@@ -1,0 +1,112 @@
+"""What is done with messages that are there: reading, reacting, editing, deleting."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Path, Query
+from starlette.responses import Response
+
+from runtime.errors import Invalid, NotFound
+from runtime.outbound.plain_message import Card, Location, PlainRequest, Poll
+
+from ..conversation import EditMessage, MessagesRead, ReactToMessage
+from ..envelope import success
+from ..facade import Application
+from ..guards import Sends
+from ..principal import Principal
+from ..schemas import OptionalOwnerId, SendMessage, Sent
+from .answers import Runtime, answers
+
+router = APIRouter(prefix="/api/whatsapp-integration/messages", tags=["Mensagens"])
+
+MessageId = Annotated[UUID, Path(alias="messageId", description="O id da linha da mensagem.")]
+OfOwner = Annotated[OptionalOwnerId, Query(alias="ownerId")]
+
+_CHANGED = answers(Sent, 404, 409, body=True)
+_CHANGED[202] = _CHANGED[200] | {"description": "Guardada em disco; será enviada."}
+
+
+@router.post("/{messageId}/read", summary="Marca como lidas", responses=answers(MessagesRead, 404))
+async def read_message(
+    message_id: MessageId, caller: Sends, runtime: Runtime, owner_id: OfOwner = None
+) -> Response:
+    """Marca a mensagem e as anteriores do atendimento como lidas, aqui e no WhatsApp."""
+    row = await _seen(message_id, owner_id, caller, runtime)
+    return success(await runtime.read_message(row))
+
+
+@router.post("/{messageId}/reaction", summary="Reage a uma mensagem", responses=_CHANGED)
+async def react_to_message(
+    message_id: MessageId,
+    body: ReactToMessage,
+    caller: Sends,
+    runtime: Runtime,
+    owner_id: OfOwner = None,
+) -> Response:
+    """Reage com um emoji; vazio retira a reação."""
+    row = await _seen(message_id, owner_id, caller, runtime)
+    return _sent(await runtime.change_message(row, "reacao", body.emoji))
+
+
+@router.patch("/{messageId}", summary="Edita uma mensagem enviada", responses=_CHANGED)
+async def edit_message(
+    message_id: MessageId,
+    body: EditMessage,
+    caller: Sends,
+    runtime: Runtime,
+    owner_id: OfOwner = None,
+) -> Response:
+    """Troca o texto; o anterior fica em `dados.edicoes`."""
+    row = await _seen(message_id, owner_id, caller, runtime)
+    return _sent(await runtime.change_message(row, "edicao", body.content))
+
+
+@router.delete(
+    "/{messageId}", summary="Apaga uma mensagem enviada", responses=answers(Sent, 404, 409)
+)
+async def delete_message(
+    message_id: MessageId, caller: Sends, runtime: Runtime, owner_id: OfOwner = None
+) -> Response:
+    """Apaga para todos no WhatsApp; a linha fica, com `dados.apagada`."""
+    row = await _seen(message_id, owner_id, caller, runtime)
+    return _sent(await runtime.change_message(row, "exclusao", None))
+
+
+async def _seen(
+    message_id: UUID, owner_id: UUID | None, caller: Principal, runtime: Application
+) -> dict[str, Any]:
+    row = await runtime.message(message_id, caller.owner(owner_id))
+    if not caller.sees_row(row):
+        raise NotFound("Mensagem não encontrada.", code="message_not_found")
+    return row
+
+
+def _sent(sent: dict[str, Any]) -> Response:
+    return success(sent, status=202 if sent["status"] == "queued" else 200)
+
+
+def plain_request(body: SendMessage, key: str | None) -> PlainRequest:
+    """What a body without a file asks for. Raises Invalid when what its type names is missing."""
+    parts = {"location": body.location, "contact": body.contacts, "poll": body.poll}
+    if body.type in parts and parts[body.type] is None:
+        field = "contacts" if body.type == "contact" else body.type
+        raise Invalid(f"Dados inválidos: {field} é obrigatório.", code=f"missing_{field}")
+    place, poll = body.location, body.poll
+    return PlainRequest(
+        to=body.to,
+        text=body.content,
+        location=None
+        if body.type != "location" or place is None
+        else Location(place.latitude, place.longitude, place.name, place.address),
+        contacts=None
+        if body.type != "contact" or body.contacts is None
+        else [Card(one.name, one.phones) for one in body.contacts],
+        poll=None
+        if body.type != "poll" or poll is None
+        else Poll(poll.name, poll.options, poll.selectable),
+        mentions=body.mentions,
+        quoted_id=None if body.quoted_message_id is None else str(body.quoted_message_id),
+        idempotency_key=key,
+    )

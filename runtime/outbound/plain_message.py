@@ -1,0 +1,200 @@
+"""Messages of ours other than files: their command and the entry of their row. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from ..errors import Invalid
+from ..identity import new_message_id, phone_digits, recipient_jid
+from ..journal import Connection, NewCommand, NewEntry
+from .outbox import compose
+
+MAX_CONTACTS = 20
+MAX_MENTIONS = 100
+_USER = "@s.whatsapp.net"
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Degrees; the name and address are optional."""
+
+    latitude: float
+    longitude: float
+    name: str | None = None
+    address: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A contact to be shared; ``phones`` in any spelling that `phone_digits` takes."""
+
+    name: str
+    phones: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Poll:
+    """A question; ``selectable`` answers may be chosen, 0 means any number."""
+
+    name: str
+    options: Sequence[str]
+    selectable: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Quoted:
+    """The message that is answered: its row and what WhatsApp needs to show it."""
+
+    row_id: str
+    message_id: str
+    from_me: bool
+    text: str
+    participant: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlainRequest:
+    """A message as a client asks for it; exactly one of the contents, ``text`` by default."""
+
+    to: str
+    text: str = ""
+    location: Location | None = None
+    contacts: Sequence[Card] | None = None
+    poll: Poll | None = None
+    mentions: Sequence[str] = ()
+    quoted_id: str | None = None
+    idempotency_key: str | None = None
+
+
+def compose_plain(
+    connection: Connection,
+    request: PlainRequest,
+    *,
+    address: str,
+    quoted: Quoted | None,
+    now: datetime,
+) -> tuple[NewCommand, NewEntry]:
+    """The command and the entry; ``address`` is the JID of the recipient.
+
+    Raises Invalid for a content that makes no sense.
+    """
+    text, content, facts = _content(request)
+    if quoted is not None:
+        content["quoted"] = {
+            "id": quoted.message_id,
+            "fromMe": quoted.from_me,
+            "participant": quoted.participant,
+            "text": quoted.text,
+        }
+        facts["resposta"] = {"id": quoted.row_id, "mensagem_id": quoted.message_id}
+    if request.mentions:
+        mentioned = [recipient_jid(one) for one in request.mentions[:MAX_MENTIONS]]
+        content["mentions"] = mentioned
+        facts["mencoes"] = mentioned
+    command, entry = compose(
+        connection,
+        to=address,
+        text=text,
+        message_id=new_message_id(),
+        idempotency_key=request.idempotency_key,
+        now=now,
+        facts={"dados": facts} if facts else None,
+    )
+    asked = [recipient_jid(request.to), _content(request)[1], list(request.mentions)]
+    return (
+        replace(command, content=content, request_hash=_hash([*asked, request.quoted_id])),
+        entry,
+    )
+
+
+def _content(request: PlainRequest) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    """The row's text, the content of the frame, and the facts for ``dados``."""
+    if request.location is not None:
+        return _location(request.location)
+    if request.contacts is not None:
+        return _cards(request.contacts)
+    if request.poll is not None:
+        return _poll(request.poll)
+    return request.text, {"text": request.text}, {}
+
+
+def _location(place: Location) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    text = " - ".join(part for part in (place.name, place.address) if part)
+    link = f"https://maps.google.com/?q={place.latitude},{place.longitude}"
+    content = {
+        "latitude": place.latitude,
+        "longitude": place.longitude,
+        "name": place.name,
+        "address": place.address,
+    }
+    facts = {
+        "latitude": place.latitude,
+        "longitude": place.longitude,
+        "nome": place.name,
+        "endereco": place.address,
+    }
+    shown = f"📍 {text}\n{link}" if text else f"📍 {link}"
+    return shown, {"location": content}, {"localizacao": facts}
+
+
+def _cards(cards: Sequence[Card]) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    if not 1 <= len(cards) <= MAX_CONTACTS:
+        raise Invalid(
+            f"Informe de 1 a {MAX_CONTACTS} contatos.", code="invalid_contacts", details=None
+        )
+    contents, facts = [], []
+    for card in cards:
+        phones = [phone_digits(phone) for phone in card.phones]
+        vcard = _vcard(card.name, phones)
+        contents.append({"name": card.name, "vcard": vcard})
+        facts.append(
+            {
+                "nome": card.name,
+                "telefones": [f"+{phone}" for phone in phones],
+                "whatsapp": phones,
+                "vcard": vcard,
+            }
+        )
+    text = "\n".join(f"👤 {one['nome']}: {', '.join(one['telefones'])}" for one in facts)
+    return text, {"contacts": contents}, {"contatos": facts}
+
+
+def _vcard(name: str, phones: Sequence[str]) -> str:
+    escaped = name.replace("\\", "\\\\").replace(";", "\\;").replace(",", "\\,")
+    escaped = " ".join(escaped.split())
+    lines = ["BEGIN:VCARD", "VERSION:3.0", f"FN:{escaped}", f"N:;{escaped};;;"]
+    lines += [f"TEL;type=CELL;waid={phone}:+{phone}" for phone in phones]
+    return "\n".join([*lines, "END:VCARD"])
+
+
+def _poll(poll: Poll) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    options = list(poll.options)
+    if not 2 <= len(options) <= 12 or len(set(options)) != len(options):
+        raise Invalid("Uma enquete tem de 2 a 12 opções diferentes.", code="invalid_poll")
+    if not 0 <= poll.selectable <= len(options):
+        raise Invalid("Há mais escolhas do que opções.", code="invalid_poll")
+    text = "\n".join([f"📊 {poll.name}", *(f"• {option}" for option in options)])
+    content = {"name": poll.name, "options": options, "selectable": poll.selectable}
+    facts = {"pergunta": poll.name, "opcoes": options, "escolhas": poll.selectable}
+    return text, {"poll": content}, {"enquete": facts}
+
+
+def _hash(value: Any) -> str:
+    canonical = json.dumps(value, sort_keys=True)
+    return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def change_content(operation: str, key: Mapping[str, Any], value: str | None) -> dict[str, Any]:
+    """The content of a frame that reacts to, edits or deletes another message."""
+    match operation:
+        case "reacao":
+            return {"reaction": {"key": dict(key), "text": value or ""}}
+        case "edicao":
+            return {"edit": {"key": dict(key), "text": value}}
+        case _:
+            return {"delete": {"key": dict(key)}}
