@@ -121,8 +121,10 @@ def network(resolver=to_loopback, allows=lambda _address: True) -> GuardedNetwor
     return GuardedNetwork(resolver=resolver, allows=allows)
 
 
-def desk(journal: Journal, owner_id=None, net: GuardedNetwork | None = None) -> Webhooks:
-    return Webhooks(journal, owner_id, sender=lambda: Sender(net or network()), nudge=lambda: None)
+def desk(
+    journal: Journal, owner_id=None, net: GuardedNetwork | None = None, nudge=lambda: None
+) -> Webhooks:
+    return Webhooks(journal, owner_id, sender=lambda: Sender(net or network()), nudge=nudge)
 
 
 @asynccontextmanager

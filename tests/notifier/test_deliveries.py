@@ -150,7 +150,7 @@ async def test_after_a_day_it_is_a_dead_letter_that_can_be_delivered_again(
     hook = await create(journal, receiver)
     receiver.answer = lambda request: 503 if request.number == 1 else 200
     await journal.record([event(1), event(2)])
-    async with notifying(journal):
+    async with notifying(journal) as notifier:
         await until_state(journal, hook, (0, 1, 1))
         log = await desk(journal).log(hook["id"], state="dead", before=None, limit=10)
         (dead,) = log["items"]
@@ -158,7 +158,7 @@ async def test_after_a_day_it_is_a_dead_letter_that_can_be_delivered_again(
         assert (dead["status"], dead["error"]) == (503, "http_503")
         assert dead["attempts"] > 1
         receiver.answer = lambda _request: 200
-        await desk(journal).redeliver(hook["id"], dead["id"])
+        await desk(journal, nudge=notifier.nudge).redeliver(hook["id"], dead["id"])
         await until_state(journal, hook, (0, 2, 0))
     assert receiver.numbers[-1] == 1
 
@@ -168,11 +168,11 @@ async def test_all_dead_letters_of_an_endpoint_at_once(journal, receiver, monkey
     monkeypatch.setattr(deliveries, "DELIVERY_LIFETIME", 1)
     receiver.answer = lambda _request: 500
     await journal.record([event(n) for n in range(3)])
-    async with notifying(journal):
+    async with notifying(journal) as notifier:
         await until_state(journal, hook, (0, 0, 3))
         receiver.answer = lambda _request: 200
         monkeypatch.undo()
-        assert await desk(journal).redeliver_dead(hook["id"]) == 3
+        assert await desk(journal, nudge=notifier.nudge).redeliver_dead(hook["id"]) == 3
         await until_state(journal, hook, (0, 3, 0))
     assert receiver.numbers[-3:] == [0, 1, 2]
 
