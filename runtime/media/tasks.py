@@ -96,7 +96,8 @@ class Tasks:
 
     async def give_up(self, task: MediaTask, why: Later) -> None:
         """The end of a task that will not succeed: visible in the row, or in the message."""
-        media = task.media
+        # As it is now: the attempt may have got far before it ended.
+        media = await self._note(task.media)
         if task.name == "upload":
             connection = await self._journal.connection(media.connection_id)
             if connection is not None:
@@ -191,7 +192,8 @@ class Tasks:
 
     async def _note(self, media: Media, **changes: Any) -> Media:
         def job(connection: Any) -> Media | None:
-            table.note(connection, media.row_id, changes, _now())
+            if changes:
+                table.note(connection, media.row_id, changes, _now())
             return table.find(connection, media.row_id)
 
         noted = await self._journal.transact(job)
