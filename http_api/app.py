@@ -33,6 +33,7 @@ from .routes import (
     media,
     robot,
     tree,
+    webhooks,
 )
 from .routes import keys as keys_routes
 from .streams import Streams
@@ -107,6 +108,7 @@ def create_app(
         robot,
         dead_letters,
         events,
+        webhooks,
         health,
         dashboard,
     ):

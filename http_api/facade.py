@@ -17,6 +17,7 @@ from runtime.event_log import EventFeed, EventFilter
 from runtime.media.desk import MediaFile, MediaRequest
 from runtime.media.spool import Received
 from runtime.media.stores import Opened
+from runtime.notifier import Webhooks
 from runtime.outbound.conversation import Operation
 from runtime.outbound.plain_message import PlainRequest
 from runtime.settings import Settings
@@ -130,3 +131,5 @@ class Application(Protocol):
     async def follow_events(
         self, wanted: EventFilter, /, *, after: str | None, recent: int
     ) -> EventFeed: ...
+
+    def webhooks(self, owner_id: UUID | None, /) -> Webhooks: ...

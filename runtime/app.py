@@ -42,9 +42,11 @@ from .media.stores import LocalStore, Opened, Store, SupabaseStore
 from .media.tasks import Tasks
 from .media.worker import MediaWorker
 from .node_parts import NodeParts
+from .notifier import Notifier, Sender, Webhooks
 from .outbound.conversation import Conversation, Operation
 from .outbound.outbox import Outbox
 from .outbound.plain_message import PlainRequest
+from .outgoing_http import GuardedNetwork
 from .report import Report, describe_node
 from .robot import Robot
 from .self_test import run_self_test, self_tests
@@ -140,6 +142,8 @@ class Application:
                 events=self.events,
             )
         )
+        self._webhook_network = GuardedNetwork(exempt=settings.webhook_exemptions)
+        self.notifier = Notifier(self.journal, Sender(self._webhook_network))
         self.self_tests = self_tests()
         self.pulse = Pulse()
         self.report = Report(self)
@@ -153,6 +157,7 @@ class Application:
             connections=self.book,
             media=self.media_worker,
             robot=self.robot,
+            notifier=self.notifier,
             janitor=Janitor(self.journal, self.book),
             self_tests=self.self_tests,
         )
@@ -532,6 +537,15 @@ class Application:
     ) -> EventFeed:
         """``GET /events``: see ``EventLog.follow``."""
         return await self.event_log.follow(wanted, after=after, recent=recent)
+
+    def webhooks(self, owner_id: UUID | None) -> Webhooks:
+        """The webhooks of an owner; None: of all."""
+        return Webhooks(
+            self.journal,
+            owner_id,
+            sender=lambda: Sender(self._webhook_network),
+            nudge=self.notifier.nudge,
+        )
 
     # --- sessions and figures
 

@@ -47,6 +47,25 @@ class Settings(BaseSettings):
         default=54321, ge=0, le=65535, validation_alias="ZAPVISOR_LOCAL_SUPABASE_PORT"
     )
 
+    webhook_private_hosts: str = Field(
+        default="", validation_alias="ZAPVISOR_WEBHOOK_PRIVATE_HOSTS"
+    )
+
+    @field_validator("webhook_private_hosts")
+    @classmethod
+    def _hosts_with_ports(cls, value: str) -> str:
+        for one in _listed(value):
+            host, _, port = one.rpartition(":")
+            if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+                raise ValueError(f"{one!r} is not host:port")
+        return value
+
+    @property
+    def webhook_exemptions(self) -> frozenset[tuple[str, int]]:
+        """Hosts and ports where webhooks may go though they are not of the public internet."""
+        pairs = (one.rpartition(":") for one in _listed(self.webhook_private_hosts))
+        return frozenset((host.strip("[]").lower(), int(port)) for host, _, port in pairs)
+
     @field_validator("supabase_url", "supabase_service_role_key", "api_key", mode="before")
     @classmethod
     def _empty_means_unset(cls, value: object) -> object:
@@ -55,9 +74,13 @@ class Settings(BaseSettings):
     @property
     def cors_origins(self) -> list[str]:
         """The allowed origins of browsers, as a list."""
-        return [origin.strip() for origin in self.cors_origin.split(",") if origin.strip()]
+        return _listed(self.cors_origin)
 
     @property
     def uses_local_stack(self) -> bool:
         """Whether the embedded PostgreSQL + PostgREST stands in for a Supabase project."""
         return self.supabase_url is None
+
+
+def _listed(value: str) -> list[str]:
+    return [one.strip() for one in value.split(",") if one.strip()]

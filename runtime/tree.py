@@ -9,6 +9,7 @@ from .janitor import Janitor
 from .journal import Journal
 from .local_stack import LocalStack
 from .media.worker import MediaWorker
+from .notifier import Notifier
 from .robot import Robot
 from .storage import Probe, Writer
 from .whatsapp.bridge import Bridge
@@ -33,6 +34,7 @@ def core_tree(
     connections: Connections,
     media: MediaWorker,
     robot: Robot,
+    notifier: Notifier,
     janitor: Janitor,
     self_tests: DynamicSupervisor,
 ) -> Supervisor:
@@ -58,6 +60,7 @@ def core_tree(
         ChildSpec("whatsapp", whatsapp),
         ChildSpec("media", media.run, backoff=STEADY, liveness=120.0),
         ChildSpec("robot", robot.run, backoff=STEADY, liveness=180.0),
+        ChildSpec("notifier", notifier.run, backoff=STEADY, liveness=60.0),
         ChildSpec("janitor", janitor.run, backoff=STEADY, liveness=300.0),
         ChildSpec("self_tests", self_tests),
     ]

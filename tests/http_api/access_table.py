@@ -40,7 +40,9 @@ class Route:
         """The path filled in with A's ids."""
         of_connection = f"{APP}/connections/"
         identifier = A if self.path.startswith(of_connection) else ROW
-        filled = self.path.replace("{id}", identifier).replace("{seq}", "7")
+        filled = (
+            self.path.replace("{id}", identifier).replace("{seq}", "7").replace("{delivery}", "7")
+        )
         for name in ("{atendimentoId}", "{messageId}"):
             filled = filled.replace(name, ROW)
         return filled
@@ -149,6 +151,20 @@ TABLE = [
     Route("POST", f"{APP}/dead-letters/archive", "manage", ADMIN, "all"),
     Route("GET", f"{APP}/dead-letters/{{seq}}", "read", ADMIN, "all"),
     Route("POST", f"{APP}/dead-letters/{{seq}}/retry", "manage", ADMIN, "all"),
+    Route(
+        "POST", f"{APP}/webhooks", "manage", OWNERS, "row", {"url": "https://crm.example/zapvisor"}
+    ),
+    Route("GET", f"{APP}/webhooks", "read", OWNERS, "row"),
+    Route("GET", f"{APP}/webhooks/{{id}}", "read", OWNERS, "row"),
+    Route("PATCH", f"{APP}/webhooks/{{id}}", "manage", OWNERS, "row", {"enabled": True}),
+    Route("DELETE", f"{APP}/webhooks/{{id}}", "manage", OWNERS, "row"),
+    Route("POST", f"{APP}/webhooks/{{id}}/secret", "manage", OWNERS, "row"),
+    Route("POST", f"{APP}/webhooks/{{id}}/test", "manage", OWNERS, "row"),
+    Route("GET", f"{APP}/webhooks/{{id}}/deliveries", "read", OWNERS, "row"),
+    Route("POST", f"{APP}/webhooks/{{id}}/deliveries/redeliver", "manage", OWNERS, "row"),
+    Route(
+        "POST", f"{APP}/webhooks/{{id}}/deliveries/{{delivery}}/redeliver", "manage", OWNERS, "row"
+    ),
     Route("GET", f"{APP}/stats/supabase", "read", ANYBODY, "open"),
     Route("POST", f"{APP}/queue/clear", "manage", ADMIN, "all"),
 ]
