@@ -35,6 +35,8 @@ export class Account {
   /** App state patches by collection; a collection's version is their number. */
   readonly appState = new Map<string, Uint8Array[]>();
   name: string;
+  /** Address of the profile picture, if there is one. */
+  picture: string | undefined;
   addressing: Addressing;
   manners: Manners;
   nextDevice = 1;

@@ -1,6 +1,7 @@
 // The admin API's calls.
 import type { Account, Role } from "./account.ts";
 import { type AdminRequest, HttpError } from "./admin.ts";
+import { readContent } from "./content.ts";
 import { applyFault } from "./fault-actions.ts";
 import { FAULT_KINDS } from "./faults.ts";
 import { oneOf, optionalFlag, optionalInteger, optionalText, text, texts } from "./fields.ts";
@@ -12,6 +13,7 @@ import { sendContent, type Target } from "./outgoing.ts";
 import { enterPairingCode, logOut, scan } from "./phone.ts";
 import { customerLine, customerName } from "./phrases.ts";
 import { acknowledge, type ReceiptType } from "./receipts.ts";
+import { CHAT_STATES, call, showChatState, signalsOf } from "./signals.ts";
 import { describeAccount, describeGroup, describeMedia, describeState, faultView } from "./views.ts";
 import { messageId, type World } from "./world.ts";
 
@@ -43,6 +45,17 @@ export const routes: readonly Route[] = [
   ["POST", "/contacts/:number/send", (request) => send(request, find(request, "contact"))],
   ["POST", "/contacts/:number/deliver", (request) => receipts(request, "delivered")],
   ["POST", "/contacts/:number/read", (request) => receipts(request, "read")],
+  ["POST", "/contacts/:number/presence", ({ body, world, params }) => {
+    const state = oneOf(body, "state", CHAT_STATES);
+    if (!state) throw new RangeError(`state has to be one of ${CHAT_STATES.join(", ")}`);
+    showChatState(findAccount(world, params.number!, "contact"), findAccount(world, text(body, "to")), state);
+  }],
+  ["POST", "/contacts/:number/call", (request) => {
+    const { body, world } = request;
+    const to = findAccount(world, text(body, "to"));
+    return { id: call(world, find(request, "contact"), to, optionalFlag(body, "video") ?? false) };
+  }],
+  ["GET", "/phones/:number/signals", (request) => signalsOf(find(request, "phone"))],
   ["GET", "/contacts/:number/inbox", (request) => receivedBy(find(request, "contact"))],
 
   ["POST", "/groups", (request) => addGroup(request)],
@@ -82,6 +95,7 @@ function defined<T extends object>(fields: T): Partial<{ [K in keyof T]: NonNull
 
 function change({ body, world }: AdminRequest, account: Account): unknown {
   account.name = optionalText(body, "name") ?? account.name;
+  account.picture = optionalText(body, "picture") ?? account.picture;
   account.addressing = oneOf(body, "addressing", ["lid", "pn"] as const) ?? account.addressing;
   setManners(account, body);
   world.onChange();
@@ -109,6 +123,11 @@ async function send(request: AdminRequest, author: Account): Promise<unknown> {
   const { body, world } = request;
   const target = findTarget(world, text(body, "to"));
   if (body.media !== undefined) return sendMedia(request, author, target);
+  if (body.message !== undefined) {
+    const id = optionalText(body, "id") ?? messageId();
+    await sendContent(world, author, target, readContent(body.message), { id }).accepted;
+    return { ids: [id] };
+  }
   const lines = linesOf(body);
   const intervalMs = optionalInteger(body, "intervalMs");
   const id = optionalText(body, "id");

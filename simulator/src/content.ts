@@ -27,3 +27,11 @@ export function describe(content: Content): { kind: string; text: string } {
   const body = value as { text?: string; caption?: string; fileName?: string };
   return { kind, text: body.text ?? body.caption ?? body.fileName ?? "" };
 }
+
+/** The content that an admin request spells as protobuf JSON. */
+export function readContent(message: unknown): proto.IMessage {
+  if (typeof message !== "object" || message === null || Array.isArray(message)) {
+    throw new RangeError("message has to be an object");
+  }
+  return proto.Message.fromObject(message as Record<string, unknown>);
+}

@@ -29,7 +29,7 @@ type Shown = {
   readonly device: number;
   readonly chat: string;
   readonly fromMe: boolean;
-  readonly content: { readonly kind: string; readonly text: string; readonly media?: MediaRecord | undefined };
+  readonly content: { readonly kind: string; readonly text: string; readonly media?: MediaRecord | undefined; readonly message?: unknown };
 };
 
 const retries = new WeakMap<Account, Map<string, number>>();
@@ -46,6 +46,7 @@ export function show(world: World, reader: Account, envelope: Envelope, shown: S
     text: shown.content.text,
     kind: shown.content.kind,
     media: shown.content.media,
+    message: shown.content.message,
     at: Date.now(),
     order: reader.received.size + 1,
     arrivals: 0,
@@ -76,12 +77,17 @@ export function receive(
       const fromMe = author === reader;
       const chat = envelope.group ?? (fromMe ? (envelope.recipient ?? "") : author.number);
       const shown = own?.message ?? content;
-      const described = { ...describe(shown), media: await readMedia(world, shown) };
+      const described = { ...describe(shown), media: await readMedia(world, shown), message: jsonOf(shown) };
       show(world, reader, envelope, { author, device: sender.device, chat, fromMe, content: described });
     } catch {
       askAgain(world, reader, sender, envelope);
     }
   });
+}
+
+/** What was written, as protobuf JSON; of a plain text the text says it all. */
+function jsonOf(content: Content): unknown {
+  return content.conversation ? undefined : JSON.parse(JSON.stringify(content));
 }
 
 async function decryptParts(

@@ -39,6 +39,8 @@ export type ReceivedMessage = {
   /** Kind of content, e.g. `conversation`. */
   readonly kind: string;
   readonly media?: MediaRecord | undefined;
+  /** What was written, as protobuf JSON, unless it is a plain text. */
+  readonly message?: unknown;
   readonly at: number;
   /** Position among everything this account was shown. */
   readonly order: number;

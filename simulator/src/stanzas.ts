@@ -5,6 +5,7 @@ import type { Connection } from "./connection.ts";
 import type { StanzaClass } from "./delivery-queue.ts";
 import { onRequest } from "./iq/requests.ts";
 import type { BinaryNode } from "./nodes.ts";
+import { onClientSignal } from "./signals.ts";
 
 export function dispatch(connection: Connection, stanza: BinaryNode): void {
   const { attrs, tag } = stanza;
@@ -18,7 +19,8 @@ export function dispatch(connection: Connection, stanza: BinaryNode): void {
   if (tag === "message") onClientMessage(connection, companion, stanza);
   else if (tag === "receipt") onClientReceipt(connection, companion, stanza);
   else if (tag === "ack") onAck(connection, stanza);
-  // Presence, chat states and telemetry ask for nothing back.
+  else if (tag === "presence" || tag === "chatstate" || tag === "call") onClientSignal(connection, companion.account, stanza);
+  // Telemetry asks for nothing back.
 }
 
 function onAck(connection: Connection, { attrs }: BinaryNode): void {

@@ -25,8 +25,10 @@ export const accountHandlers: Handlers = {
 
   blocklist: (_connection, request) => (request.attrs.type === "set" ? undefined : [node("list", {}, [])]),
 
-  "w:profile:picture": (_connection, request) => {
+  "w:profile:picture": ({ world }, request) => {
     if (request.attrs.type === "set") return [node("picture", { id: "1" })];
+    const url = world.findJid(request.attrs.target)?.picture;
+    if (url !== undefined) return [node("picture", { id: "1", type: "preview", url })];
     throw new RequestError(404, "item-not-found");
   },
 
