@@ -1,6 +1,7 @@
 """An uploaded form with one file, read while it streams in: the file goes straight to its sink.
 
-Never more than a piece of the request is in memory, whatever the client sends.
+Never more than a piece of the request is in memory, whatever the client sends; the headers of a
+part are bounded by the parser.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ from runtime.errors import Invalid, TooLarge
 
 MAX_FIELDS = 20
 MAX_FIELD_BYTES = 16 * 1024
-MAX_HEADER_BYTES = 8 * 1024
 FILE_FIELD = "file"
 
 
@@ -67,7 +67,6 @@ class _Reader:
         self._header_name = b""
         self._header_value = b""
         self._headers: dict[bytes, bytes] = {}
-        self._header_bytes = 0
         self._name = ""
         self._value = bytearray()
         self._is_file = False
@@ -91,21 +90,13 @@ class _Reader:
 
     def _on_part_begin(self) -> None:
         self._headers = {}
-        self._header_bytes = 0
         self._value = bytearray()
 
     def _on_header_field(self, data: bytes, start: int, end: int) -> None:
-        self._count_header(end - start)
         self._header_name += data[start:end]
 
     def _on_header_value(self, data: bytes, start: int, end: int) -> None:
-        self._count_header(end - start)
         self._header_value += data[start:end]
-
-    def _count_header(self, size: int) -> None:
-        self._header_bytes += size
-        if self._header_bytes > MAX_HEADER_BYTES:
-            raise _too_much()
 
     def _on_header_end(self) -> None:
         self._headers[self._header_name.lower()] = self._header_value

@@ -175,7 +175,11 @@ class MediaDesk:
         # Before the journal knows of it: a file without a message is tidied up, a message without
         # its file could not be sent.
         await self._spool.keep(received, command.row_id)
-        submitted = await self._journal.submit(command, entry)
+        try:
+            submitted = await self._journal.submit(command, entry)
+        except (Conflict, NotFound):
+            await self._spool.drop(command.row_id)
+            raise
         if submitted.existing:
             await self._spool.drop(command.row_id)
         return submitted

@@ -109,6 +109,7 @@ def _link(source: Path, target: Path) -> None:
         with partial.open("rb") as copy:
             os.fsync(copy.fileno())
     partial.replace(target)
+    partial.unlink(missing_ok=True)  # still there when both names are of the same file
     sync_directory(target.parent)
 
 
