@@ -55,6 +55,7 @@ CONVERSATION_AGE = timedelta(hours=24)
 OVERLAP = timedelta(seconds=30)
 """A transaction may become visible so much later than one that began after it."""
 QUIET_SECONDS = 60.0
+"""After this long without anything new, nothing can become visible so late any more."""
 MAX_CHAT = 15
 """Messages of the robot to one chat within ``PACE_WINDOW``; then it falls silent there."""
 DEAF_SECONDS = 600.0
@@ -62,7 +63,8 @@ DEAF_SECONDS = 600.0
 
 _FINISHED = "finished"
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
-_NO_ID = "00000000-0000-0000-0000-000000000000"
+_FIRST_ID = "00000000-0000-0000-0000-000000000000"
+_LAST_ID = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 
 Row = Mapping[str, Any]
 
@@ -106,6 +108,7 @@ class Robot:
         self._configs: Configs | None = None
         self._read_again_at = self._look_again_at = 0.0
         self._last_new = float("-inf")
+        self._unread_from: tuple[datetime, str] | None = None
         self._last_turn: float | None = None
         self._nudged = trio.Event()
 
@@ -230,7 +233,8 @@ class Robot:
             return
         seen_until = await self._mark()
         quiet = trio.current_time() - self._last_new > QUIET_SECONDS
-        position = (seen_until if quiet else seen_until - OVERLAP, _NO_ID)
+        position = (seen_until, _LAST_ID) if quiet else (seen_until - OVERLAP, _FIRST_ID)
+        position, self._unread_from = self._unread_from or position, None
         for _ in range(MAX_PAGES):
             ctx.beat()
             rows = await self._atendimentos.finished(position, BATCH)
@@ -245,6 +249,8 @@ class Robot:
                 await self._journal.set_robot_mark(_FINISHED, seen_until.isoformat())
             if len(rows) < BATCH:
                 break
+        else:
+            self._unread_from = position
 
     async def _mark(self) -> datetime:
         text = await self._journal.robot_mark(_FINISHED)

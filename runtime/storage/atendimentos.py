@@ -17,7 +17,7 @@ from typing import Any
 from uuid import UUID
 
 from ..errors import Conflict, Invalid, NotFound
-from ..identity import phone_digits
+from ..identity import phone_digits, spellings
 from .client import Supabase
 
 MAX_LIST = 200
@@ -83,7 +83,7 @@ class Atendimentos:
         if wanted.status:
             query = query.in_("status", list(wanted.status))
         if wanted.numero:
-            query = query.eq("numero_cliente", _number(wanted.numero))
+            query = query.in_("numero_cliente", _numbers(wanted.numero))
         if wanted.tag:
             query = query.filter("tags", "cs", json.dumps([wanted.tag]))
         if wanted.since is not None:
@@ -222,8 +222,8 @@ def _illegal(before: str, after: str) -> Conflict:
     )
 
 
-def _number(text: str) -> str:
-    return text.strip().lower() if "@" in text else phone_digits(text)
+def _numbers(text: str) -> list[str]:
+    return [text.strip().lower()] if "@" in text else spellings(phone_digits(text))
 
 
 def write_cursor(row: Mapping[str, Any]) -> str:

@@ -108,6 +108,8 @@ def test_every_filter(insert, listed):
         ({"atendenteId": str(attendant)}, [ana]),
         ({"numero": "(11) 98765-4321"}, [jose]),
         ({"numero": "+55 21 91234-5678"}, [ana]),
+        ({"numero": "(11) 8765-4321"}, [jose]),
+        ({"numero": 'a,b")or(id.gt.0@lid'}, []),
         ({"numero": "77@lid"}, [lid]),
         ({"tag": "vip"}, [jose]),
         ({"tag": "vi"}, []),

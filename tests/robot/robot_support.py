@@ -1,0 +1,171 @@
+"""A robot on a journal without a thread, with Supabase's two tables in memory, in virtual time."""
+
+from __future__ import annotations
+
+import itertools
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import trio
+import trio.testing
+
+from runtime.errors import StorageUnavailable
+from runtime.journal import Connection, NewEntry, Stored
+from runtime.robot import Robot
+from tests.storage.storage_support import Context, InlineJournal
+
+OWNER = "11111111-1111-4111-8111-111111111111"
+NUMBER = "5511987654321"
+EPOCH = datetime(2026, 1, 31, 12, tzinfo=UTC)
+
+
+def config(**changes: Any) -> dict[str, Any]:
+    return {
+        "owner_id": OWNER,
+        "company_id": None,
+        "mensagem_boas_vindas": "Olá!",
+        "mensagem_menu": "1 - Vendas\n2 - Suporte",
+        "mensagem_despedida": "Até logo!",
+        "tempo_resposta": 300,
+        "max_tentativas": 3,
+        "ativo": True,
+        **changes,
+    }
+
+
+class Tables:
+    """``whatsapp_configuracoes`` and ``whatsapp_atendimentos``; ``down`` makes every call fail."""
+
+    def __init__(self) -> None:
+        self.configs = [config()]
+        self.places: dict[str, dict[str, Any]] = {}
+        self.down = False
+        self.asked: list[str] = []
+
+    async def _answer(self, what: str) -> None:
+        self.asked.append(what)
+        await trio.sleep(0.01)
+        if self.down:
+            raise StorageUnavailable("weg")
+
+    async def all(self) -> list[dict[str, Any]]:
+        await self._answer("all")
+        return list(self.configs)
+
+    async def by_ids(self, ids):
+        await self._answer("by_ids")
+        return {key: dict(self.places[key]) for key in ids if key in self.places}
+
+    async def finished(self, after, limit):
+        await self._answer("finished")
+        rows = sorted(
+            (datetime.fromisoformat(row["updated_at"]), key, row)
+            for key, row in self.places.items()
+            if row["status"] == "FINALIZADO"
+        )
+        return [dict(row) for at, key, row in rows if (at, key) > after][:limit]
+
+
+class Rig:
+    """Everything, and what a test does with it."""
+
+    def __init__(self, path) -> None:
+        self.journal = InlineJournal(path)
+        self.tables = Tables()
+        self.context = Context()
+        self.rung: list[str] = []
+        self._numbers = itertools.count(1)
+        self.robot = self.new_robot()
+
+    def new_robot(self) -> Robot:
+        return Robot(
+            self.journal, self.tables, self.tables, self.rung.append, clock=lambda: self.now
+        )
+
+    @property
+    def now(self) -> datetime:
+        return EPOCH + timedelta(seconds=trio.current_time() - self._begun)
+
+    _begun = 0.0
+
+    async def open(self) -> None:
+        self._begun = trio.current_time()
+        await self.journal.register(Connection("loja", "Loja", OWNER, None, EPOCH))
+
+    @asynccontextmanager
+    async def running(self):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.robot.run, self.context)
+            await trio.sleep(0.5)
+            yield
+            nursery.cancel_scope.cancel()
+
+    def place(self, name: str, **changes: Any) -> str:
+        """An atendimento that begins now."""
+        now = self.now.isoformat()
+        self.places[name] = {
+            "id": name,
+            "owner_id": OWNER,
+            "company_id": None,
+            "connection_id": "loja",
+            "numero_cliente": NUMBER,
+            "status": "AGUARDANDO",
+            "data_inicio": now,
+            "data_fim": None,
+            "ultima_mensagem": now,
+            "updated_at": now,
+            **changes,
+        }
+        return name
+
+    @property
+    def places(self) -> dict[str, dict[str, Any]]:
+        return self.tables.places
+
+    def finish(self, name: str, **changes: Any) -> None:
+        now = self.now.isoformat()
+        self.places[name].update(status="FINALIZADO", data_fim=now, updated_at=now)
+        self.places[name].update(changes)
+
+    async def hears(self, place: str, text: str = "oi", *, settled: float = 0.0, **changes: Any):
+        """A message that is stored in an atendimento; returns whether the robot heard of it."""
+        offline = changes.pop("offline", False)
+        number = next(self._numbers)
+        payload = {
+            "kind": "message",
+            "owner_id": OWNER,
+            "company_id": None,
+            "connection_id": "loja",
+            "numero_cliente": NUMBER,
+            "conteudo": text,
+            "tipo": "TEXTO",
+            "remetente": "CLIENTE",
+            "lida": False,
+            "timestamp": self.now.isoformat(),
+            **changes,
+        }
+        entry = NewEntry("message", f"k{number}", payload, event_data={"offline": offline})
+        [accepted] = await self.journal.accept([entry])
+        pending = await self.journal.pending(limit=100, max_bytes=10**6)
+        [entry] = [one for one in pending if one.seq == accepted.seq]
+        entry = _accepted_at(entry, self.now - timedelta(seconds=settled))
+        outcome = Stored(entry.seq, "inserted", place)
+        heard = self.robot.hears(entry, outcome)
+        await self.journal.settle([outcome], [heard] if heard is not None else [])
+        return heard is not None
+
+    async def said(self) -> list[str]:
+        """The texts in the outbox, in order."""
+        commands = await self.journal.outgoing("loja", limit=1000)
+        return [command.content["text"] for command in commands]
+
+    async def rows(self) -> list[dict[str, Any]]:
+        """What is on its way into the tables."""
+        return [entry.payload for entry in await self.journal.pending(limit=1000, max_bytes=10**7)]
+
+
+def _accepted_at(entry, moment):
+    from dataclasses import replace
+
+    return replace(entry, accepted_at=moment)
