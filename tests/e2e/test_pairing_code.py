@@ -1,0 +1,44 @@
+"""A code typed on the phone in place of the QR code."""
+
+from __future__ import annotations
+
+from .conftest import fresh_number
+from .harness import Shop, until
+from .talk import API, wait_row, write
+
+
+def test_a_phone_is_paired_by_code_and_messages_arrive(shared_product, simulator, customer):
+    shop = Shop(shared_product, simulator, "by-code", fresh_number())
+    path = f"{API}/connections/by-code/pairing-code"
+    code = shared_product.data("POST", path, json={"phone": f"+{shop.number}"})["pairingCode"]
+    assert len(code) == 8
+    simulator.post(f"/phones/{shop.number}/pair", code=code)
+    shop.wait_connected()
+    maria = customer()
+    write(shop, maria, "oi")
+    wait_row(shop, conteudo="oi")
+    again = shared_product.call("POST", path, json={"phone": shop.number})
+    assert (again.status_code, again.json()["code"]) == (409, "already_connected")
+
+
+def test_what_is_no_phone_is_refused(shared_product, simulator):
+    Shop(shared_product, simulator, "no-code", fresh_number())
+    path = f"{API}/connections/no-code/pairing-code"
+    for phone in ("abc", "", "1"):
+        response = shared_product.call("POST", path, json={"phone": phone})
+        assert response.status_code == 400, response.text
+    missing = shared_product.call(
+        "POST", f"{API}/connections/nobody/pairing-code", json={"phone": "+5511987654321"}
+    )
+    assert (missing.status_code, missing.json()["code"]) == (404, "connection_not_found")
+
+
+def test_the_qr_code_says_when_it_expires(shared_product, simulator):
+    shop = Shop(shared_product, simulator, "qr-expiry", fresh_number())
+    answer = until(
+        lambda: shared_product.call("GET", f"{API}/connections/qr-expiry/qr").json().get("data"),
+        what="a QR code",
+    )
+    assert answer["expiresAt"] is not None
+    assert answer["isConnected"] is False
+    assert shop.pair() is shop

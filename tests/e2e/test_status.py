@@ -1,0 +1,66 @@
+"""Read both ways, and what people are doing right now."""
+
+from __future__ import annotations
+
+from .harness import until
+from .talk import API, rows, send, wait_row, write
+
+
+def test_delivered_and_read_reach_the_row(shared_product, simulator, open_shop, customer):
+    shop = open_shop(shared_product, "statuses")
+    maria = customer()
+    send(shop, maria, content="chegou?")
+    wait_row(shop, conteudo="chegou?", status="delivered")
+    simulator.post(f"/contacts/{maria}/read")
+    wait_row(shop, conteudo="chegou?", status="read")
+
+
+def test_reading_a_message_marks_those_before_it_and_tells_the_customer(
+    shared_product, simulator, open_shop, customer
+):
+    shop = open_shop(shared_product, "reading")
+    maria = customer()
+    for text in ("um", "dois"):
+        write(shop, maria, text)
+        wait_row(shop, conteudo=text, lida=False)
+    second = rows(shop)[1]
+    write(shop, maria, "três")
+    wait_row(shop, conteudo="três")
+    answer = shared_product.data("POST", f"{API}/messages/{second['id']}/read")
+    assert answer == {"messageId": second["id"], "read": 2}
+    wait_row(shop, conteudo="um", lida=True)
+    wait_row(shop, conteudo="dois", lida=True)
+    assert [row["lida"] for row in rows(shop)] == [True, True, False]
+
+    def read_by_whatsapp():
+        sent = simulator.get("/ledger", phone=shop.number)["sent"]
+        return [one["text"] for one in sent if one["from"] == maria and one["read"]]
+
+    until(lambda: read_by_whatsapp() == ["um", "dois"], what="the customer sees them as read")
+    again = shared_product.data("POST", f"{API}/messages/{second['id']}/read")
+    assert again["read"] == 0
+
+
+def test_a_message_that_is_not_there_cannot_be_read(shared_product, open_shop):
+    missing = "00000000-0000-4000-8000-000000000000"
+    response = shared_product.call("POST", f"{API}/messages/{missing}/read")
+    assert (response.status_code, response.json()["code"]) == (404, "message_not_found")
+
+
+def test_typing_is_shown_to_the_customer(shared_product, simulator, open_shop, customer):
+    shop = open_shop(shared_product, "typing")
+    maria = customer()
+    write(shop, maria, "oi")
+    wait_row(shop, conteudo="oi")
+    for state in ("composing", "recording", "paused"):
+        shared_product.data(
+            "POST", f"{API}/connections/typing/presence", json={"to": maria, "state": state}
+        )
+
+    def chat_states():
+        signals = simulator.get(f"/phones/{shop.number}/signals")
+        return [one["state"] for one in signals if one["kind"] == "chatstate"]
+
+    until(
+        lambda: chat_states() == ["composing", "recording", "paused"], what="the customer sees it"
+    )
