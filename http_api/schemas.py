@@ -34,7 +34,7 @@ MAX_OFFSET = 2**31 - 1
 
 T = TypeVar("T")
 
-_UUID_EXAMPLE = "7f1d7f0e-6f0e-4c0c-9a53-0c3f6a1b2c3d"
+UUID_EXAMPLE = "7f1d7f0e-6f0e-4c0c-9a53-0c3f6a1b2c3d"
 _CONNECTION_EXAMPLE = "loja-centro"
 
 
@@ -88,13 +88,13 @@ OwnerId = Annotated[
         validate_default=True,
         description="Dono da conexão (auth.users). Obrigatório com uma chave admin; as outras "
         "credenciais têm o seu.",
-        examples=[_UUID_EXAMPLE],
+        examples=[UUID_EXAMPLE],
     ),
 ]
 OptionalOwnerId = Annotated[
     UUID | None,
     BeforeValidator(_empty_means_absent),
-    Field(description="Dono da conexão (auth.users).", examples=[_UUID_EXAMPLE]),
+    Field(description="Dono da conexão (auth.users).", examples=[UUID_EXAMPLE]),
 ]
 OptionalCompanyId = Annotated[
     UUID | None,
@@ -384,7 +384,7 @@ class Connection(Answer):
     status: str = Field(examples=["connected"])
     phone_number: str | None = Field(default=None, examples=["5511987654321"])
     last_seen: datetime | None = None
-    owner_id: UUID = Field(examples=[_UUID_EXAMPLE])
+    owner_id: UUID = Field(examples=[UUID_EXAMPLE])
     company_id: UUID | None = None
 
 

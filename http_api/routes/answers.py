@@ -11,7 +11,8 @@ from ..schemas import FailureBody, Success
 
 _FAILURES = {
     400: "A requisição está malformada; `details` nomeia cada campo inválido.",
-    401: "Falta a chave de API, ou ela não é válida.",
+    401: "Falta a credencial, ou ela não é válida ou expirou.",
+    403: "A credencial não dá acesso a isto.",
     404: "O identificador não existe.",
     408: "O corpo da requisição demorou demais para chegar.",
     409: "Já existe, ou o estado atual não permite.",
@@ -19,11 +20,12 @@ _FAILURES = {
     414: "O endereço é longo demais.",
     415: "O corpo não é JSON.",
     422: "Não pode ser enviado: o número não está no WhatsApp, ou o tipo não é suportado.",
+    429: "Chamadas demais com esta credencial; tente de novo após `Retry-After` segundos.",
     431: "Os cabeçalhos são grandes demais.",
     503: "Uma parte está fora do ar ou sobrecarregada; tente de novo após `Retry-After` segundos.",
     504: "A operação demorou demais.",
 }
-_EVERYWHERE = (400, 401, 414, 431, 503, 504)
+_EVERYWHERE = (400, 401, 403, 414, 429, 431, 503, 504)
 _WITH_BODY = (408, 413, 415)
 
 

@@ -66,7 +66,8 @@ async def list_dead_letters(
 @router.post("/archive", summary="Arquiva todas", responses=answers(QueueCleared))
 async def archive_dead_letters(_caller: AdminManages, runtime: Runtime) -> Response:
     """Move todas para um arquivo no diretório de dados."""
-    return success(await runtime.clear_queue())
+    message = "Mensagens rejeitadas arquivadas; nenhuma mensagem pendente foi tocada."
+    return success({"message": message, **await runtime.clear_queue()}, message=message)
 
 
 @router.get("/{seq}", summary="Uma mensagem rejeitada", responses=answers(DeadLetter, 404))
