@@ -17,9 +17,10 @@ _COLUMNS = (
     "created_at, expires_at, state, error, sent_at, updated_at"
 )
 
+# Without the names of its indexes SQLite would read all queued commands, or all files still to come.
 _HELD = (
     "WITH held (jid, since) AS ("
-    "SELECT c.to_jid, min(c.seq) FROM media_task t "
+    "SELECT c.to_jid, min(c.seq) FROM media_task t INDEXED BY media_uploads_to_do "
     "JOIN media m ON m.row_id = t.row_id AND m.connection_id = ?1 "
     "JOIN command c ON c.connection_id = m.connection_id AND c.message_id = m.message_id "
     "WHERE t.due IS NOT NULL AND t.name = 'upload' AND c.state = 'queued' GROUP BY c.to_jid)"
@@ -98,7 +99,8 @@ def outgoing(connection: sqlite3.Connection, connection_id: str, limit: int) -> 
     A message whose file WhatsApp does not have yet is left out, and what follows it in its chat.
     """
     rows = connection.execute(
-        f"{_HELD} SELECT {_COLUMNS} FROM command LEFT JOIN held ON jid = to_jid "  # noqa: S608
+        f"{_HELD} SELECT {_COLUMNS} FROM command INDEXED BY command_queued "  # noqa: S608
+        "LEFT JOIN held ON jid = to_jid "
         "WHERE connection_id = ?1 AND state = 'queued' AND (since IS NULL OR seq < since) "
         "ORDER BY seq LIMIT ?2",
         (connection_id, limit),
