@@ -67,8 +67,9 @@ export const api = {
   remove: (connection) => request("DELETE", `${INTEGRATION}/connections/${id(connection)}`),
   atendimentos: (search) =>
     request("GET", `${INTEGRATION}/atendimentos?limit=50&search=${id(search)}`),
-  messages: (atendimento, offset, limit) =>
-    request("GET", `${INTEGRATION}/messages/${id(atendimento)}?offset=${offset}&limit=${limit}`),
+  // Those behind the row `after`, or from the first one.
+  messages: (atendimento, after, limit) =>
+    request("GET", `${INTEGRATION}/messages/${id(atendimento)}?limit=${limit}${after ? `&after=${id(after)}` : ""}`),
   send: (body, idempotencyKey) =>
     request("POST", `${INTEGRATION}/messages/send`, {
       body,

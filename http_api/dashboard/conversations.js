@@ -84,8 +84,8 @@ function useMessages(atendimento, newest) {
   const load = async (isOver = () => false) => {
     try {
       for (;;) {
-        const offset = Math.max(0, held.current.length - LOOK_BACK);
-        const page = await api.messages(atendimento, offset, PAGE);
+        const known = held.current.at(-1 - LOOK_BACK);
+        const page = await api.messages(atendimento, known?.id, PAGE);
         if (isOver()) return;
         held.current = merge(held.current, page);
         setRows(held.current);

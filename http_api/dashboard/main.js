@@ -15,6 +15,7 @@ const POLL = 2000;
 const EVENTS_KEPT = 80;
 const THEME = "zapvisor.theme";
 const VIEWS = ["overview", "conversations", "supervision", "rejected"];
+const FOR_ADMINS = new Set(["supervision", "rejected"]);
 
 const viewOfHash = () => {
   const wanted = location.hash.replace("#/", "");
@@ -135,7 +136,7 @@ function Shell({ onSignOut, preferences }) {
       </div>
     </header>
     <nav class="tabs" aria-label="zapvisor">
-      ${VIEWS.map(
+      ${VIEWS.filter((name) => !(system.restricted && FOR_ADMINS.has(name))).map(
         (name) => html`
           <a href=${`#/${name}`} aria-current=${name === view ? "page" : undefined}>
             <${Icon} name=${name} /><span>${t(name)}</span>

@@ -1,13 +1,14 @@
 """The dashboard as an operator uses it."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
 from tests.e2e.conftest import fresh_number
-from tests.e2e.harness import API_KEY, until
+from tests.e2e.harness import API_KEY, Shop, until
 
 from .conftest import WAIT_MS, sign_in
 
@@ -74,6 +75,42 @@ def test_a_number_is_created_and_paired_by_its_live_qr_code(tab, shared_product,
     dialog.get_by_role("button", name="Fechar").click()
     expect(connection(page, "loja-sao-joao")).to_contain_text("Conectada")
     expect(connection(page, "loja-sao-joao")).to_contain_text(number[-4:])
+
+
+def test_a_number_is_paired_by_a_code_typed_into_the_phone(tab, shared_product, simulator):
+    shop = Shop(shared_product, simulator, "painel-codigo", fresh_number())
+    page = tab()
+    connection(page, shop.name).get_by_role("button", name="Parear").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name="Código").click()
+    dialog.get_by_label("Número do celular").fill("12")
+    dialog.get_by_role("button", name="Gerar código").click()
+    expect(dialog.get_by_role("alert")).to_be_visible()
+    dialog.get_by_label("Número do celular").fill(f"+{shop.number}")
+    dialog.get_by_role("button", name="Gerar código").click()
+    code = dialog.get_by_role("status")
+    expect(code).to_have_text(re.compile(r"^\w{4}-\w{4}$"))
+    simulator.post(f"/phones/{shop.number}/pair", code=code.inner_text().replace("-", ""))
+    expect(dialog).to_contain_text("Conectado!")
+
+
+def test_an_owner_s_key_shows_the_owner_s_things_alone_until_it_is_revoked(
+    tab, shared_product, open_shop
+):
+    mine = open_shop(shared_product, "painel-minha")
+    open_shop(shared_product, "painel-alheia")
+    keys = "/api/whatsapp-bootstrap/keys"
+    made = shared_product.data(
+        "POST", keys, json={"name": "painel", "role": "owner", "ownerId": str(mine.owner)}
+    )
+    page = tab(signed_in=False)
+    sign_in(page, made["key"])
+    expect(connection(page, "painel-minha")).to_contain_text("Conectada")
+    expect(connection(page, "painel-alheia")).to_have_count(0)
+    expect(page.get_by_role("navigation").get_by_role("link")).to_have_count(2)
+    shared_product.data("DELETE", f"{keys}/{made['id']}")
+    expect(page.get_by_role("alert")).to_have_text("A chave deixou de ser aceita. Entre de novo.")
+    assert page.evaluate("sessionStorage.length") == 0
 
 
 def test_a_message_appears_live_and_the_answer_reaches_the_customer(

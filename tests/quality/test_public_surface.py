@@ -13,7 +13,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def test_the_commands_are_exactly_these():
     assert sorted(cli.commands) == [
-        *("demo", "doctor", "journal", "migrate", "owner", "test", "up", "version"),
+        *("completion", "connections", "demo", "doctor", "journal", "keys", "migrate", "owner"),
+        *("qr", "send", "tail", "test", "tree", "unpark", "up", "version"),
     ]
 
 
