@@ -1,4 +1,4 @@
-"""One person is one customer: ninth digit, LID and number. Who is not on WhatsApp is told at once."""
+"""One person is one customer: ninth digit, LID and number. Who has no WhatsApp is told at once."""
 
 from __future__ import annotations
 
