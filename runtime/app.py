@@ -94,7 +94,7 @@ class Application:
         self.started_at = datetime.now(UTC)
         self.supabase = supabase
         self.journal = Journal(data / "journal.sqlite")
-        self.event_log = EventLog(self.journal, self.events)
+        self.event_log = EventLog(self.journal, self.events, health=self._health)
         self.probe = Probe(supabase, self.events)
         self.atendimentos = Atendimentos(supabase)
         self.configuracoes = Configuracoes(supabase)
@@ -514,7 +514,7 @@ class Application:
     async def create_robot(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """``POST /robot``: the row."""
         row = await self.configuracoes.create(values)
-        self.robot.nudge()
+        await self._tell_robot()
         return row
 
     async def change_robot(
@@ -522,13 +522,13 @@ class Application:
     ) -> dict[str, Any]:
         """``PATCH /robot/:id``: the row as it is then."""
         row = await self.configuracoes.change(robot_id, changes, owner_id)
-        self.robot.nudge()
+        await self._tell_robot()
         return row
 
     async def delete_robot(self, robot_id: UUID, owner_id: UUID | None) -> None:
         """``DELETE /robot/:id``."""
         await self.configuracoes.delete(robot_id, owner_id)
-        self.robot.nudge()
+        await self._tell_robot()
 
     # --- events
 
@@ -538,6 +538,12 @@ class Application:
         """``GET /events``: see ``EventLog.follow``."""
         return await self.event_log.follow(wanted, after=after, recent=recent)
 
+    def _health(self) -> dict[str, Any]:
+        """What a ``healthCheck`` tells."""
+        status = self.report.status()
+        told = ("isInitialized", "supabaseConnected", "integrationServiceRunning", "errors")
+        return {name: status[name] for name in told}
+
     def webhooks(self, owner_id: UUID | None) -> Webhooks:
         """The webhooks of an owner; None: of all."""
         return Webhooks(
@@ -546,6 +552,11 @@ class Application:
             sender=lambda: Sender(self._webhook_network),
             nudge=self.notifier.nudge,
         )
+
+    async def _tell_robot(self) -> None:
+        """What has just been changed counts for the next message; if that fails, soon after."""
+        with suppress(StorageUnavailable):
+            await self.robot.read_configs()
 
     # --- sessions and figures
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import trio
 
@@ -33,6 +33,8 @@ READ_BATCH = 500
 RECENT = 2000
 """Events kept in memory for readers."""
 BEAT_SECONDS = 15.0
+HEALTH_SECONDS = 60.0
+"""Between two ``healthCheck`` events."""
 JOURNAL_RETRY_SECONDS = 1.0
 LAST_WORDS_SECONDS = 2.0
 """How long a stop goes on writing down what was published before it."""
@@ -82,9 +84,12 @@ class EventFeed:
 class EventLog:
     """Run it under a supervisor; read from any task. Reading raises JournalUnavailable."""
 
-    def __init__(self, journal: Journal, bus: EventBus) -> None:
+    def __init__(
+        self, journal: Journal, bus: EventBus, health: Callable[[], Mapping[str, Any]]
+    ) -> None:
         self._journal = journal
         self._bus = bus
+        self._health = health
         self._recent: deque[Event] = deque(maxlen=RECENT)
         self._recent_from: str | None = None  # everything behind this is in memory
         self._grown = trio.Event()
@@ -94,6 +99,7 @@ class EventLog:
         async with self._bus.subscribe(BACKLOG) as published, trio.open_nursery() as nursery:
             nursery.start_soon(self._record, published, ctx)
             nursery.start_soon(self._follow, ctx)
+            nursery.start_soon(self._tell_health)
             ctx.ready()
 
     # --- readers
@@ -165,6 +171,11 @@ class EventLog:
             await self._journal.record(batch)
         except JournalUnavailable:
             logger.warning("events not recorded", extra={"rows": len(batch)})
+
+    async def _tell_health(self) -> None:
+        while True:
+            await trio.sleep(HEALTH_SECONDS)
+            self._bus.publish(EventName.HEALTH_CHECK, self._health())
 
     async def _follow(self, ctx: ChildContext) -> None:
         if self._recent_from is None:

@@ -81,7 +81,7 @@ class FakeApplication:
         self.send_status = "sent"
         self.book: dict[str, dict] = {}
         self.log = FakeLog()
-        self.event_log = EventLog(self.log, EventBus())
+        self.event_log = EventLog(self.log, EventBus(), health=dict)
 
     async def _called(self, *call) -> None:
         self.calls.append(call)
