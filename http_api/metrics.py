@@ -33,6 +33,8 @@ _GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "journal_dead_letters": ("Entries that Supabase refuses for good", ("queue", "deadLetters")),
     "journal_drain_rate": ("Rows per second over the last minute", ("queue", "drainRate")),
+    "media_pending": ("Files of messages still to be fetched", ("media", "pending")),
+    "media_failed": ("Files of messages that could not be had", ("media", "failed")),
     "send_success_ratio": (
         "Of the messages whose fate is known, the part that WhatsApp took",
         ("sendSuccessRate",),

@@ -323,6 +323,11 @@ class Stats(Status):
         description="null enquanto o diário não está disponível.",
         examples=[{"pending": 0, "oldestPendingSeconds": 0.0, "deadLetters": 0, "drainRate": 12.5}],
     )
+    media: dict[str, int] | None = Field(
+        default=None,
+        description="Arquivos de mensagens das últimas duas semanas, por estado.",
+        examples=[{"pending": 0, "available": 12, "failed": 0}],
+    )
     connections: list[dict[str, Any]] = Field(
         default=[], examples=[[{"id": _CONNECTION_EXAMPLE, "status": "connected", "sent": 3}]]
     )

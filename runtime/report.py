@@ -12,7 +12,7 @@ import psutil
 from supervisors import Node, State
 
 from .errors import JournalUnavailable
-from .journal import JournalStatistics
+from .journal import JournalStatistics, media
 from .tree import CONNECTIONS, CORE
 from .whatsapp.live import Status
 
@@ -91,6 +91,7 @@ class Report:
                 **app.bridge.versions,
             },
             "queue": await self._queue(),
+            "media": await self._media(),
             "connections": [
                 {"id": connection.id, "status": live.status.value, **live.counters()}
                 for connection, live in lives
@@ -133,6 +134,14 @@ class Report:
             "fileBytes": statistics.file_bytes,
             "commitMs": {"p50": statistics.commit_p50_ms, "p99": statistics.commit_p99_ms},
         }
+
+    async def _media(self) -> dict[str, int] | None:
+        """Files of the last two weeks by state; None while the journal is away."""
+        try:
+            counts = await self._app.journal.transact(media.counts)
+        except JournalUnavailable:
+            return None
+        return {state: counts.get(state, 0) for state in ("pending", "available", "failed")}
 
     async def _send_success_rate(self) -> float | None:
         """Of the messages whose fate is known: the part that WhatsApp took. None: no such yet."""

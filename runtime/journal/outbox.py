@@ -17,7 +17,7 @@ _COLUMNS = (
     "created_at, expires_at, state, error, sent_at, updated_at"
 )
 
-# Without the names of its indexes SQLite would read all queued commands, or all files still to come.
+# Without the names of its indexes SQLite reads all queued commands, or all files still to come.
 _HELD = (
     "WITH held (jid, since) AS ("
     "SELECT c.to_jid, min(c.seq) FROM media_task t INDEXED BY media_uploads_to_do "
