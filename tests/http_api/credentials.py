@@ -133,7 +133,6 @@ CREDENTIALS = [
     bearer("es256-a", token(OWNER_A, EC_KEY, "ES256", "ec"), "owner", OWNER_A),
     bearer("es256-b", token(OWNER_B, EC_KEY, "ES256", "ec"), "owner", OWNER_B),
     bearer("rs256-a", token(OWNER_A, RSA_KEY, "RS256", "rsa"), "owner", OWNER_A),
-    bearer("leeway", token(OWNER_A, exp=int(time.time()) - 1), "owner", OWNER_A),
     bearer("expired-token", token(exp=_hour_ago()), code="expired_credential"),
     bearer(
         "expired-es256",

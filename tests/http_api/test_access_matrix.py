@@ -7,8 +7,8 @@ from credentials import CREDENTIALS, key_store, verifier
 from fastapi.routing import APIRoute
 
 from http_api.app import create_app
-from http_api.limits import Limits
 from runtime.errors import NotFound
+from runtime.settings import Settings
 
 LOOKS = {"atendimento", "list_atendimentos", "find_media", "message"}
 """Calls by which a route learns which connection something is of."""
@@ -67,15 +67,17 @@ class Runtime:
         return call
 
 
-@pytest.fixture
-def runtime(settings):
-    return Runtime(settings)
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory):
+    """One application for the whole matrix."""
+    settings = Settings(_env_file=None, ZAPVISOR_DATA_DIR=tmp_path_factory.mktemp("matrix"))
+    return create_app(Runtime(settings), keys=key_store(), tokens=verifier())
 
 
 @pytest.fixture
-def guarded(runtime):
-    limits = Limits(user_requests_per_minute=1_000_000)
-    return create_app(runtime, keys=key_store(), tokens=verifier(), limits=limits)
+def runtime(guarded):
+    guarded.state.application.calls.clear()
+    return guarded.state.application
 
 
 def declared(app):
@@ -193,7 +195,10 @@ async def test_what_is_anothers_answers_as_what_does_not_exist(guarded, route):
     theirs = await ask(guarded, route, b)
     async with connect(guarded, b.headers) as client:
         body = route.body and {**route.body, "connectionId": "nobody"}
-        nobodys = await client.request(route.method, route.url.replace(A, "nobody"), json=body)
+        query = {name: value.replace(A, "nobody") for name, value in route.query.items()}
+        nobodys = await client.request(
+            route.method, route.url.replace(A, "nobody"), json=body, params=query
+        )
     assert (theirs.status_code, theirs.json()) == (nobodys.status_code, nobodys.json())
 
 

@@ -1,15 +1,18 @@
 """The key set of Supabase Auth: fetched when needed, seldom, and not trusted to answer."""
 
+import time
+
 import httpx
 import pytest
 import trio
 from access_table import OWNER_A
 from conftest import INTEGRATION, connect
 from credentials import EC_KEY, RSA_KEY, key_set_document, token
+from fake_application import JWT_SECRET
 
 from http_api.app import create_app
 from http_api.keys import KeyStore
-from http_api.tokens import FETCH_INTERVAL, KEYS_FRESH, KeySet, TokenVerifier
+from http_api.tokens import FETCH_INTERVAL, KEYS_FRESH, InvalidToken, KeySet, TokenVerifier
 from runtime.settings import Settings
 
 PATH = f"{INTEGRATION}/connections"
@@ -133,6 +136,27 @@ def test_what_an_installation_accepts(tmp_path, environment, secret, kinds):
     assert {name for name in ("secret", "keys") if getattr(verifier, f"_{name}")} == kinds
     if "keys" in kinds:
         assert verifier._keys.url == "https://x.supabase.co/auth/v1/.well-known/jwks.json"
+
+
+@pytest.mark.parametrize(
+    ("changes", "accepted"),
+    [
+        ({"exp": -1}, True),
+        ({"exp": -3600}, False),
+        ({"nbf": 20}, True),
+        ({"nbf": 3600}, False),
+        ({"iat": 20}, True),
+    ],
+)
+async def test_clocks_may_differ_a_little(changes, accepted):
+    now = int(time.time())
+    text = token(**{name: now + seconds for name, seconds in changes.items()})
+    verified = TokenVerifier(JWT_SECRET).verify(text)
+    if accepted:
+        assert str((await verified).owner_id) == OWNER_A
+    else:
+        with pytest.raises(InvalidToken):
+            await verified
 
 
 async def test_a_user_has_a_rate(application, autojump_clock):
