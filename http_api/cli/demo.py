@@ -198,6 +198,8 @@ class Shop:
             f"  {curl} '{base}/messages/{atendimento['id']}?ownerId={owner}'\n"
             "\n  # an answer; it appears here, on the customer's phone\n"
             f"  {curl} -H 'Content-Type: application/json' -d '{body}' '{base}/messages/send'\n"
+            f"\n  # or look at it all in a browser: {self._url}/ with the key\n"
+            f"  {self._key}\n"
         )
 
     async def _tell_of_answers(self) -> None:

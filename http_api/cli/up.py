@@ -32,7 +32,7 @@ def up() -> None:
         click.echo(f"\n    {new_key}\n")
 
     async def main(application: Application, url: str) -> None:
-        say(f"the API listens on {url} (its calls: {url}/docs); Ctrl-C stops")
+        say(f"the API listens on {url} (dashboard: {url}/, calls: {url}/docs); Ctrl-C stops")
         await _show_pairing(application)
 
     serve(settings, parts, main, logs=Path.cwd())
