@@ -283,14 +283,14 @@ async def test_unknown_routes(client, path):
         ("PUT", f"{INTEGRATION}/connections", {"GET", "POST"}),
         ("GET", SEND, {"POST"}),
         ("POST", "/health/live", {"GET"}),
-        ("TRACE", f"{INTEGRATION}/connections/x", {"GET", "DELETE"}),
+        ("TRACE", f"{INTEGRATION}/connections/x", {"GET", "PATCH", "DELETE"}),
         ("BREW", "/docs", {"GET"}),
     ],
 )
 async def test_unknown_methods(client, method, path, allowed):
     if path == SEND:  # also matches the path of the messages of an atendimento
-        response = await client.request("DELETE", path)
-        allowed = {"GET", "POST"}
+        response = await client.request("PUT", path)
+        allowed = {"GET", "POST", "PATCH", "DELETE"}
     else:
         response = await client.request(method, path)
     refused(response, 405, "method_not_allowed")
