@@ -65,10 +65,12 @@ def before_last(connection: sqlite3.Connection, count: int) -> str:
 def prune(connection: sqlite3.Connection, before: int, limit: int) -> int:
     """Drop events that happened before ``before`` or are too many, with no delivery left."""
     (newest,) = connection.execute("SELECT coalesce(max(seq), 0) FROM event").fetchone()
+    aged = connection.execute(
+        "SELECT seq FROM event WHERE at < ? ORDER BY at DESC, seq DESC LIMIT 1", (before // 1000,)
+    ).fetchone()
     return connection.execute(
-        "DELETE FROM event WHERE seq IN (SELECT seq FROM event"
-        " WHERE (at < ?1 OR seq <= ?2)"
+        "DELETE FROM event WHERE seq IN (SELECT seq FROM event WHERE seq <= ?"
         " AND NOT EXISTS (SELECT 1 FROM webhook_delivery d WHERE d.event_seq = event.seq)"
-        " ORDER BY seq LIMIT ?3)",
-        (before // 1000, newest - MAX_EVENTS, limit),
+        " ORDER BY seq LIMIT ?)",
+        (max(newest - MAX_EVENTS, 0 if aged is None else aged[0]), limit),
     ).rowcount
