@@ -1,0 +1,127 @@
+"""Events of the bridge as entries: kinds, changes, stubs, groups, calls."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from runtime.identity import message_key, row_id
+from runtime.inbound.changes import read_change
+from runtime.inbound.content import read_content
+from runtime.inbound.entries import call_entry, message_entry
+from runtime.journal import Connection
+
+LOJA = Connection("loja", "Loja", "owner", None, datetime(2026, 1, 1, tzinfo=UTC))
+LID = "123456@lid"
+
+
+def event(message, *, own=False, stub=None, jid=LID, **changes):
+    key = {"remoteJid": jid, "fromMe": own, "id": "3A01"}
+    data = {"key": key, "phone": "5511987654321", "lid": LID, "pushName": "Ana"}
+    return {**data, "timestamp": 1_770_000_000, "stub": stub, "message": message, **changes}
+
+
+def row_of(message_id, sender=LID):
+    chat = LID if sender is not None else ""
+    key = message_key("owner", "loja", chat=chat, sender=sender, message_id=message_id)
+    return str(row_id(key))
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "text"),
+    [
+        ("buttonsResponseMessage", {"selectedDisplayText": "Sim", "selectedButtonId": "1"}, "Sim"),
+        ("listResponseMessage", {"title": "Pizza", "singleSelectReply": {}}, "Pizza"),
+        ("templateButtonReplyMessage", {"selectedId": "sim"}, "sim"),
+        ("liveLocationMessage", {"degreesLatitude": 1, "caption": "aqui"}, "aqui"),
+        ("orderMessage", {"message": "2 pizzas"}, "2 pizzas"),
+        ("productMessage", {"product": {"title": "Bolo"}}, "Bolo"),
+        ("contactsArrayMessage", {"contacts": [{"displayName": "Zé", "vcard": ""}]}, "Zé"),
+        ("locationMessage", {}, "maps"),
+        ("pollCreationMessage", {}, "📊"),
+        ("contactMessage", {"vcard": None}, "👤"),
+    ],
+)
+def test_kinds_without_columns_are_readable_texts_with_facts(kind, body, text):
+    content = read_content({kind: body})
+    assert content.tipo == "TEXTO"
+    assert text in content.conteudo
+    assert content.dados
+
+
+def test_a_vote_names_its_poll():
+    content = read_content({"pollUpdateMessage": {"pollCreationMessageKey": {"id": "3A"}}})
+    assert (content.tipo, content.dados["voto_em_enquete"]) == ("SISTEMA", {"enquete": "3A"})
+
+
+def test_a_reaction_changes_the_message_that_it_names():
+    message = {"reactionMessage": {"key": {"id": "3B", "fromMe": True}, "text": "👍"}}
+    entry = message_entry(LOJA, event(message))
+    assert entry.kind == "change"
+    assert entry.payload["alvo"] == row_of("3B", None)
+    assert (entry.payload["operacao"], entry.payload["valor"]) == ("reacao", "👍")
+    assert entry.payload["autor"] == "5511987654321"
+
+
+@pytest.mark.parametrize("kind", [14, "MESSAGE_EDIT"])
+def test_an_edit_in_its_wrapper_changes_the_senders_own_message(kind):
+    inner = {
+        "protocolMessage": {
+            "key": {"id": "3B", "fromMe": True},
+            "type": kind,
+            "editedMessage": {"extendedTextMessage": {"text": "novo"}},
+        }
+    }
+    entry = message_entry(LOJA, event({"editedMessage": {"message": inner}}))
+    assert entry.payload["alvo"] == row_of("3B")
+    assert (entry.payload["operacao"], entry.payload["valor"]) == ("edicao", "novo")
+
+
+def test_other_protocol_messages_are_housekeeping():
+    for body in ({"type": 5}, {"key": {"id": "3B"}, "type": 3}, {"type": 0}, "x"):
+        assert read_change({"protocolMessage": body}, own=False) is None
+    assert message_entry(LOJA, event({"protocolMessage": {"type": 3}})) is None
+
+
+def test_a_stub_and_its_content_are_two_entries_of_one_row():
+    stub = message_entry(LOJA, event(None, stub="ciphertext"))
+    content = message_entry(LOJA, event({"conversation": "oi"}))
+    assert stub.key != content.key
+    assert stub.payload["id"] == content.payload["id"]
+    assert stub.payload["dados"]["stub"] == "ciphertext"
+    assert stub.event_data is None
+    once = message_entry(LOJA, event(None, stub="view_once"))
+    assert once.payload["dados"]["visualizacao_unica"] is True
+    assert message_entry(LOJA, event(None, stub="E2E_DEVICE_CHANGED")) is None
+
+
+def test_groups_broadcasts_and_newsletters_are_left_out_by_default():
+    for jid in ("1203630@g.us", "status@broadcast", "1@newsletter"):
+        assert message_entry(LOJA, event({"conversation": "oi"}, jid=jid)) is None
+
+
+def test_a_stored_group_keeps_who_wrote():
+    connection = Connection(
+        "loja", "Loja", "owner", None, LOJA.created_at, options={"storeGroups": True}
+    )
+    data = event({"conversation": "oi"}, jid="1203630@g.us", phone=None, lid=None)
+    key = {**data["key"], "participant": LID, "participantAlt": "5511987654321@s.whatsapp.net"}
+    entry = message_entry(connection, {**data, "key": key})
+    assert entry.payload["numero_cliente"] == "1203630@g.us"
+    assert entry.payload["nome_cliente"] is None
+    assert entry.payload["dados"]["participante"] == {"numero": "5511987654321", "nome": "Ana"}
+
+
+def test_history_is_read_and_marked_and_no_news():
+    entry = message_entry(LOJA, event({"conversation": "antiga"}, history=True))
+    assert entry.payload["lida"] is True
+    assert entry.payload["dados"] == {"historico": True}
+    assert entry.event_data["history"] is True
+
+
+def test_only_the_beginning_of_a_call_is_a_row():
+    data = {"id": "C1", "from": LID, "phone": "5511987654321", "isVideo": False, "timestamp": 1}
+    assert call_entry(LOJA, {**data, "status": "terminate"}) is None
+    entry = call_entry(LOJA, {**data, "status": "offer"})
+    assert (entry.payload["tipo"], entry.payload["remetente"]) == ("SISTEMA", "SISTEMA")
+    assert entry.payload["numero_cliente"] == "5511987654321"
+    assert call_entry(LOJA, {**data, "from": "1@g.us", "status": "offer"}) is None
