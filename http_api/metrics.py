@@ -35,6 +35,8 @@ _GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "journal_drain_rate": ("Rows per second over the last minute", ("queue", "drainRate")),
     "media_pending": ("Files of messages still to be fetched", ("media", "pending")),
     "media_failed": ("Files of messages that could not be had", ("media", "failed")),
+    "webhooks_failing": ("Webhooks whose last delivery failed", ("webhooks", "failing")),
+    "webhooks_disabled": ("Webhooks that are given up or switched off", ("webhooks", "disabled")),
     "send_success_ratio": (
         "Of the messages whose fate is known, the part that WhatsApp took",
         ("sendSuccessRate",),

@@ -12,7 +12,7 @@ import psutil
 from supervisors import Node, State
 
 from .errors import JournalUnavailable
-from .journal import JournalStatistics, media
+from .journal import JournalStatistics, endpoints, media
 from .tree import CONNECTIONS, CORE
 from .whatsapp.live import Status
 
@@ -92,6 +92,7 @@ class Report:
             },
             "queue": await self._queue(),
             "media": await self._media(),
+            "webhooks": await self._webhooks(),
             "connections": [
                 {"id": connection.id, "status": live.status.value, **live.counters()}
                 for connection, live in lives
@@ -142,6 +143,13 @@ class Report:
         except JournalUnavailable:
             return None
         return {state: counts.get(state, 0) for state in ("pending", "available", "failed")}
+
+    async def _webhooks(self) -> dict[str, int] | None:
+        """How many there are, fail, are disabled; None while the journal is away."""
+        try:
+            return await self._app.journal.transact(endpoints.summary)
+        except JournalUnavailable:
+            return None
 
     async def _send_success_rate(self) -> float | None:
         """Of the messages whose fate is known: the part that WhatsApp took. None: no such yet."""

@@ -103,6 +103,15 @@ def listening(connection: sqlite3.Connection) -> list[Endpoint]:
     return [_endpoint(row) for row in rows]
 
 
+def summary(connection: sqlite3.Connection) -> dict[str, int]:
+    """How many there are, how many of them fail now, and how many were given up or disabled."""
+    total, failing, disabled = connection.execute(
+        "SELECT count(*), count(failing_since) FILTER (WHERE enabled), "
+        "count(*) FILTER (WHERE NOT enabled) FROM webhook_endpoint"
+    ).fetchone()
+    return {"total": total, "failing": failing, "disabled": disabled}
+
+
 def endpoint(connection: sqlite3.Connection, identifier: str) -> Endpoint:
     """Raises NotFound."""
     row = connection.execute(

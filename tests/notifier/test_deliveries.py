@@ -202,6 +202,8 @@ async def test_an_endpoint_that_fails_for_long_is_given_up_visibly_and_can_be_fo
         assert seen["disabledCode"] == "failing"
         assert seen["failingSince"] is not None
         assert seen["lastError"] == "http_500"
+        summary = await journal.transact(endpoints.summary)
+        assert summary == {"total": 1, "failing": 0, "disabled": 1}
         await journal.record([event(2)])  # not for one that is disabled
         receiver.answer = lambda _request: 200
         forgiven = await desk(journal).change(hook["id"], {"enabled": True})

@@ -12,6 +12,7 @@ from runtime.journal import Connection, codec
 from runtime.media.addresses import is_public
 from runtime.notifier import desk as desks
 from runtime.notifier import retry, sender
+from runtime.outgoing_http import GuardedNetwork
 
 
 async def create(journal, url, **more):
@@ -102,6 +103,14 @@ async def test_addresses_in_the_url_itself_are_judged_too(journal, receiver):
         hook = await create(journal, f"http://{host}:{receiver.port}/")
         told = await desk(journal, net=network(literally, is_public)).test(hook["id"])
         assert told["error"] == "address_not_allowed"
+    assert receiver.requests == []
+
+
+@pytest.mark.parametrize("host", ["localhost", "0x7f.1", "2130706433", "017700000001"])
+async def test_other_spellings_of_this_machine(journal, receiver, host):
+    hook = await create(journal, f"http://{host}:{receiver.port}/")
+    told = await desk(journal, net=GuardedNetwork()).test(hook["id"])
+    assert told["delivered"] is False
     assert receiver.requests == []
 
 
