@@ -7,7 +7,7 @@ What it returns is JSON-serialisable; what a client can cause is raised as ``Zap
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -530,6 +530,11 @@ class Application:
         await self.configuracoes.delete(robot_id, owner_id)
         await self._tell_robot()
 
+    async def _tell_robot(self) -> None:
+        """What has just been changed counts for the next message; if that fails, soon after."""
+        with suppress(StorageUnavailable):
+            await self.robot.read_configs()
+
     # --- events
 
     async def follow_events(
@@ -552,11 +557,6 @@ class Application:
             sender=lambda: Sender(self._webhook_network),
             nudge=self.notifier.nudge,
         )
-
-    async def _tell_robot(self) -> None:
-        """What has just been changed counts for the next message; if that fails, soon after."""
-        with suppress(StorageUnavailable):
-            await self.robot.read_configs()
 
     # --- sessions and figures
 

@@ -106,6 +106,7 @@ class Robot:
         self._ring = ring
         self._clock = clock
         self._configs: Configs | None = None
+        self._readings = self._read = 0
         self._read_again_at = self._look_again_at = 0.0
         self._last_new = float("-inf")
         self._unread_from: tuple[datetime, str] | None = None
@@ -125,9 +126,17 @@ class Robot:
 
     # --- asked by the API
 
+    async def read_configs(self) -> None:
+        """Read the configurations anew. Raises StorageUnavailable."""
+        self._readings += 1
+        reading = self._readings
+        configs = Configs(await self._configurations.all())
+        if reading > self._read:  # a reading that began later has seen more
+            self._configs, self._read = configs, reading
+
     def nudge(self) -> None:
-        """Look at configurations and finished atendimentos now: somebody has just changed them."""
-        self._read_again_at = self._look_again_at = 0.0
+        """Look for finished atendimentos now: somebody has just changed one."""
+        self._look_again_at = 0.0
         self._nudged.set()
 
     # --- the child
@@ -148,7 +157,7 @@ class Robot:
         """Do what there is to do, or wait a moment for something."""
         if trio.current_time() >= self._read_again_at:
             self._read_again_at = trio.current_time() + CONFIG_SECONDS
-            await self._read_configs()
+            await self._keep_configs()
         if trio.current_time() >= self._look_again_at:
             self._look_again_at = trio.current_time() + FINISHED_SECONDS
             await self._say_goodbye(ctx)
@@ -174,9 +183,9 @@ class Robot:
         if self._nudged.is_set():
             self._nudged = trio.Event()
 
-    async def _read_configs(self) -> None:
+    async def _keep_configs(self) -> None:
         try:
-            self._configs = Configs(await self._configurations.all())
+            await self.read_configs()
         except Unavailable:
             if self._configs is None:
                 self._read_again_at = 0.0

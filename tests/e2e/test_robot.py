@@ -119,6 +119,7 @@ def test_welcome_menu_choice_and_goodbye(shared_product, employ, talk, customer)
     row = until(lambda: (one := maria.atendimento())["tags"] and one, what="the tag")
     assert (row["status"], row["tags"]) == ("AGUARDANDO", ["Suporte técnico"])
     maria.write("a impressora não liga")  # for the attendant: nothing to say
+    until(lambda: len(maria.shop.texts(maria.number)) == 3, what="the message")
     maria.change(status="EM_ATENDIMENTO")
     maria.change(status="FINALIZADO")
     maria.sees(WELCOME, MENU, CHOSEN, GOODBYE)

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 import trio
+import trio.testing
 from robot_support import EPOCH, NUMBER, OWNER, config
 
 from runtime.identity import row_id
@@ -149,9 +150,24 @@ async def test_a_change_over_the_api_takes_effect_at_once(rig, autojump_clock):
     rig.tables.configs = []
     async with rig.running():
         rig.tables.configs = [config()]
-        rig.robot.nudge()
-        await trio.sleep(0.1)
+        await rig.robot.read_configs()
         assert await rig.hears(rig.place("p1"))
+
+
+async def test_a_reading_that_began_earlier_does_not_undo_a_later_one(rig, autojump_clock):
+    answers = [(2.0, [config(ativo=False)]), (1.0, [config()])]
+
+    async def slow():
+        seconds, rows = answers.pop(0)
+        await trio.sleep(seconds)
+        return rows
+
+    rig.tables.all = slow
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(rig.robot.read_configs)
+        await trio.testing.wait_all_tasks_blocked()
+        await rig.robot.read_configs()
+    assert await rig.hears(rig.place("p1"))
 
 
 async def test_configurations_that_cannot_be_read_again_still_count(rig, autojump_clock):
