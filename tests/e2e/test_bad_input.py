@@ -141,8 +141,8 @@ def test_lone_surrogates(shared_product):
 
 
 def test_huge_bodies(shared_product):
-    body = {"connectionId": "x", "to": "1", "content": "x" * 3_000_000, "type": "text"}
-    refused(shared_product, 413, "body_too_large", "POST", f"{BASE}/messages/send", json=body)
+    body = {"connectionId": "x", "name": "x" * 3_000_000, "ownerId": SOMEBODY}
+    refused(shared_product, 413, "body_too_large", "POST", f"{BASE}/connections", json=body)
 
 
 def test_broken_json(shared_product):

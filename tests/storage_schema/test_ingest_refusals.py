@@ -17,7 +17,7 @@ UNKNOWN_OWNER = "00000000-0000-4000-8000-000000000000"
 @pytest.mark.parametrize(
     ("changes", "sqlstate"),
     [
-        ({"kind": "read"}, "22023"),
+        ({"kind": "hologram"}, "22023"),
         ({"kind": None}, "22023"),
         ({"connection_id": None}, "22023"),
         ({"id": "nonsense"}, "22P02"),
