@@ -41,7 +41,11 @@ async def test_stored_customer_messages_are_published_with_their_atendimento(rig
         await rig.journal.accept([message(1), message(2, sender="ATENDENTE"), silent])
         await rig.drained()
     (event,) = rig.published(EventName.MESSAGE_RECEIVED)
-    assert event.data == {"n": 1, "atendimentoId": "a-1"}
+    assert event.data["n"] == 1
+    assert event.data["atendimentoId"] == "a-1"
+    assert (event.data["id"], event.data["content"]) == ("id-1", "oi")
+    (logged,) = await rig.journal.events("", limit=10)
+    assert (logged.event, logged.data) == (event.event, event.data)
     assert (event.connection_id, event.owner_id) == ("conn", "owner")
 
 
