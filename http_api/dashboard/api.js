@@ -30,8 +30,8 @@ export const session = {
   },
 };
 
-async function request(method, path, { body, headers = {}, key = session.key } = {}) {
-  const response = await fetch(path, {
+const call = (method, path, { body, headers = {}, key = session.key } = {}) =>
+  fetch(path, {
     method,
     headers: {
       "X-Api-Key": key,
@@ -42,10 +42,23 @@ async function request(method, path, { body, headers = {}, key = session.key } =
     signal: AbortSignal.timeout(DEADLINE),
     credentials: "omit",
   });
+
+function refusal(response, answer, key = session.key) {
+  if (response.status === 401 && key === session.key) onRefused();
+  return new ApiError(response.status, answer?.code ?? "unknown", answer?.error ?? response.statusText);
+}
+
+async function request(method, path, options = {}) {
+  const response = await call(method, path, options);
   const answer = await response.json().catch(() => null);
   if (response.ok && answer?.success) return answer.data;
-  if (response.status === 401 && key === session.key) onRefused();
-  throw new ApiError(response.status, answer?.code ?? "unknown", answer?.error ?? response.statusText);
+  throw refusal(response, answer, options.key);
+}
+
+async function file(path) {
+  const response = await call("GET", path);
+  if (response.ok) return response.blob();
+  throw refusal(response, await response.json().catch(() => null));
 }
 
 const id = encodeURIComponent;
@@ -70,6 +83,7 @@ export const api = {
   // Those behind the row `after`, or from the first one.
   messages: (atendimento, after, limit) =>
     request("GET", `${INTEGRATION}/messages/${id(atendimento)}?limit=${limit}${after ? `&after=${id(after)}` : ""}`),
+  media: (message) => file(`${INTEGRATION}/media/${id(message)}`),
   send: (body, idempotencyKey) =>
     request("POST", `${INTEGRATION}/messages/send`, {
       body,

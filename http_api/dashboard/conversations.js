@@ -3,6 +3,7 @@
 import { html, useEffect, useRef, useState } from "./preact-htm.js";
 import { api } from "./api.js";
 import { ago, clock, day, phone, t } from "./i18n.js";
+import { Media } from "./media.js";
 import { Empty, Icon, Pill, stateOf, usePolling } from "./ui.js";
 
 const POLL = 2000;
@@ -135,7 +136,7 @@ function Bubble({ row, before }) {
     ${(!before || day(before.timestamp) !== date) && html`<p class="day"><span>${date}</span></p>`}
     <div class=${`bubble ${ours ? "ours" : "theirs"} ${row.status === "failed" ? "bad" : ""}`}>
       ${row.remetente === "SISTEMA" && html`<span class="bubble-who">${t("robot")}</span>`}
-      ${row.tipo !== "TEXTO" && html`<span class="bubble-file">${row.tipo} ${row.midia_nome ?? ""}</span>`}
+      ${row.midia_url && html`<${Media} row=${row} />`}
       <span class="bubble-text">${row.conteudo}</span>
       <span class="bubble-foot">
         <time datetime=${row.timestamp}>${clock(row.timestamp)}</time>

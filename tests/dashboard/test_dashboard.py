@@ -1,5 +1,6 @@
 """The dashboard as an operator uses it."""
 
+import base64
 import json
 import re
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
+from http_api import qr as rendering
 from tests.e2e.conftest import fresh_number
 from tests.e2e.harness import API_KEY, Shop, until
 
@@ -141,6 +143,34 @@ def test_a_message_appears_live_and_the_answer_reaches_the_customer(
     go(page, "Visão geral")
     expect(page.get_by_role("list", name="Acontecimentos")).to_contain_text("recebeu uma mensagem")
     expect(page.get_by_role("img", name="Mensagens por minuto")).to_be_visible()
+
+
+def test_a_picture_is_shown_and_a_document_can_be_saved(
+    tab, shared_product, simulator, open_shop, customer
+):
+    shop = open_shop(shared_product, "painel-midia")
+    ines = customer("Inês")
+    picture = base64.b64encode(rendering.png("uma imagem")).decode()
+    for media in (
+        {"kind": "image", "mimetype": "image/png", "base64": picture},
+        {
+            "kind": "document",
+            "mimetype": "application/pdf",
+            "fileName": "orçamento.pdf",
+            "size": 999,
+        },
+    ):
+        simulator.post(f"/contacts/{ines}/send", to=shop.number, media=media)
+    page = tab()
+    go(page, "Conversas")
+    page.get_by_role("button", name="Inês").click()
+    shown = page.get_by_role("log").get_by_role("img")
+    expect(shown).to_be_visible()
+    assert shown.evaluate("image => image.decode().then(() => image.naturalWidth)") > 100
+    page.get_by_role("button", name="Mostrar orçamento.pdf").click()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Salvar orçamento.pdf").click()
+    assert download.value.suggested_filename == "orçamento.pdf"
 
 
 def test_a_parked_connection_is_seen_with_its_reason_and_goes_on_when_unparked(
