@@ -28,7 +28,8 @@ class Limits:
     header_count: int = 100
     url_bytes: int = 8 * KIB
     request_seconds: float = 30.0  # from the headers to the end of the answer
-    transfer_seconds: float = 600.0  # the same where a file is sent or shown
+    send_url_seconds: float = 150.0  # the same for a send, whose file may have to be fetched first
+    transfer_seconds: float = 600.0  # the same where a file is uploaded or shown
     control_seconds: float = 120.0  # the same for what starts, stops or tests the whole tree
     concurrent_requests: int = 128  # to /api; more are refused at once
     user_requests_per_minute: int = 600  # of each end user; keys have rates of their own
@@ -59,10 +60,8 @@ _TOO_SLOW = Failure(
 )
 
 
-_TRANSFERS = (
-    "/api/whatsapp-integration/media/",
-    "/api/whatsapp-integration/messages/send",
-)
+_SEND = "/api/whatsapp-integration/messages/send"
+_TRANSFERS = ("/api/whatsapp-integration/media/", f"{_SEND}-media")
 
 
 class RequestLimits:
@@ -126,4 +125,6 @@ class RequestLimits:
             return self._limits.control_seconds
         if path.startswith(_TRANSFERS):
             return self._limits.transfer_seconds
+        if path == _SEND:
+            return self._limits.send_url_seconds
         return self._limits.request_seconds

@@ -58,7 +58,7 @@ def core_tree(
         ChildSpec("events", event_log.run, backoff=STEADY, liveness=60.0),
         ChildSpec("storage", storage),
         ChildSpec("whatsapp", whatsapp),
-        ChildSpec("media", media.run, backoff=STEADY, liveness=120.0),
+        ChildSpec("media", media.run, backoff=STEADY, liveness=120.0, stop_deadline=15.0),
         ChildSpec("robot", robot.run, backoff=STEADY, liveness=180.0),
         ChildSpec("notifier", notifier.run, backoff=STEADY, liveness=60.0),
         ChildSpec("janitor", janitor.run, backoff=STEADY, liveness=300.0),

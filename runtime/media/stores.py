@@ -86,12 +86,12 @@ async def open_file(path: Path, first: int = 0, last: int | None = None) -> Asyn
         async def chunks() -> AsyncIterator[bytes]:
             at = first
             while at < end:
-                block = os.pread(file.fileno(), min(_BLOCK, end - at), at)
+                wanted = min(_BLOCK, end - at)
+                block = await trio.to_thread.run_sync(os.pread, file.fileno(), wanted, at)
                 if not block:
                     return
                 at += len(block)
                 yield block
-                await trio.lowlevel.checkpoint()
 
         yield Opened(size, chunks())
     finally:

@@ -153,6 +153,19 @@ def test_the_address_is_for_those_with_a_key_and_of_the_owner(shop, simulator, c
     assert (nobody.status_code, nobody.json()["code"]) == (404, "message_not_found")
 
 
+def test_what_is_sent_from_the_phone_itself_is_there_too(shop, simulator, customer):
+    maria = customer()
+    media = {
+        "kind": "image",
+        "mimetype": "image/png",
+        "base64": base64.b64encode(png(777)).decode(),
+    }
+    [message] = simulator.post(f"/phones/{shop.number}/send", to=maria, media=media)["ids"]
+    found = when(shop, message, "available")
+    assert (found["tipo"], found["remetente"]) == ("IMAGEM", "ATENDENTE")
+    assert shop.product.call("GET", found["midia_url"]).content == png(777)
+
+
 @pytest.mark.parametrize("kind", FILES)
 def test_what_is_uploaded_reaches_the_customer_and_is_a_row(shop, simulator, customer, kind):
     content, mimetype, name = FILES[kind]
