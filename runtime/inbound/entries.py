@@ -106,7 +106,7 @@ def _entry(
         key=identity,
         payload=payload,
         order_key=_order_key(connection, chat),
-        event_data=_event_data(chat, data, content.tipo),
+        event_data=None if data.get("history") else _event_data(chat, data, content.tipo),
         raw=dict(data),
         media=incoming_media(connection, row, key, _moment(data), content.media),
     )
@@ -217,14 +217,13 @@ def _user(jid: str) -> str:
 
 
 def _event_data(chat: Chat, data: Mapping[str, Any], kind: str) -> dict[str, Any]:
-    facts = {
+    return {
         "messageId": data["key"]["id"],
         "from": chat.number,
         "name": data.get("pushName"),
         "type": kind,
         "offline": bool(data.get("offline")),
     }
-    return {**facts, "history": True} if data.get("history") else facts
 
 
 def _order_key(connection: Connection, chat: Chat) -> str:

@@ -1,8 +1,9 @@
-// What a phone sends its new companion: the app-state key, then the (empty) history. Without the
+// What a phone sends its new companion: the app-state key, then its history. Without the
 // history a client waits 20 seconds before it hands out events.
 import { randomBytes } from "node:crypto";
 import { deflateSync } from "node:zlib";
 import { proto } from "baileys";
+import type { Account } from "./account.ts";
 import type { Companion } from "./companion.ts";
 import type { Content } from "./content.ts";
 import { node } from "./nodes.ts";
@@ -38,6 +39,28 @@ export async function sendPeer(world: World, companion: Companion, protocolMessa
   });
 }
 
+/** What the phone wrote and was shown before, newest first, as phones tell it. */
+function conversationsOf(phone: Account, others: readonly Account[]): proto.IConversation[] {
+  return others.flatMap((other) => {
+    const written = [...phone.sent.values()].filter(({ to }) => to === other.number);
+    const shown = [...phone.received.values()].filter(({ chat, fromMe }) => chat === other.number && !fromMe);
+    const told = [
+      ...written.map(({ id, content, sentAt }) => ({ id, fromMe: true, message: content, at: sentAt })),
+      ...shown.map(({ id, text, at }) => ({ id, fromMe: false, message: { conversation: text }, at })),
+    ].sort((a, b) => b.at - a.at);
+    if (told.length === 0) return [];
+    const messages = told.map(({ id, fromMe, message, at }) => ({
+      message: {
+        key: { remoteJid: other.lidJid, fromMe, id },
+        message,
+        messageTimestamp: Math.floor(at / 1000),
+        ...(fromMe ? {} : { pushName: other.name }),
+      },
+    }));
+    return [{ id: other.lidJid, pnJid: other.pnJid, messages }];
+  });
+}
+
 function keyShare(): Content["protocolMessage"] {
   const keyId = Buffer.concat([Buffer.from([0, 0]), randomBytes(4)]);
   const keyData = {
@@ -55,7 +78,7 @@ function history(world: World, companion: Companion): Content["protocolMessage"]
   const others = [...world.accounts.values()].filter((account) => account !== companion.account);
   const payload = proto.HistorySync.encode({
     syncType: proto.HistorySync.HistorySyncType.INITIAL_BOOTSTRAP,
-    conversations: [],
+    conversations: conversationsOf(companion.account, others),
     phoneNumberToLidMappings: others.map(({ lidJid, pnJid }) => ({ lidJid, pnJid })),
     progress: 100,
     chunkOrder: 1,

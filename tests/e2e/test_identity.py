@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 
 from .conftest import fresh_number
-from .harness import until
+from .harness import Shop, until
 from .talk import API, inbox, rows, send, wait_row, write
 
 
@@ -53,8 +53,6 @@ def test_a_number_that_is_not_on_whatsapp_is_refused_and_leaves_no_row(
 def test_a_send_before_pairing_is_checked_when_it_leaves(
     shared_product, simulator, parts, customer
 ):
-    from .harness import Shop
-
     shop = Shop(shared_product, simulator, "early", fresh_number())
     registered = fresh_number("55318")
     registered = registered[:4] + registered[5:]
@@ -92,8 +90,6 @@ def test_a_customer_is_one_however_addressed(shared_product, simulator, open_sho
 
 
 def test_checking_needs_a_connection_and_says_so(shared_product, simulator):
-    from .harness import Shop
-
     Shop(shared_product, simulator, "unpaired", fresh_number())
     response: httpx.Response = shared_product.call(
         "GET",

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from .harness import until
+from .conftest import fresh_number
+from .harness import Shop, until
 from .talk import API, inbox, rows, send, wait_row, write
 
 
@@ -196,3 +197,27 @@ def test_always_online_and_reading_automatically(shared_product, simulator, open
     change(shop, options={"alwaysOnline": None})
     until(lambda: presences()[-1] == "unavailable", what="the number is shown as offline")
     assert len(rows(shop)) == 1
+
+
+def test_history_is_imported_once_paired_as_read_rows(
+    shared_product, simulator, customer, open_shop
+):
+    shop = Shop(shared_product, simulator, "history", fresh_number())
+    maria = customer("Maria")
+    for number in range(4):
+        write(shop, maria, f"antes {number}")
+    simulator.post(f"/phones/{shop.number}/send", to=maria, text="respondi pelo celular")
+    change(shop, options={"history": {"days": 2, "maxMessages": 3}})
+    shop.pair()
+    write(shop, maria, "depois")
+    wait_row(shop, conteudo="depois")
+    wait_row(shop, conteudo="respondi pelo celular")
+    imported = [row for row in rows(shop) if row["conteudo"] != "depois"]
+    assert [row["conteudo"] for row in imported] == [
+        "antes 2",
+        "antes 3",
+        "respondi pelo celular",
+    ]
+    assert all(row["lida"] and row["dados"]["historico"] for row in imported)
+    assert {row["numero_cliente"] for row in rows(shop)} == {maria}
+    assert wait_row(shop, conteudo="depois")["lida"] is False

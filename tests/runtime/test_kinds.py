@@ -115,7 +115,7 @@ def test_history_is_read_and_marked_and_no_news():
     entry = message_entry(LOJA, event({"conversation": "antiga"}, history=True))
     assert entry.payload["lida"] is True
     assert entry.payload["dados"] == {"historico": True}
-    assert entry.event_data["history"] is True
+    assert entry.event_data is None
 
 
 def test_only_the_beginning_of_a_call_is_a_row():

@@ -22,9 +22,10 @@ import { decodeStanza } from "./codec.ts";
 import { ProgressDeadline } from "./deadline.ts";
 import { fillsOf } from "./fills.ts";
 import { GroupCache } from "./groups.ts";
+import { importable } from "./history.ts";
 import type { Life } from "./keys.ts";
 import { meOf } from "./me.ts";
-import { directory, rebuildMessage } from "./rebuild.ts";
+import { directory, rebuildMessage, resentData } from "./rebuild.ts";
 import { loadCredentials, makeSocket, saveCredentials } from "./socket.ts";
 import type { Socket } from "./socket.ts";
 import { StanzaJoin, isRefused } from "./stanza-join.ts";
@@ -84,6 +85,8 @@ export class Connection {
   #state: ConnectionState["state"] = "closed";
   #lastFrameAt: number | null = null;
   #behaviour = PLAIN;
+  /** Messages imported from the phone's history since this object was made. */
+  #imported = 0;
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
@@ -350,6 +353,17 @@ export class Connection {
         });
       }
     };
+    const onHistory = ({ messages }: BaileysEventMap["messaging-history.set"]): void => {
+      const me = meOf(sock.authState.creds);
+      if (!life.alive || me === null || this.#behaviour.history === null) return;
+      const bound = { ...this.#behaviour.history, alreadyImported: this.#imported };
+      const events = importable(messages, bound, Date.now()).map((message) => ({
+        kind: "message" as const,
+        data: { ...resentData(message, null, me, names), history: true },
+      }));
+      this.#imported += events.length;
+      this.#options.store.appendEvents(events);
+    };
     const onMessages = ({ messages }: BaileysEventMap["messages.upsert"]): void => {
       if (!life.alive || !this.#behaviour.readAutomatically) return;
       const keys = messages
@@ -360,7 +374,9 @@ export class Connection {
     sock.ev.on("call", onCalls);
     sock.ev.on("presence.update", onPresence);
     sock.ev.on("messages.upsert", onMessages);
+    sock.ev.on("messaging-history.set", onHistory);
     live.detach.push(() => {
+      sock.ev.off("messaging-history.set", onHistory);
       sock.ev.off("call", onCalls);
       sock.ev.off("presence.update", onPresence);
       sock.ev.off("messages.upsert", onMessages);

@@ -38,14 +38,17 @@ const NEEDED_HISTORY = new Set<number | null | undefined>([
 
 /**
  * The first history chunk must be accepted: it carries LID mappings and starts the app-state sync.
- * Old messages are not downloaded. Baileys also asks with a bare type whether to wait for history
+ * Old messages are not downloaded unless they shall be imported. Baileys also asks with a bare type whether to wait for history
  * at all, and would skip the app-state sync on a "no".
  */
-export function shouldSyncHistory(notification: proto.Message.IHistorySyncNotification): boolean {
+export function shouldSyncHistory(
+  notification: proto.Message.IHistorySyncNotification,
+  recent = false,
+): boolean {
   const isQuestion =
     !notification.directPath && !notification.initialHistBootstrapInlinePayload?.length;
   if (isQuestion) return notification.syncType !== HistorySyncType.FULL;
-  return NEEDED_HISTORY.has(notification.syncType);
+  return NEEDED_HISTORY.has(notification.syncType) || (recent && notification.syncType === HistorySyncType.RECENT);
 }
 
 // A socket made inside some other socket's asynchronous context would drag that one's
@@ -58,7 +61,7 @@ export function makeSocket(options: SocketOptions): Socket {
     const bytes = key.id ? store.sent(key.id) : null;
     return Promise.resolve(bytes === null ? undefined : proto.Message.decode(bytes));
   };
-  const { proxy } = options.behaviour;
+  const { history, proxy } = options.behaviour;
   return fromRoot(() =>
     makeWASocket({
       ...(proxy === null ? {} : proxied(proxy)),
@@ -67,7 +70,7 @@ export function makeSocket(options: SocketOptions): Socket {
       logger: baileysLogger(options.connectionId),
       markOnlineOnConnect: false,
       syncFullHistory: false,
-      shouldSyncHistoryMessage: shouldSyncHistory,
+      shouldSyncHistoryMessage: (notification) => shouldSyncHistory(notification, history !== null),
       emitOwnEvents: false,
       keepAliveIntervalMs: 30_000,
       connectTimeoutMs: 20_000,
