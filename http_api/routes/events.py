@@ -66,7 +66,9 @@ async def stream_events(
     event: Annotated[
         EventNames, Query(description="Só estes; repetido ou separado por vírgulas.")
     ] = [],  # noqa: B006 - FastAPI copies it
-    connection_id: Annotated[ConnectionId | None, Query(alias="connectionId")] = None,
+    connection_id: Annotated[
+        ConnectionId | None, Query(alias="connectionId", description="Só os desta conexão.")
+    ] = None,
     owner_id: Annotated[OptionalOwnerId, Query(alias="ownerId")] = None,
     since: Annotated[
         EventId,

@@ -23,7 +23,9 @@ MAX_PAGE = 100
 _URL_EXAMPLE = "https://crm.exemplo.com.br/zapvisor"
 
 IdInPath = Annotated[str, Path(alias="id", max_length=64, description="Id do webhook.")]
-DeliveryInPath = Annotated[int, Path(alias="delivery", ge=1, le=2**53)]
+DeliveryInPath = Annotated[
+    int, Path(alias="delivery", ge=1, le=2**53, description="Id da entrega, do registro.")
+]
 OfOwner = Annotated[OptionalOwnerId, Query(alias="ownerId")]
 
 Url = Annotated[
@@ -35,7 +37,9 @@ Url = Annotated[
         examples=[_URL_EXAMPLE],
     ),
 ]
-Description = Annotated[str | None, Field(max_length=200, examples=["CRM"])]
+Description = Annotated[
+    str | None, Field(max_length=200, description="Para pessoas.", examples=["CRM"])
+]
 Events = Annotated[
     EventNames,
     Field(description="Só estes eventos; vazio: todos.", examples=[["messageReceived"]]),
@@ -61,7 +65,8 @@ class ChangeWebhook(RequestBody):
     events: Events = Field(default_factory=list)
     description: Description = None
     enabled: Annotated[
-        bool, Field(description="true também perdoa um webhook desativado por falhas.")
+        bool,
+        Field(examples=[True], description="true também perdoa um webhook desativado por falhas."),
     ] = True
 
     def changes(self) -> dict[str, Any]:
@@ -212,11 +217,13 @@ async def list_deliveries(
     caller: OwnerReads,
     runtime: Runtime,
     owner_id: OfOwner = None,
-    state: Annotated[Literal["pending", "delivered", "dead"] | None, Query()] = None,
+    state: Annotated[
+        Literal["pending", "delivered", "dead"] | None, Query(description="Só as deste estado.")
+    ] = None,
     cursor: Annotated[
         int | None, Query(ge=1, le=2**53, description="O `nextCursor` da página anterior.")
     ] = None,
-    limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 50,
+    limit: Annotated[int, Query(ge=1, le=MAX_PAGE, description="Tamanho da página.")] = 50,
 ) -> Response:
     """Da mais nova para a mais antiga: as entregues ficam 3 dias, as desistidas 14."""
     desk = runtime.webhooks(caller.owner(owner_id))
