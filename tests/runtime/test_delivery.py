@@ -1,0 +1,169 @@
+"""Queued commands to the bridge: addresses, ends of lifetimes, read receipts."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+
+import pytest
+import trio
+
+from runtime.events import EventBus
+from runtime.journal import CommandState, Connection, Journal, NewCommand, NewEntry
+from runtime.outbound.outbox import Outbox
+from runtime.whatsapp.delivery import Delivery
+from runtime.whatsapp.link import RequestFailed
+from runtime.whatsapp.live import LiveBook, Status
+
+NUMBER, REGISTERED = "5511987654321", "551187654321"
+JID = f"{NUMBER}@s.whatsapp.net"
+LOJA = Connection("loja", "Loja", "owner", None, datetime(2026, 1, 1, tzinfo=UTC))
+
+
+class Bridge:
+    """Answers requests from a table; notes them."""
+
+    def __init__(self) -> None:
+        self.requests: list[tuple[str, dict]] = []
+        self.checked = {"exists": True, "jid": f"{REGISTERED}@s.whatsapp.net", "lid": None}
+        self.may_be_sent = False
+
+    async def request(self, type_, **fields):
+        self.requests.append((type_, fields))
+        await trio.lowlevel.checkpoint()
+        match type_:
+            case "check" if self.checked is None:
+                raise RequestFailed("timeout", "no answer", retryable=True)
+            case "check":
+                return [{"phone": fields["phones"][0], **self.checked}]
+            case "sent":
+                return {"sent": self.may_be_sent}
+        return {}
+
+    def named(self, name):
+        return [fields for type_, fields in self.requests if type_ == name]
+
+
+class Ready:
+    incarnation = 1
+
+    def __init__(self) -> None:
+        self.is_ready = trio.Event()
+
+    def ready(self) -> None:
+        self.is_ready.set()
+
+    def beat(self) -> None:
+        pass
+
+
+@asynccontextmanager
+async def delivering(tmp_path, *commands, connected=True, bridge=None):
+    """The journal, the bridge and the events of a running delivery."""
+    journal, ctx, bridge = Journal(tmp_path / "journal.sqlite"), Ready(), bridge or Bridge()
+    events = EventBus()
+    lives = LiveBook()
+    services = SimpleNamespace(journal=journal, outbox=Outbox(journal, events), lives=lives)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(journal.run, ctx)
+        await ctx.is_ready.wait()
+        while journal.state.name != "available":  # noqa: ASYNC110 - it has no event
+            await trio.sleep(0.01)
+        await journal.register(LOJA)
+        for command in commands:
+            entry = NewEntry("message", command.message_id, {"kind": "message"})
+            await journal.submit(command, entry)
+        lives["loja"].status = Status.CONNECTED if connected else Status.DISCONNECTED
+        async with events.subscribe() as heard:
+            nursery.start_soon(Delivery(LOJA, bridge, services).run)
+            yield SimpleNamespace(journal=journal, bridge=bridge, heard=heard)
+        nursery.cancel_scope.cancel()
+
+
+def command(message_id="m1", *, to=JID, content=None, lifetime=timedelta(hours=1)):
+    now = datetime.now(UTC)
+    return NewCommand(
+        connection_id="loja",
+        message_id=message_id,
+        row_id=message_id,
+        to_jid=to,
+        content=content or {"text": "oi"},
+        idempotency_key=None,
+        request_hash="",
+        created_at=now,
+        expires_at=now + lifetime,
+    )
+
+
+async def until(check, seconds=10.0):
+    with trio.fail_after(seconds):
+        while not (found := await check()):  # noqa: ASYNC110 - any condition
+            await trio.sleep(0.01)
+        return found
+
+
+async def ended(run, message_id="m1"):
+    async def check():
+        found = await run.journal.command(message_id, "loja")
+        return found if found.state is not CommandState.QUEUED else None
+
+    return await until(check)
+
+
+async def test_a_number_is_asked_about_once_and_written_to_as_it_is_registered(tmp_path):
+    async with delivering(tmp_path, command("m1"), command("m2")) as run:
+
+        async def both():
+            return len(run.bridge.named("send")) == 2
+
+        await until(both)
+    assert [fields["to"] for fields in run.bridge.named("send")] == [
+        f"{REGISTERED}@s.whatsapp.net"
+    ] * 2
+    assert len(run.bridge.named("check")) == 1
+
+
+async def test_a_number_that_nobody_has_fails(tmp_path):
+    bridge = Bridge()
+    bridge.checked = {"exists": False, "jid": None, "lid": None}
+    async with delivering(tmp_path, command(), bridge=bridge) as run:
+        found = await ended(run)
+    assert (found.state, found.error) == (CommandState.FAILED, "not_on_whatsapp")
+    assert bridge.named("send") == []
+
+
+async def test_without_an_answer_the_number_is_taken_as_it_is(tmp_path):
+    bridge = Bridge()
+    bridge.checked = None
+    async with delivering(tmp_path, command(), bridge=bridge) as run:
+
+        async def sent():
+            return run.bridge.named("send")
+
+        [fields] = await until(sent)
+    assert fields["to"] == JID
+
+
+@pytest.mark.parametrize("connected", [True, False])
+@pytest.mark.parametrize(
+    ("may_be_sent", "state"), [(False, CommandState.FAILED), (True, CommandState.UNKNOWN)]
+)
+async def test_what_is_too_old_is_not_sent_any_more(tmp_path, connected, may_be_sent, state):
+    bridge = Bridge()
+    bridge.may_be_sent = may_be_sent
+    old = command(lifetime=timedelta(seconds=-1))
+    async with delivering(tmp_path, old, connected=connected, bridge=bridge) as run:
+        found = await ended(run)
+    assert (found.state, found.error) == (state, "expired")
+    assert bridge.named("send") == []
+
+
+async def test_a_read_receipt_is_told_and_is_no_message(tmp_path):
+    receipt = command(to="1@lid", content={"read": {"ids": ["a", "b"]}})
+    async with delivering(tmp_path, receipt) as run:
+        found = await ended(run)
+    assert found.state is CommandState.SENT
+    assert run.bridge.named("read") == [{"chat": "1@lid", "ids": ["a", "b"]}]
+    assert run.bridge.named("send") == []
+    assert [event async for event in run.heard] == []
