@@ -122,8 +122,8 @@ def _cors(origins: list[str]) -> list[Middleware]:
     options: dict[str, Any] = {
         "allow_origins": origins,
         "allow_methods": ["GET", "POST", "PATCH", "DELETE"],
-        "allow_headers": ["Authorization", "Content-Type", "Idempotency-Key", "X-Api-Key"],
-        "expose_headers": ["Retry-After"],
+        "allow_headers": ["Authorization", "Content-Type", "Idempotency-Key", "Range", "X-Api-Key"],
+        "expose_headers": ["Content-Disposition", "Content-Range", "Retry-After"],
         # Front ends of the earlier back end send credentials: "include"; no cookie means anything.
         "allow_credentials": "*" not in origins,
     }
