@@ -166,7 +166,7 @@ class CreateRobot(RequestBody):
     mensagem_despedida: Goodbye
     tempo_resposta: ResponseTime = 300
     max_tentativas: Tries = 3
-    ativo: bool = True
+    ativo: Annotated[bool, Field(description="Se o robô responde.")] = True
 
     def values(self) -> dict[str, Any]:
         """The row to insert."""
@@ -185,7 +185,7 @@ class ChangeRobot(RequestBody):
     mensagem_despedida: Goodbye | None = None
     tempo_resposta: ResponseTime | None = None
     max_tentativas: Tries | None = None
-    ativo: bool | None = None
+    ativo: Annotated[bool | None, Field(description="Se o robô responde.")] = None
 
     @model_validator(mode="after")
     def _changes_something(self) -> ChangeRobot:

@@ -49,9 +49,12 @@ class ShowPresence(RequestBody):
 
     state: Annotated[
         Literal["available", "unavailable", "composing", "recording", "paused"],
-        Field(description="composing e recording valem para um chat: informe `to`."),
+        Field(
+            description="composing e recording valem para um chat: informe `to`.",
+            examples=["available"],
+        ),
     ]
-    to: Recipient | None = None
+    to: Annotated[Recipient | None, Field(description="O chat, para composing e recording.")] = None
 
 
 class AskPairingCode(RequestBody):
@@ -63,16 +66,23 @@ class AskPairingCode(RequestBody):
 class PacingBody(RequestBody):
     """How fast messages go out."""
 
-    min_interval_ms: Annotated[int, Field(ge=0, le=600_000)] = 0
-    per_minute: Annotated[int, Field(ge=1, le=6000)] | None = None
-    jitter_ms: Annotated[int, Field(ge=0, le=60_000)] = 0
+    min_interval_ms: Annotated[
+        int, Field(ge=0, le=600_000, description="Milissegundos entre duas mensagens, no mínimo.")
+    ] = 0
+    per_minute: Annotated[
+        Annotated[int, Field(ge=1, le=6000)] | None,
+        Field(description="Mensagens por minuto, no máximo; null: sem limite."),
+    ] = None
+    jitter_ms: Annotated[
+        int, Field(ge=0, le=60_000, description="Espera adicional ao acaso, até tanto.")
+    ] = 0
 
 
 class HistoryBody(RequestBody):
     """How much of the phone's history a new pairing imports."""
 
-    days: Annotated[int, Field(ge=1, le=365)] = 7
-    max_messages: Annotated[int, Field(ge=1, le=20_000)] = 500
+    days: Annotated[int, Field(ge=1, le=365, description="Dias para trás.")] = 7
+    max_messages: Annotated[int, Field(ge=1, le=20_000, description="Mensagens, no máximo.")] = 500
 
 
 class OptionsBody(RequestBody):
@@ -98,8 +108,13 @@ class OptionsBody(RequestBody):
 class ChangeConnection(RequestBody):
     """What to change of a connection."""
 
-    name: Annotated[str, Field(max_length=MAX_NAME), AfterValidator(check_not_blank)] | None = None
-    options: OptionsBody | None = None
+    name: Annotated[
+        Annotated[str, Field(max_length=MAX_NAME), AfterValidator(check_not_blank)] | None,
+        Field(description="Nome para pessoas.", examples=["Loja Centro"]),
+    ] = None
+    options: Annotated[
+        OptionsBody | None, Field(description="As opções a mudar; as demais ficam como estão.")
+    ] = None
 
     def changed_options(self) -> dict[str, Any] | None:
         """Those that were sent, by their names in the API."""

@@ -94,7 +94,7 @@ def _curl(path: str, method: str, body: Spec | None, operation: Spec) -> str:
         lines.append('-H "X-Api-Key: $ZAPVISOR_API_KEY"')
     if body is not None:
         example = {
-            name: field["examples"][0]
+            name: field.get("examples", ["…"])[0]
             for name, field in body["properties"].items()
             if name in body.get("required", []) or name == "content"
         }

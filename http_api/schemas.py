@@ -224,9 +224,12 @@ class SendMessage(RequestBody):
         list[Annotated[str, AfterValidator(checked(recipient_jid))]],
         Field(max_length=100, description="Números ou JIDs mencionados no texto."),
     ] = []
-    location: LocationBody | None = None
-    contacts: Annotated[list[ContactBody], Field(min_length=1, max_length=20)] | None = None
-    poll: PollBody | None = None
+    location: Annotated[LocationBody | None, Field(description="Só com type location.")] = None
+    contacts: Annotated[
+        Annotated[list[ContactBody], Field(min_length=1, max_length=20)] | None,
+        Field(description="Só com type contact."),
+    ] = None
+    poll: Annotated[PollBody | None, Field(description="Só com type poll.")] = None
     idempotency_key: Annotated[
         IdempotencyKey | None,
         Field(description="O mesmo que o cabeçalho Idempotency-Key."),

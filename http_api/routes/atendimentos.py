@@ -46,7 +46,9 @@ async def list_atendimentos(
         Statuses, Query(description="Um ou mais; também separados por vírgula.")
     ] = [],  # noqa: B006 - FastAPI copies it
     connection_id: Annotated[OptionalConnectionId, Query(alias="connectionId")] = None,
-    atendente_id: Annotated[OptionalId, Query(alias="atendenteId")] = None,
+    atendente_id: Annotated[
+        OptionalId, Query(alias="atendenteId", description="Atribuídos a esta pessoa.")
+    ] = None,
     numero: Annotated[Text100, Query(description="Número do cliente, em qualquer grafia.")] = None,
     tag: Annotated[Text100, Query(description="Com esta etiqueta.")] = None,
     search: Annotated[

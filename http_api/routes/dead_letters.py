@@ -57,7 +57,9 @@ async def list_dead_letters(
     _caller: AdminReads,
     runtime: Runtime,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 50,
-    after_seq: Annotated[int, Query(alias="afterSeq", ge=0, le=2**53)] = 0,
+    after_seq: Annotated[
+        int, Query(alias="afterSeq", ge=0, le=2**53, description="As que vêm depois deste `seq`.")
+    ] = 0,
 ) -> Response:
     """Da mais antiga para a mais nova; a página seguinte começa após o último `seq`."""
     return success(await runtime.dead_letters(limit=limit, after_seq=after_seq))

@@ -219,7 +219,9 @@ async def send_message(
     responses=answers(list[Row], 404),
 )
 async def list_messages(
-    atendimento_id: Annotated[UUID, Path(alias="atendimentoId")],
+    atendimento_id: Annotated[
+        UUID, Path(alias="atendimentoId", description="O id do atendimento.")
+    ],
     caller: Reads,
     runtime: Runtime,
     owner_id: Annotated[OptionalOwnerId, Query(alias="ownerId")] = None,

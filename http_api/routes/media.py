@@ -122,7 +122,13 @@ async def send_file(
     request: Request,
     caller: Sends,
     runtime: Runtime,
-    idempotency_key: Annotated[IdempotencyKey | None, Header(alias="Idempotency-Key")] = None,
+    idempotency_key: Annotated[
+        IdempotencyKey | None,
+        Header(
+            alias="Idempotency-Key",
+            description="Repetir a chamada com a mesma chave não envia de novo.",
+        ),
+    ] = None,
 ) -> Response:
     """Um formulário multipart com o arquivo no campo `file`; o resto como em /messages/send."""
     async with runtime.receive_file() as received:
