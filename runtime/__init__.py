@@ -8,6 +8,7 @@ Layout, in the order a message meets it:
 - ``journal``: the durable fallback queue (SQLite): inbox, outbox, connection registry.
 - ``storage``: the Supabase client, the probe and the writer that drains the journal.
 - ``outbound``: what our API accepted, on its way to WhatsApp.
+- ``robot``: welcome, menu, reminder and goodbye, from what the writer settled.
 - ``local_stack``: embedded PostgreSQL + PostgREST when no ``SUPABASE_URL`` is set.
 - ``tree``: the whole supervision tree, one literal on one screen.
 - ``app``: the application as the HTTP API and the command line see it.
