@@ -258,7 +258,7 @@ def accent_blind(text: str) -> str:
         base = unicodedata.normalize("NFKD", character)[0].lower()
         if base in _VARIANTS:
             parts.append(f"[{base}{base.upper()}{_VARIANTS[base]}]")
-        elif character.isalnum():
+        elif character.isalnum() or not character.isascii():
             parts.append(character)
         elif character == " ":
             parts.append(r"\s+")
