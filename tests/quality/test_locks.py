@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-LOCKS = ("runtime", "dev", "bootstrap")
+LOCKS = ("runtime", "dev", "bootstrap", "audit")
 
 
 def locked(name: str) -> dict[str, str]:
