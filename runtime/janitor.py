@@ -43,6 +43,7 @@ class Janitor:
         dropped = await self._journal.prune()
         if dropped:
             logger.info("old rows dropped", extra={"rows": dropped})
+        await self._connections.expire_parked()
         for connection in await self._connections.all():
             if _is_left_over(connection):
                 logger.info("temporary connection dropped", extra={"connection": connection.id})

@@ -63,7 +63,7 @@ class Delivery:
             if self._live.status is Status.CONNECTED:
                 again_after = await self._flush()
             else:
-                await self._expire()
+                await self.expire()
             with trio.move_on_after(again_after):
                 await self._live.outbox.wait()
 
@@ -170,7 +170,7 @@ class Delivery:
         )
         return True
 
-    async def _expire(self) -> None:
+    async def expire(self) -> None:
         """End what nobody may send any more, also while there is no connection."""
         now = datetime.now(UTC)
         for command in await self._journal.outgoing(self.connection.id, limit=MAX_IN_FLIGHT * 2):

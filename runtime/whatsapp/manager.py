@@ -6,6 +6,7 @@ for each; ``LiveBook`` says how each is doing.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -20,11 +21,14 @@ from ..identity import check_connection_id
 from ..journal import Connection
 from ..options import Options
 from .connection import BACKOFF, LIVENESS, ConnectionActor
+from .delivery import Delivery
 from .disconnects import LOGGED_OUT
 from .intake import Intake
-from .link import BridgeLink
+from .link import BridgeLink, LinkLost
 from .live import Live, Status
 from .services import Services
+
+logger = logging.getLogger("zapvisor.connections")
 
 MAX_CONNECTIONS = 200
 """Connections on one node; more belong on another one."""
@@ -137,6 +141,22 @@ class Connections:
         await self._services.sessions.record(connection, live)
         await self._services.journal.forget(connection_id)
         self._services.lives.forget(connection_id)
+
+    async def expire_parked(self) -> None:
+        """End the messages that wait too long for a connection that nobody serves."""
+        now = datetime.now(UTC)
+        for connection in await self.all():
+            if connection.parked_code is None or self.live(connection.id).link is not None:
+                continue
+            waiting = await self._services.journal.outgoing(connection.id, limit=1)
+            if not waiting or waiting[0].expires_at > now:
+                continue
+            try:
+                async with self._services.bridge.link(connection.id) as link:
+                    await link.hello(0)
+                    await Delivery(connection, link, self._services).expire()
+            except* LinkLost:
+                logger.info("expiry put off", extra={"connection": connection.id})
 
     async def _remembered(self) -> list[ChildSpec]:
         return [self._spec(connection.id) for connection in await self.all()]
