@@ -270,9 +270,7 @@ async def test_bad_parameters(client, application, path, field):
     assert application.calls == []
 
 
-@pytest.mark.parametrize(
-    "path", ["/none", "/api", "/api/none", "/favicon.ico", "/health", "/a//"]
-)
+@pytest.mark.parametrize("path", ["/none", "/api", "/api/none", "/favicon.ico", "/health", "/a//"])
 async def test_unknown_routes(client, path):
     refused(await client.get(path), 404, "route_not_found")
 

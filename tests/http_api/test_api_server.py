@@ -224,7 +224,10 @@ async def test_slow_headers_are_hung_up_on(application):
         (b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n", b"501"),
         (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\xff" * 100, b"404"),
         (b"GET /none HTTP/1.1\r\nHost: x\r\nUpgrade: h2c\r\nHTTP2-Settings: !\r\n\r\n", b"404"),
-        (b"GET /no HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n", b"404"),
+        (
+            b"GET /x HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
+            b"404",
+        ),
     ],
 )
 async def test_nonsense_on_one_connection_does_not_disturb_the_others(
