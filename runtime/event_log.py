@@ -42,15 +42,17 @@ LAST_WORDS_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class EventFilter:
-    """What a reader wants; empty or None: everything."""
+    """What a reader wants (empty or None: everything), and what is ``hidden`` from it."""
 
     events: frozenset[EventName] = frozenset()
+    hidden: frozenset[EventName] = frozenset()
     connection_id: str | None = None
     owner_id: str | None = None
 
     def __call__(self, event: Event) -> bool:
         return (
             (not self.events or event.event in self.events)
+            and event.event not in self.hidden
             and self.connection_id in (None, event.connection_id)
             and self.owner_id in (None, event.owner_id)
         )

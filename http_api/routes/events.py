@@ -15,6 +15,7 @@ from runtime.events import EventName
 
 from ..guards import Lists
 from ..limits import EVENTS_PATH
+from ..principal import Permission
 from ..schemas import ConnectionId, OptionalOwnerId
 from ..streams import EventStream, Streams
 from ..validation import custom_error
@@ -87,9 +88,11 @@ async def stream_events(
     """
     owner = caller.owner(owner_id)
     wanted = EventFilter(
-        frozenset(event),
-        caller.connection_id or connection_id,
-        None if owner is None else str(owner),
+        events=frozenset(event),
+        # Who scans a QR code has the conversations: it is for those who may pair.
+        hidden=frozenset() if caller.may(Permission.MANAGE) else frozenset({EventName.QR_CODE}),
+        connection_id=caller.connection_id or connection_id,
+        owner_id=None if owner is None else str(owner),
     )
     with trio.fail_after(streams.limits.request_seconds):
         feed = await runtime.follow_events(wanted, after=last_event_id or since, recent=recent)

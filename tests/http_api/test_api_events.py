@@ -5,10 +5,16 @@ from contextlib import asynccontextmanager
 
 import pytest
 import trio
+from access_table import OWNER_A
+from conftest import connect
+from credentials import CREDENTIALS, key_store, verifier
 from fake_application import OWNER, STRANGER
 from test_api_server import SMALL, client_of, raw_exchange, serving
 
+from http_api.app import create_app
 from http_api.limits import Limits
+from runtime.errors import NotFound
+from runtime.event_log import EventFilter
 from runtime.events import Event, EventName
 
 EVENTS = "/api/whatsapp-integration/events"
@@ -213,6 +219,34 @@ async def test_the_journal_may_be_away_for_a_while(application, log):
         log.away = False
         log.append(event(1))
         assert await one.numbers(1) == [1]
+
+
+@pytest.mark.parametrize(
+    ("name", "owner", "connection", "hidden"),
+    [
+        ("admin", None, None, set()),
+        ("admin-read-only", None, None, {EventName.QR_CODE}),
+        ("owner-a", OWNER_A, None, set()),
+        ("owner-a-read-only", OWNER_A, None, {EventName.QR_CODE}),
+        ("connection-a2", OWNER_A, "outra-de-a", set()),
+    ],
+)
+async def test_everybody_hears_of_their_own(application, name, owner, connection, hidden):
+    application.failure = NotFound("Além da rota.")
+    api = create_app(application, keys=key_store(), tokens=verifier())
+    (who,) = [one for one in CREDENTIALS if one.name == name]
+    async with connect(api, who.headers) as client:
+        assert (await client.get(EVENTS)).status_code == 404
+    (_, wanted, after, recent) = application.calls[-1]
+    assert (wanted.owner_id, wanted.connection_id, after, recent) == (owner, connection, None, 0)
+    assert wanted.hidden == hidden
+
+
+async def test_what_is_hidden_is_not_told(application, log):
+    log.append(event(1, EventName.QR_CODE), event(2))
+    wanted = EventFilter(hidden=frozenset({EventName.QR_CODE}))
+    feed = await application.event_log.follow(wanted, after="0", recent=0)
+    assert [one.data["n"] for one in await feed.read()] == [2]
 
 
 async def test_no_credential_no_events(application):
