@@ -91,6 +91,24 @@ def call_entry(connection: Connection, data: Mapping[str, Any]) -> NewEntry | No
     )
 
 
+def contact_entry(
+    connection: Connection, number: str, *, name: str | None, picture: str | None
+) -> NewEntry:
+    """The name or picture (its URL) of a customer, for their open atendimento."""
+    return NewEntry(
+        kind="contact",
+        key=None,
+        payload={
+            "kind": "contact",
+            "owner_id": connection.owner_id,
+            "connection_id": connection.id,
+            "numero_cliente": number,
+            "nome_cliente": name,
+            "foto_url": picture,
+        },
+    )
+
+
 def _entry(
     connection: Connection, chat: Chat, data: Mapping[str, Any], content: Content
 ) -> NewEntry:

@@ -16,11 +16,12 @@ import trio
 
 from ..failpoints import failpoint
 from ..identity import message_key
-from ..inbound.entries import call_entry, message_entry
+from ..inbound.entries import call_entry, contact_entry, message_entry
 from ..journal import CommandState, Connection, NewEntry
 from .frames import BridgeEvent
 from .link import WINDOW, BridgeLink
 from .live import Doorbell
+from .portraits import Portraits
 from .services import Services
 
 logger = logging.getLogger("zapvisor.intake")
@@ -49,6 +50,7 @@ class Intake:
         self._outbox = services.outbox
         self._live = services.lives[connection.id]
         self._met: dict[tuple[str | None, str | None], str | None] = {}
+        self._portraits = Portraits(link, services.journal)
         self._taken = 0
         self._took = Doorbell()
 
@@ -59,6 +61,12 @@ class Intake:
 
     async def run(self) -> None:
         """Until the link ends (then its reader raises)."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._portraits.run, self)
+            await self._take()
+            nursery.cancel_scope.cancel()
+
+    async def _take(self) -> None:
         async for first in self._link.events:
             batch = [first]
             while len(batch) < WINDOW:
@@ -69,6 +77,7 @@ class Intake:
             await self._store(batch)
             failpoint("ack")
             await self._link.send("ack", seq=batch[-1].seq)
+            self._portraits.offer(filter(None, map(_writer, batch)))
             self._taken += len(batch)
             self._took.ring()
 
@@ -143,18 +152,7 @@ class Intake:
         number, name, picture = data.get("phone"), data.get("name"), data.get("picture")
         if number is None or (not name and not picture):
             return None
-        return NewEntry(
-            kind="contact",
-            key=None,
-            payload={
-                "kind": "contact",
-                "owner_id": self.connection.owner_id,
-                "connection_id": self.connection.id,
-                "numero_cliente": number,
-                "nome_cliente": name,
-                "foto_url": picture,
-            },
-        )
+        return contact_entry(self.connection, number, name=name, picture=picture)
 
     async def _accept(self, entries: list[NewEntry]) -> None:
         if not entries:
@@ -199,3 +197,12 @@ def _person(event: BridgeEvent) -> tuple[str | None, str | None] | None:
     if not isinstance(number, str | None) or not isinstance(lid, str | None):
         return None
     return (number, lid) if number or lid else None
+
+
+def _writer(event: BridgeEvent) -> str | None:
+    """The number of a customer who writes right now."""
+    key = event.data.get("key")
+    if event.kind != "message" or not isinstance(key, dict) or key.get("fromMe"):
+        return None
+    number = event.data.get("phone")
+    return number if isinstance(number, str) and not event.data.get("history") else None

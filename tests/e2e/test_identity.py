@@ -97,3 +97,22 @@ def test_checking_needs_a_connection_and_says_so(shared_product, simulator):
         params={"connectionId": "unpaired", "phones": fresh_number("55219")},
     )
     assert (response.status_code, response.json()["code"]) == (503, "not_connected")
+
+
+def test_the_picture_of_a_customer_is_kept_with_the_atendimento(
+    shared_product, simulator, open_shop, customer
+):
+    shop = open_shop(shared_product, "pictures")
+    maria = customer()
+    url = "https://pps.whatsapp.net/v/t61/maria.jpg"
+    simulator.post(f"/contacts/{maria}", picture=url)
+    write(shop, maria, "oi")
+    until(
+        lambda: (
+            shared_product.query(
+                "select foto_url from whatsapp_atendimentos where owner_id = %s", shop.owner
+            )
+            == [(url,)]
+        ),
+        what="the picture is there",
+    )
