@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -128,7 +129,7 @@ class Rig:
         self.places[name].update(status="FINALIZADO", data_fim=now, updated_at=now)
         self.places[name].update(changes)
 
-    async def hears(self, place: str, text: str = "oi", *, settled: float = 0.0, **changes: Any):
+    async def hears(self, place: str | None, text: str = "oi", **changes: Any) -> bool:
         """A message that is stored in an atendimento; returns whether the robot heard of it."""
         offline = changes.pop("offline", False)
         number = next(self._numbers)
@@ -149,7 +150,7 @@ class Rig:
         [accepted] = await self.journal.accept([entry])
         pending = await self.journal.pending(limit=100, max_bytes=10**6)
         [entry] = [one for one in pending if one.seq == accepted.seq]
-        entry = _accepted_at(entry, self.now - timedelta(seconds=settled))
+        entry = replace(entry, accepted_at=self.now)
         outcome = Stored(entry.seq, "inserted", place)
         heard = self.robot.hears(entry, outcome)
         await self.journal.settle([outcome], [heard] if heard is not None else [])
@@ -163,9 +164,3 @@ class Rig:
     async def rows(self) -> list[dict[str, Any]]:
         """What is on its way into the tables."""
         return [entry.payload for entry in await self.journal.pending(limit=1000, max_bytes=10**7)]
-
-
-def _accepted_at(entry, moment):
-    from dataclasses import replace
-
-    return replace(entry, accepted_at=moment)
