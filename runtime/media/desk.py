@@ -191,14 +191,15 @@ class MediaDesk:
         and StorageUnavailable.
         """
         media = await self._known(row_id)
-        file = await self._find_in_rows(row_id) if media is None else _file(media)
-        if owner_id is not None and file.owner_id != str(owner_id):
-            raise NotFound("Mensagem não encontrada.", code="message_not_found")
-        return file
+        if media is None:
+            return await self._find_in_rows(row_id, owner_id)
+        _check_owner(media.owner_id, owner_id)
+        return _file(media)
 
-    async def _find_in_rows(self, row_id: UUID) -> MediaFile:
+    async def _find_in_rows(self, row_id: UUID, owner_id: UUID | None) -> MediaFile:
         """What the row says, long after the journal has forgotten the file."""
         row = await self._rows.row(row_id)
+        _check_owner(row["owner_id"], owner_id)  # before a word about whether there is a file
         if row["midia_url"] is None:
             raise NotFound("Esta mensagem não tem arquivo.", code="media_not_found")
         facts = (row["dados"] or {}).get("midia") or {}
@@ -299,6 +300,11 @@ def _hash(request: MediaRequest, source: str) -> str:
             "source": source,
         },
     )
+
+
+def _check_owner(found: str, wanted: UUID | None) -> None:
+    if wanted is not None and found != str(wanted):
+        raise NotFound("Mensagem não encontrada.", code="message_not_found")
 
 
 def _file(media: Media) -> MediaFile:

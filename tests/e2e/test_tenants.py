@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
+import uuid
 from typing import Any
 
 import httpx
@@ -113,6 +115,64 @@ def test_nobody_reaches_anothers_things(shared_product, shops, users):
     assert other("POST", f"{API}/messages/send", json=body) == hidden
     assert rosa.texts(rosa.customer, "ATENDENTE") in ([], ["resposta"])
     assert shared_product.connection(rosa.name)["isConnected"]
+
+
+def test_nobody_reaches_anothers_messages_robots_and_events(shared_product, shops, users):
+    rosa, _ = shops
+    mine, other = users
+    [[message]] = shared_product.query(
+        "select id::text from whatsapp_mensagens where owner_id = %s and conteudo = %s",
+        rosa.owner,
+        SECRET_TEXT,
+    )
+    one = f"{API}/messages/{message}"
+    for method, path, body in (
+        ("GET", f"{API}/media/{message}", None),
+        ("POST", f"{one}/media/retry", None),
+        ("POST", f"{one}/read", None),
+        ("POST", f"{one}/reaction", {"emoji": "👍"}),
+        ("PATCH", one, {"content": "outra"}),
+        ("DELETE", one, None),
+    ):
+        theirs = other(method, path, json=body)
+        assert theirs[0] == 404, (method, path)
+        nobodys = other(method, path.replace(message, str(uuid.uuid4())), json=body)
+        assert theirs == nobodys, (method, path)
+
+    texts = {
+        "nome": "Robô",
+        "mensagemBoasVindas": SECRET_TEXT,
+        "mensagemMenu": "1 - Vendas",
+        "mensagemDespedida": "",
+        "ativo": False,
+    }
+    status, robot = mine("POST", f"{API}/robot", json=texts)
+    assert (status, robot["owner_id"]) == (200, str(rosa.owner))
+    path = f"{API}/robot/{robot['id']}"
+    assert other("GET", f"{API}/robot") == (200, [])
+    for method, body in (("GET", None), ("PATCH", {"nome": "meu"}), ("DELETE", None)):
+        assert other(method, path, json=body) == (404, "robot_not_found")
+    assert mine("DELETE", path)[0] == 200
+
+    assert str(rosa.owner) in _recent_events(shared_product, rosa.owner)
+    seen = _recent_events(shared_product, shops[1].owner)
+    assert str(shops[1].owner) in seen
+    assert str(rosa.owner) not in seen
+    assert rosa.name not in seen
+
+
+def _recent_events(product, owner) -> str:
+    """The stream as its user sees it, up to the first pause."""
+    text = ""
+    headers = {"Authorization": f"Bearer {product.stack.user_token(owner)}"}
+    url = f"http://127.0.0.1:{product.port}{API}/events"
+    with (
+        contextlib.suppress(httpx.ReadTimeout),
+        httpx.stream("GET", url, params={"recent": 100}, headers=headers, timeout=2) as stream,
+    ):
+        for piece in stream.iter_text():
+            text += piece
+    return text
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 import base64
 
 import pytest
+import trio
+import trio.testing
 from fake_application import ATENDIMENTO, NOT_ON_WHATSAPP, OWNER, QR, STRANGER, supabase_down
 
 from http_api import schemas
@@ -267,3 +269,18 @@ async def test_unforeseen_error_tells_no_internals_and_is_logged(
     (record,) = [r for r in caplog.records if r.levelname == "ERROR"]
     assert record.exc_info is not None
     assert "5511987654321" not in record.getMessage()
+
+
+async def test_sends_that_take_long_do_not_hold_up_reads(client, application, loja, autojump_clock):
+    async def slow(**_message):
+        await trio.sleep(20)
+        return {"messageId": "3EB0AA", "status": "queued", "sentAt": None}
+
+    application.send_message = slow
+    body = {"connectionId": loja, "to": "+5511987654321", "content": "Olá"}
+    async with trio.open_nursery() as nursery:
+        for _ in range(50):
+            nursery.start_soon(lambda: client.post(f"{INTEGRATION}/messages/send", json=body))
+        await trio.testing.wait_all_tasks_blocked()
+        with trio.fail_after(1):
+            assert (await client.get(f"{INTEGRATION}/connections/{loja}")).status_code == 200
