@@ -68,6 +68,7 @@ TOLD_WITH_ITS_CAUSE = frozenset(
         EventName.MESSAGE_RECEIVED,
         EventName.MESSAGE_SENT,
         EventName.MESSAGE_STATUS,
+        EventName.MESSAGE_CHANGED,
         EventName.DEAD_LETTER,
     }
 )

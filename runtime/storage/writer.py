@@ -206,11 +206,9 @@ class Writer:
     async def _settle(self, entries: list[Entry], outcomes: list[Stored]) -> None:
         failpoint("rpc-committed")
         told = {
-            entry.seq: _received(entry, outcome)
+            entry.seq: event
             for entry, outcome in zip(entries, outcomes, strict=True)
-            if entry.event_data is not None
-            and entry.kind == "message"
-            and entry.payload.get("remetente") == "CLIENTE"
+            if (event := _event(entry, outcome)) is not None
         }
         await self._journal.settle(outcomes, self._heard(entries, outcomes), told)
         failpoint("settle")
@@ -326,6 +324,27 @@ class Writer:
         if code is not None:
             _log.warning("writer %s: %s", name, code)
         self.state = WriterState(name, datetime.now(UTC), code, reason)
+
+
+def _event(entry: Entry, outcome: Stored) -> Event | None:
+    """What is told of an entry that is now in Supabase, if anything."""
+    if entry.event_data is None:
+        return None
+    if entry.kind == "message" and entry.payload.get("remetente") == "CLIENTE":
+        return _received(entry, outcome)
+    if entry.kind == "change" and outcome.result != "ignored":
+        return Event(
+            EventName.MESSAGE_CHANGED,
+            {
+                **entry.event_data,
+                "author": entry.payload.get("autor"),
+                "timestamp": entry.payload.get("timestamp"),
+                "atendimentoId": outcome.atendimento_id,
+            },
+            connection_id=entry.payload.get("connection_id"),
+            owner_id=entry.payload.get("owner_id"),
+        )
+    return None
 
 
 def _received(entry: Entry, outcome: Stored) -> Event:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
 from .harness import until
-from .talk import API, rows, send, wait_row, write
+from .talk import API, rows, send, wait_row, write, write_message
 
 
 def test_delivered_and_read_reach_the_row(shared_product, simulator, open_shop, customer):
@@ -64,3 +66,40 @@ def test_typing_is_shown_to_the_customer(shared_product, simulator, open_shop, c
     until(
         lambda: chat_states() == ["composing", "recording", "paused"], what="the customer sees it"
     )
+
+
+def test_what_customers_do_and_change_is_told_as_events(
+    shared_product, simulator, open_shop, customer
+):
+    shop = open_shop(shared_product, "told")
+    maria = customer()
+    first = write(shop, maria, "oi")
+    row = wait_row(shop, conteudo="oi")
+    write_message(
+        shop,
+        maria,
+        {
+            "protocolMessage": {
+                "key": {"remoteJid": maria, "fromMe": True, "id": first},
+                "type": 14,
+                "editedMessage": {"conversation": "olá"},
+            }
+        },
+    )
+    wait_row(shop, conteudo="olá")
+    simulator.post(f"/contacts/{maria}/presence", to=shop.number, state="recording")
+    changed, presence = _events(shop, "messageChanged"), _events(shop, "presence")
+    assert (changed["type"], changed["targetId"], changed["value"]) == ("edicao", row["id"], "olá")
+    assert (presence["from"], presence["state"]) == (maria, "recording")
+
+
+def _events(shop, name):
+    """The data of the first event of this name, out of the stream."""
+    with shop.product.client.stream(
+        "GET", f"{API}/events", params={"connectionId": shop.name, "event": name, "recent": 10}
+    ) as stream:
+        assert stream.status_code == 200, stream.read()
+        for line in stream.iter_lines():
+            if line.startswith("data:"):
+                return json.loads(line.removeprefix("data:"))["data"]
+    raise AssertionError(f"the stream ended without {name}")
