@@ -11,7 +11,7 @@ that returned is on the disk. Modules, from the disk upwards:
 - ``events``, ``event_row``, ``endpoints``, ``deliveries``: the event log and what webhooks get.
 - ``inbox``, ``dead_letters``, ``outbox``, ``robot``, ``contacts``, ``registry``, ``statistics``,
   ``upkeep``: what can be done in a transaction, as plain functions on a connection.
-- ``journal``: the supervised child and its methods.
+- ``keeper``: the supervised child that keeps the file open; ``journal``: its methods for all.
 """
 
 from .contacts import Alias, Checked

@@ -1,9 +1,8 @@
-"""The journal as a supervised child, and its methods for everyone else."""
+"""The journal as everyone else calls it."""
 
 from __future__ import annotations
 
 import logging
-import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -14,9 +13,6 @@ from typing import Any, TypeVar
 
 import trio
 
-from supervisors import Backoff, ChildContext, Delays, Escalate, Park
-
-from ..errors import JournalUnavailable
 from ..events import Event
 from . import (
     codec,
@@ -31,9 +27,8 @@ from . import (
     upkeep,
 )
 from .contacts import Alias, Checked
-from .database import Checkpoints, open_database
-from .faults import Fault, FileReplaced, diagnose
-from .lock import DataDirectoryInUse, DataDirectoryLock
+from .faults import diagnose
+from .keeper import RESERVE_BYTES, Keeper
 from .records import (
     Accepted,
     Command,
@@ -41,7 +36,6 @@ from .records import (
     Connection,
     DeadLetter,
     Entry,
-    JournalState,
     JournalStatistics,
     NewCommand,
     NewEntry,
@@ -49,8 +43,8 @@ from .records import (
     Submitted,
 )
 from .robot import Heard, RobotState
-from .statistics import DrainRate, Latencies
-from .thread import GroupCommit, Job
+from .statistics import DrainRate
+from .thread import Job
 
 _log = logging.getLogger("zapvisor.journal")
 
@@ -59,16 +53,11 @@ T = TypeVar("T")
 RETENTION = timedelta(days=14)
 """How long keys and finished commands are remembered: as long as WhatsApp may deliver again."""
 
-RESERVE_BYTES = 32 * 1024 * 1024
-"""With less room than this on the disk new work is refused, so that the backlog can still leave."""
-
-PULSE_SECONDS = 1.0
-REOPEN = Backoff(first=1.0, cap=30.0, reset_after=30.0)
 PRUNE_LIMIT = 5000
 ARCHIVE_LIMIT = 1000
 
 
-class Journal:
+class Journal(Keeper):
     """The durable queue. Run it under a supervisor; call it from any task.
 
     Every method that changes something returns after the change is synced to the disk. All raise
@@ -83,130 +72,11 @@ class Journal:
     """
 
     def __init__(self, path: Path, *, reserve_bytes: int = RESERVE_BYTES) -> None:
-        self._path = path
-        self._reserve = reserve_bytes
-        self._engine: GroupCommit | None = None
-        self._state = _STOPPED
-        self._something = trio.Event()
+        super().__init__(path, reserve_bytes=reserve_bytes)
         self._heard = trio.Event()
         self._media = trio.Event()
         self._news = trio.Event()
-        self._latencies = Latencies()
         self._drained = DrainRate()
-
-    @property
-    def state(self) -> JournalState:
-        """Whether it takes work, and why not."""
-        fault = None if self._engine is None else self._engine.fault
-        return self._state if fault is None else _unavailable(fault)
-
-    # --- the child
-
-    async def run(self, ctx: ChildContext) -> None:
-        """Keep the database open until cancelled.
-
-        Ready after the first attempt to open it. A full disk or an I/O error closes it and opens
-        it anew later, again and again; damage or a file of a newer release parks (with a copy of
-        the damaged file kept beside it); another process on the same directory escalates.
-        """
-        try:
-            with DataDirectoryLock(self._path.parent, f"{self._path.name}.lock"):
-                await self._keep_open(ctx)
-        except DataDirectoryInUse as error:
-            self._state = JournalState("unavailable", error.code, error.message)
-            raise Escalate(error.message, error.code) from error
-        finally:
-            self._engine = None
-            self._something.set()
-            if self._state.name != "unavailable":
-                self._state = _STOPPED
-
-    async def _keep_open(self, ctx: ChildContext) -> None:
-        delays = Delays(REOPEN)
-        while True:
-            started = trio.current_time()
-            failure = await self._serve(ctx)
-            fault = diagnose(failure)
-            if fault is None:
-                raise failure
-            self._close(fault)
-            if fault.permanent:
-                raise Park(fault.reason, fault.code) from failure
-            # A full disk now and then must not become an ever longer wait.
-            if trio.current_time() - started > REOPEN.reset_after:
-                delays.reset()
-            delay = delays.next(REOPEN.first)
-            _log.error("journal unavailable (%s), opened again in %.0f s", fault.code, delay)
-            ctx.ready()
-            await self._rest(ctx, delay)
-
-    async def _serve(self, ctx: ChildContext) -> Exception:
-        """Serve with one connection until it fails; returns why."""
-        engine = GroupCommit(partial(open_database, self._path), Checkpoints(), self._latencies)
-        failure: Exception | None = None
-        async with trio.open_nursery() as nursery:
-            opened = trio.Event()
-            nursery.start_soon(self._pulse, ctx, engine, opened)
-            try:
-                await engine.run(opened.set)
-            except Exception as error:
-                failure = error
-            nursery.cancel_scope.cancel()
-        self._engine = None
-        assert failure is not None
-        return failure
-
-    async def _pulse(self, ctx: ChildContext, engine: GroupCommit, opened: trio.Event) -> None:
-        """Beat through the thread, and watch the room on the disk."""
-        await opened.wait()
-        inode = self._path.stat().st_ino
-        self._engine = engine
-        self._something.set()
-        try:
-            while True:
-                self._judge_room(await engine.execute(partial(self._room, inode=inode)))
-                ctx.ready()
-                ctx.beat()
-                await trio.sleep(PULSE_SECONDS)
-        except JournalUnavailable:
-            return  # the engine has failed and says why itself
-
-    async def _rest(self, ctx: ChildContext, seconds: float) -> None:
-        until = trio.current_time() + seconds
-        while (left := until - trio.current_time()) > 0:
-            ctx.beat()
-            await trio.sleep(min(left, PULSE_SECONDS))
-
-    def _close(self, fault: Fault) -> None:
-        self._state = _unavailable(fault)
-        self._something.set()  # whoever waits for entries must learn of it
-
-    def _room(self, connection: sqlite3.Connection, inode: int) -> int:
-        """Bytes that entries may still take. In the thread: a stuck disk would block."""
-        try:
-            replaced = self._path.stat().st_ino != inode
-        except FileNotFoundError:
-            replaced = True
-        if replaced:
-            raise FileReplaced(f"{self._path} was removed or replaced while it was in use")
-        free = shutil.disk_usage(self._path.parent).free
-        (pages,) = connection.execute("PRAGMA freelist_count").fetchone()
-        (page_size,) = connection.execute("PRAGMA page_size").fetchone()
-        # Free pages inside the file help only as far as the log has room to carry them.
-        return int(free + min(free, pages * page_size))
-
-    def _judge_room(self, room: int) -> None:
-        if self._state.name == "draining" and room < self._reserve * 5 // 4:
-            return
-        if room >= self._reserve:
-            if self._state.name != "available":
-                _log.info("journal available")
-            self._state = JournalState("available")
-        else:
-            _log.error("journal refuses new work: %d MiB left on the disk", room >> 20)
-            self._state = JournalState(
-                "draining", "journal_disk_full", f"only {room >> 20} MiB left on the disk"
-            )
 
     # --- inbox
 
@@ -613,36 +483,6 @@ class Journal:
     async def audit(self) -> list[str]:
         """Check the file and the accounts against the rows; empty when all is well."""
         return await self._execute(upkeep.audit)
-
-    # ---
-
-    async def _execute(self, job: Job[T], after: Callable[[T], None] | None = None) -> T:
-        return await self._check_open().execute(job, after)
-
-    def _check_open(self) -> GroupCommit:
-        if self._engine is None:
-            raise self._refusal()
-        return self._engine
-
-    def _check_admission(self) -> None:
-        if self.state.name != "available":
-            raise self._refusal()
-
-    def _refusal(self) -> JournalUnavailable:
-        state = self.state
-        return JournalUnavailable(
-            "A fila durável não está aceitando mensagens no momento.",
-            code=state.code or "journal_stopped",
-            details={"reason": state.reason or "the journal is not running"},
-            retry_after=10.0 if state.name in ("draining", "unavailable") else 5.0,
-        )
-
-
-def _unavailable(fault: Fault) -> JournalState:
-    return JournalState("unavailable", fault.code, fault.reason)
-
-
-_STOPPED = JournalState("stopped", "journal_stopped", "the journal is not running")
 
 
 def _now() -> int:

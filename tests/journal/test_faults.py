@@ -13,8 +13,7 @@ import trio
 from journal_support import Context, connection, everything_pending, message, running, until
 
 from runtime.errors import JournalUnavailable
-from runtime.journal import DataDirectoryInUse, DataDirectoryLock, Journal, NewEntry, Stored
-from runtime.journal import journal as journal_module
+from runtime.journal import DataDirectoryInUse, DataDirectoryLock, Journal, NewEntry, Stored, keeper
 from runtime.journal.database import open_database
 from runtime.journal.faults import diagnose
 from runtime.journal.schema import MIGRATIONS, migrate
@@ -47,8 +46,8 @@ def limited(pages: dict[str, int]):
 
 async def test_a_full_database_refuses_and_goes_on_when_there_is_room(path, monkeypatch):
     pages = {"max": 200}
-    monkeypatch.setattr(journal_module, "open_database", limited(pages))
-    monkeypatch.setattr(journal_module, "REOPEN", Backoff(first=0.05, cap=30.0))
+    monkeypatch.setattr(keeper, "open_database", limited(pages))
+    monkeypatch.setattr(keeper, "REOPEN", Backoff(first=0.05, cap=30.0))
     async with running(path) as journal:
         acknowledged, error = await fill(journal)
         assert error.code == "journal_disk_full"
@@ -108,7 +107,7 @@ def small_disk(tmp_path):
 async def test_with_little_room_it_refuses_new_work_but_lets_the_backlog_leave(path, monkeypatch):
     room = {"bytes": 10**9}
     monkeypatch.setattr(Journal, "_room", lambda _self, _connection, inode: room["bytes"])
-    monkeypatch.setattr(journal_module, "PULSE_SECONDS", 0.01)
+    monkeypatch.setattr(keeper, "PULSE_SECONDS", 0.01)
     async with running(path, reserve_bytes=1000) as journal:
         await journal.accept([message("k")])
         room["bytes"] = 999
@@ -128,7 +127,7 @@ async def test_with_little_room_it_refuses_new_work_but_lets_the_backlog_leave(p
 
 
 async def test_an_io_error_closes_the_file_and_opens_it_anew(path, monkeypatch):
-    monkeypatch.setattr(journal_module, "REOPEN", Backoff(first=0.05, cap=30.0))
+    monkeypatch.setattr(keeper, "REOPEN", Backoff(first=0.05, cap=30.0))
 
     class BrokenDisk(sqlite3.OperationalError):
         sqlite_errorcode = sqlite3.SQLITE_IOERR_FSYNC
@@ -172,7 +171,7 @@ async def give_up(journal):
 
 
 async def test_an_error_at_a_checkpoint_is_not_overlooked(path, monkeypatch):
-    monkeypatch.setattr(journal_module, "REOPEN", Backoff(first=0.05, cap=30.0))
+    monkeypatch.setattr(keeper, "REOPEN", Backoff(first=0.05, cap=30.0))
     checkpoints = []
 
     def refuse(_self, _connection):
@@ -208,8 +207,8 @@ async def test_the_log_stays_small_while_much_is_written(path, monkeypatch):
 
 
 async def test_a_file_that_was_removed_is_noticed(path, monkeypatch):
-    monkeypatch.setattr(journal_module, "PULSE_SECONDS", 0.01)
-    monkeypatch.setattr(journal_module, "REOPEN", Backoff(first=0.05, cap=30.0))
+    monkeypatch.setattr(keeper, "PULSE_SECONDS", 0.01)
+    monkeypatch.setattr(keeper, "REOPEN", Backoff(first=0.05, cap=30.0))
     async with running(path) as journal:
         await journal.accept([message("k")])
         path.unlink()
