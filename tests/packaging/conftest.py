@@ -17,7 +17,7 @@ NOBODY = 65534
 INSTALL_SECONDS = 150
 # What a fresh clone does not have.
 NOT_IN_A_CLONE = shutil.ignore_patterns(
-    *(".git", ".venv", "node_modules", "__pycache__", ".*_cache", ".hypothesis"),
+    *(".git", ".venv", ".audit", "node_modules", "__pycache__", ".*_cache", ".hypothesis"),
     *("data", "logs", "server.log", "dist", "build", ".env.supabase"),
 )
 USABLE_PYTHON = """
