@@ -11,7 +11,8 @@ Layout, in the order a message meets it:
 - ``robot``: welcome, menu, reminder and goodbye, from what the writer settled.
 - ``local_stack``: embedded PostgreSQL + PostgREST when no ``SUPABASE_URL`` is set.
 - ``tree``: the whole supervision tree, one literal on one screen.
-- ``app``: the application as the HTTP API and the command line see it.
+- ``lifecycle``, ``app``, ``launch``: the parts and their tree; the application as the HTTP API and
+  the command line see it; running it all.
 
 Imports go ``http_api → runtime → supervisors``, never back; ``inbound`` and ``outbound`` do not
 know each other.

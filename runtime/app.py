@@ -1,251 +1,44 @@
-"""The application as the HTTP API and the command line see it.
+"""The application as the HTTP API and the command line see it: one method per call.
 
-It owns the parts, builds the tree from them, starts and stops it, and answers questions about it.
-What it returns is JSON-serialisable; what a client can cause is raised as ``ZapvisorError``.
+What it returns is JSON-serialisable; what a client can cause is raised as ``ZapvisorError``. How it
+is started and stopped is in ``lifecycle``, how the whole program is run in ``launch``.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any
 from uuid import UUID
 
 import trio
 
-from supervisors import (
-    ChildSpec,
-    ChildStateError,
-    NoSuchChildError,
-    Pulse,
-    Root,
-    StartFailedError,
-    State,
-    Supervisor,
-    SupervisorDownError,
-    open_supervisor,
-)
-
-from .contacts.service import Contacts
-from .errors import Conflict, Invalid, NotFound, StorageUnavailable, Unavailable, Unsendable
-from .event_log import EventFeed, EventFilter, EventLog
-from .events import EventBus
+from .errors import Conflict, Invalid, StorageUnavailable, Unavailable, Unsendable
+from .event_log import EventFeed, EventFilter
 from .identity import phone_digits
-from .janitor import Janitor
-from .journal import Connection, DeadLetter, Journal, Submitted
-from .local_stack import LocalStack
-from .media.desk import MediaDesk, MediaFile, MediaRequest
-from .media.fetch import Fetcher
-from .media.spool import Received, Spool
-from .media.stores import LocalStore, Opened, Store, SupabaseStore
-from .media.tasks import Tasks
-from .media.worker import MediaWorker
-from .node_parts import NodeParts
-from .notifier import Notifier, Sender, Webhooks
-from .outbound.conversation import Conversation, Operation
-from .outbound.outbox import Outbox
+from .journal import Connection, DeadLetter, Submitted
+from .lifecycle import Lifecycle
+from .media.desk import MediaFile, MediaRequest
+from .media.spool import Received
+from .media.stores import Opened
+from .notifier import Sender, Webhooks
+from .outbound.conversation import Operation
 from .outbound.plain_message import PlainRequest
-from .outgoing_http import GuardedNetwork
-from .report import Report, describe_node
-from .robot import Robot
-from .self_test import run_self_test, self_tests
-from .settings import Settings
 from .storage import (
     AtendimentoFilter,
-    Atendimentos,
-    Configuracoes,
-    MediaStorage,
-    Probe,
-    Supabase,
-    Writer,
 )
-from .telemetry import Telemetry
-from .tree import BUDGET, CONNECTIONS, CORE, core_tree
-from .whatsapp.bridge import Bridge
-from .whatsapp.live import LiveBook, Status
-from .whatsapp.manager import Connections, describe
-from .whatsapp.services import Services
-from .whatsapp.sessions import Sessions, session_item
+from .whatsapp.live import Status
+from .whatsapp.manager import describe
+from .whatsapp.sessions import session_item
 
 SEND_WAIT = 3.0
 """Seconds that a send waits for WhatsApp's acknowledgement before it answers ``queued``."""
 QR_WAIT = 5.0
 """Seconds that creating a connection waits for its first QR code."""
 
-RESTART_DEADLINE = 180.0
-"""Seconds; beyond all the deadlines of the parts that stop and start."""
 
-
-class Application:
-    """The running product. Made by ``running``; its methods may be called from any task."""
-
-    def __init__(
-        self,
-        settings: Settings,
-        parts: NodeParts,
-        supabase: Supabase,
-        local_stack: LocalStack | None,
-    ) -> None:
-        data = settings.data_dir.resolve()
-        self.settings = settings
-        self._local_stack = local_stack
-        self.events = EventBus()
-        self.started_at = datetime.now(UTC)
-        self.supabase = supabase
-        self.journal = Journal(data / "journal.sqlite")
-        self.event_log = EventLog(self.journal, self.events, health=self._health)
-        self.probe = Probe(supabase, self.events)
-        self.atendimentos = Atendimentos(supabase)
-        self.configuracoes = Configuracoes(supabase)
-        lives = LiveBook()
-        self.robot = Robot(
-            self.journal,
-            self.configuracoes,
-            self.atendimentos,
-            ring=lambda connection_id: lives[connection_id].outbox.ring(),
-        )
-        self.writer = Writer(
-            self.journal, supabase, self.probe, self.events, hears=self.robot.hears
-        )
-        self.bridge = Bridge(parts, data / "connections", data / "media")
-        self.outbox = Outbox(self.journal, self.events)
-        self.contacts = Contacts(self.journal)
-        self.conversation = Conversation(self.journal, supabase, self.contacts)
-        spool = Spool(data / "media")
-        files = MediaStorage(supabase)
-        store: Store = SupabaseStore(files)
-        if settings.uses_local_stack:
-            store = LocalStore(data / "media" / "files")
-        self.media = MediaDesk(self.journal, spool, store, files, Fetcher())
-        self.media_worker = MediaWorker(
-            self.journal,
-            Tasks(
-                journal=self.journal,
-                bridge=self.bridge,
-                outbox=self.outbox,
-                spool=spool,
-                store=store,
-                rows=files,
-                ring=lambda connection_id: lives[connection_id].outbox.ring(),
-            ),
-            spool,
-            self.events,
-        )
-        self.book = Connections(
-            Services(
-                journal=self.journal,
-                bridge=self.bridge,
-                outbox=self.outbox,
-                lives=lives,
-                sessions=Sessions(self.journal),
-                events=self.events,
-            )
-        )
-        self._webhook_network = GuardedNetwork(exempt=settings.webhook_exemptions)
-        self.notifier = Notifier(self.journal, Sender(self._webhook_network))
-        self.self_tests = self_tests()
-        self.pulse = Pulse()
-        self.report = Report(self)
-        self.core = core_tree(
-            local_stack=local_stack,
-            journal=self.journal,
-            event_log=self.event_log,
-            probe=self.probe,
-            writer=self.writer,
-            bridge=self.bridge,
-            connections=self.book,
-            media=self.media_worker,
-            robot=self.robot,
-            notifier=self.notifier,
-            janitor=Janitor(self.journal, self.book),
-            self_tests=self.self_tests,
-        )
-        self._root: Root | None = None
-
-    @property
-    def root(self) -> Root:
-        """The running tree. Raises Unavailable in the moment before it is up."""
-        if self._root is None:
-            raise Unavailable("O serviço está iniciando.", code="starting", retry_after=1.0)
-        return self._root
-
-    @property
-    def jwt_secret(self) -> str | None:
-        """What signs the access tokens of end users by HS256; None accepts no such tokens."""
-        if self._local_stack is not None:
-            return self._local_stack.jwt_secret
-        secret = self.settings.supabase_jwt_secret
-        return None if secret is None else secret.get_secret_value() or None
-
-    # --- the tree
-
-    async def initialize(self) -> dict[str, Any]:
-        """Start the tree if it is not running; returns the status."""
-        if not self.report.is_running():
-            await self.root.restart_child(CORE)
-        return self.status()
-
-    async def shutdown(self) -> None:
-        """Stop the tree in order; the API stays up. What is queued stays on disk."""
-        if self.report.is_running():
-            await self.root.terminate_child(CORE)
-
-    async def restart(self) -> None:
-        """Stop the tree in order and start it again, losing nothing.
-
-        Goes on when the caller gives up waiting, so as not to leave the tree half stopped.
-        """
-        with trio.move_on_after(RESTART_DEADLINE, shield=True):
-            await self.shutdown()
-            await self.root.restart_child(CORE)
-
-    def status(self) -> dict[str, Any]:
-        """``GET /status``."""
-        return self.report.status()
-
-    async def stats(self) -> dict[str, Any]:
-        """``GET /stats``."""
-        return await self.report.stats()
-
-    def tree(self) -> dict[str, Any]:
-        """The supervision tree as it is now."""
-        return describe_node(self.report.tree())
-
-    async def unpark(self, path: str) -> None:
-        """Let a parked child go on; ``path`` from the root. Raises NotFound, Conflict.
-
-        A connection is parked in the registry too, so that it is started anew instead.
-        """
-        node = self.report.tree().find(path)
-        if node is None:
-            raise NotFound("Não há esse filho na árvore.", code="child_not_found")
-        if node.state is not State.PARKED:
-            raise Conflict("Este filho não está parado.", code="not_parked")
-        parent, _, name = path.rpartition("/")
-        if parent == f"{self.root.path}/{CONNECTIONS}":
-            await self.restart_connection(name)
-            return
-        try:
-            await self.root.unpark(path)
-        except (ChildStateError, NoSuchChildError, SupervisorDownError) as error:
-            raise Conflict("Este filho não está mais parado.", code="not_parked") from error
-        except StartFailedError as error:
-            raise Unavailable(
-                "A partida falhou; a supervisão tenta de novo.", code="start_failed"
-            ) from error
-
-    async def self_test(self) -> dict[str, Any]:
-        """``POST /test``: really exercise each part."""
-        return await run_self_test(self)
-
-    def live(self) -> bool:
-        """Whether the event loop turns in time and no child hangs."""
-        return self.pulse.live().ok
-
-    async def ready(self) -> tuple[bool, dict[str, Any]]:
-        """Whether new work is taken, and the state of each part that decides it."""
-        return await self.report.ready()
+class Application(Lifecycle):
+    """The running product. Made by ``launch.running``; callable from any task."""
 
     # --- connections
 
@@ -543,12 +336,6 @@ class Application:
         """``GET /events``: see ``EventLog.follow``."""
         return await self.event_log.follow(wanted, after=after, recent=recent)
 
-    def _health(self) -> dict[str, Any]:
-        """What a ``healthCheck`` tells."""
-        status = self.report.status()
-        told = ("isInitialized", "supabaseConnected", "integrationServiceRunning", "errors")
-        return {name: status[name] for name in told}
-
     def webhooks(self, owner_id: UUID | None) -> Webhooks:
         """The webhooks of an owner; None: of all."""
         return Webhooks(
@@ -615,50 +402,3 @@ def _describe_dead_letter(letter: DeadLetter) -> dict[str, Any]:
         "diedAt": letter.died_at.isoformat(),
         "attempts": letter.attempts,
     }
-
-
-@asynccontextmanager
-async def running(
-    settings: Settings,
-    parts: NodeParts,
-    http: Callable[[Application], ChildSpec],
-) -> AsyncIterator[Application]:
-    """Run the product while the block runs; ``http`` makes the API's child.
-
-    Raises DataDirectoryInUse when another runtime works on the same data directory, and what
-    ``open_supervisor`` raises when the tree gives up.
-    """
-    data = settings.data_dir.resolve()
-    data.mkdir(parents=True, exist_ok=True)
-    stack = None
-    if settings.uses_local_stack:
-        stack = LocalStack(
-            data / "supabase", parts.node_modules, parts.migrations, settings.local_supabase_port
-        )
-    async with Supabase(*_project(settings, stack)) as supabase:
-        application = Application(settings, parts, supabase, stack)
-        tree = Supervisor(
-            [
-                ChildSpec("pulse", application.pulse),
-                ChildSpec(CORE, application.core),
-                http(application),
-            ],
-            intensity=BUDGET,
-        )
-        async with open_supervisor(
-            tree, name="zapvisor", observers=[Telemetry(application.events)]
-        ) as root:
-            application._root = root
-            yield application
-
-
-def _project(settings: Settings, stack: LocalStack | None) -> tuple[str, str]:
-    if stack is not None:
-        return stack.url, stack.service_role_key
-    assert settings.supabase_url is not None
-    if settings.supabase_service_role_key is None:
-        raise Invalid(
-            "SUPABASE_URL está definida, mas SUPABASE_SERVICE_ROLE_KEY não.",
-            code="missing_service_role_key",
-        )
-    return settings.supabase_url, settings.supabase_service_role_key.get_secret_value()

@@ -17,7 +17,7 @@ from .tree import CONNECTIONS, CORE
 from .whatsapp.live import Status
 
 if TYPE_CHECKING:
-    from .app import Application
+    from .lifecycle import Lifecycle
 
 _PARTS = {
     "journal": f"{CORE}/journal",
@@ -29,7 +29,7 @@ _PARTS = {
 class Report:
     """Answers for one application."""
 
-    def __init__(self, application: Application) -> None:
+    def __init__(self, application: Lifecycle) -> None:
         self._app = application
 
     def tree(self) -> Node:

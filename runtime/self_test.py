@@ -15,7 +15,7 @@ from .whatsapp.bridge import BridgeHung
 from .whatsapp.link import LinkLost
 
 if TYPE_CHECKING:
-    from .app import Application
+    from .lifecycle import Lifecycle
 
 CHECK_DEADLINE = 15.0
 """Seconds that one check may take."""
@@ -27,7 +27,7 @@ def self_tests() -> DynamicSupervisor:
     return DynamicSupervisor(max_children=MAX_AT_ONCE)
 
 
-async def run_self_test(app: Application) -> dict[str, Any]:
+async def run_self_test(app: Lifecycle) -> dict[str, Any]:
     """Run every check; one that fails does not keep the others from running."""
     checks = [
         await _check("supabase", lambda: _supabase(app)),
@@ -59,17 +59,17 @@ async def _check(name: str, run: Callable[[], Awaitable[None]]) -> dict[str, Any
     }
 
 
-async def _supabase(app: Application) -> None:
+async def _supabase(app: Lifecycle) -> None:
     """Write a value through the ingest path and read it back."""
     await app.supabase.round_trip(secrets.token_hex(16))
 
 
-async def _bridge(app: Application) -> None:
+async def _bridge(app: Lifecycle) -> None:
     """The Node process answers."""
     await app.bridge.health()
 
 
-async def _journal(app: Application) -> None:
+async def _journal(app: Lifecycle) -> None:
     """A durable write succeeds, and the file and its accounts are whole."""
     await app.journal.touch()
     problems = await app.journal.audit()
@@ -77,7 +77,7 @@ async def _journal(app: Application) -> None:
         raise JournalUnavailable(f"A fila durável tem defeitos: {problems[0]}")
 
 
-async def _supervision(app: Application) -> None:
+async def _supervision(app: Lifecycle) -> None:
     """A child that crashes is running again a moment later."""
     restarted = trio.Event()
 

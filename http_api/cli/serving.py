@@ -12,9 +12,10 @@ from pathlib import Path
 
 import trio
 
-from runtime.app import Application, running
+from runtime.app import Application
 from runtime.errors import ZapvisorError
 from runtime.journal import DataDirectoryLock
+from runtime.launch import running
 from runtime.logs import logging_to
 from runtime.node_parts import NodeParts
 from runtime.settings import Settings
