@@ -82,6 +82,11 @@ class Contacts:
         if jid.endswith("@g.us"):
             return Recipient(jid)
         if alias is None:
+            # What was known long ago is better than nothing.
+            alias = await self._journal.alias(connection.id, name)
+            if alias is not None and alias.number is None:
+                alias = None
+        if alias is None:
             await self._journal.use_alias(connection.id, name)
             return Recipient(jid)
         if alias.number is None:

@@ -9,7 +9,7 @@ import { MEDIA_CERTIFICATE } from "./media-certificate.ts";
 import { sha256 } from "./media-crypto.ts";
 
 /** An Ed25519 key for loopback, public on purpose: see `media-certificate.ts`. */
-const PRIVATE_KEY = createPrivateKey({
+export const PRIVATE_KEY = createPrivateKey({
   key: Buffer.from(
     "302e020100300506032b657004220420" + "5f0d2c7be1a94368b7c2d1f0e3a5964817b0c4d2e6f8a39b5c7d1e0f2a4b6c83",
     "hex",
