@@ -7,6 +7,7 @@ Layout, in the order a message meets it:
 - ``inbound``: what WhatsApp delivered, made into a row of ``whatsapp_mensagens``.
 - ``journal``: the durable fallback queue (SQLite): inbox, outbox, connection registry.
 - ``storage``: the Supabase client, the probe and the writer that drains the journal.
+- ``contacts``, ``options``: who is who on WhatsApp; what each connection was told to do.
 - ``outbound``: what our API accepted, on its way to WhatsApp.
 - ``robot``: welcome, menu, reminder and goodbye, from what the writer settled.
 - ``local_stack``: embedded PostgreSQL + PostgREST when no ``SUPABASE_URL`` is set.
