@@ -80,9 +80,13 @@ def long_lived(
 
 
 @pytest.fixture
-def survivor(long_lived: Phone) -> Phone:
+def survivor(long_lived: Phone, simulator: Simulator) -> Phone:
     """The long-lived connection, up and open."""
+    simulator.admin.delete("/faults")
     if not long_lived.runtime.alive:
         long_lived.runtime.start()
+    elif long_lived.runtime.connection(long_lived.name)["counters"]["disconnects"] > 0:
+        # Begins the delays anew, which grow with each disconnection.
+        long_lived.restart()
     long_lived.wait_connected()
     return long_lived

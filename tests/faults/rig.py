@@ -253,6 +253,10 @@ class Phone:
         self.wait_connected()
         return self
 
+    def restart(self) -> None:
+        """Start the connection's actor anew."""
+        self.runtime.data("POST", f"{API}/connections/{self.name}/restart")
+
     def _qr(self) -> str | None:
         answer = self.runtime.client.get(f"{API}/connections/{self.name}/qr").json()
         return answer["data"]["qrCode"] if answer["success"] else None
