@@ -1,0 +1,61 @@
+"""What Supabase, or whatever stands before it, may answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.e2e.harness import until
+
+from .accounts import Traffic, check_running
+from .rig import Phone
+
+ANSWERS: list[dict[str, Any]] = [
+    {"status": 401, "body": {"code": "PGRST301", "message": "JWT expired"}},
+    {"status": 403, "body": {"code": "42501", "message": "permission denied"}},
+    {"status": 404, "body": {"code": "PGRST202", "message": "no such function"}},
+    {"status": 409, "body": {"code": "40001", "message": "could not serialize"}},
+    {"status": 413},
+    {"status": 429, "headers": {"retry-after": "1"}},
+    {"status": 500, "body": {"code": "XX000", "message": "internal error"}},
+    {"status": 502},
+    {"status": 503, "body": {"code": "PGRST002", "message": "no schema cache"}},
+    {"status": 504},
+]
+
+
+@pytest.mark.parametrize("answer", ANSWERS, ids=lambda answer: str(answer["status"]))
+def test_every_refusal_passes_without_a_loss(answer: dict[str, Any], survivor: Phone) -> None:
+    traffic = Traffic(survivor, f"answer {answer['status']}")
+    with (
+        survivor.runtime.proxy.fault("answer", times=2, **answer) as fault,
+        traffic.flowing(incoming=20, outgoing=6),
+    ):
+        until(lambda: fault.struck == fault.times, what="Supabase refused", seconds=40)
+    check_running(survivor)
+    assert survivor.runtime.queue()["deadLetters"] == 0
+
+
+@pytest.mark.parametrize("kind", ["cut-before", "cut-after"])
+def test_a_connection_that_ends_before_or_after_the_commit(kind: str, survivor: Phone) -> None:
+    traffic = Traffic(survivor, kind)
+    with (
+        survivor.runtime.proxy.fault(kind, times=3) as fault,
+        traffic.flowing(incoming=20, outgoing=6),
+    ):
+        until(lambda: fault.struck == fault.times, what="it was cut", seconds=40)
+    check_running(survivor)
+
+
+def test_supabase_away_and_back(survivor: Phone) -> None:
+    runtime = survivor.runtime
+    traffic = Traffic(survivor, "away")
+    with runtime.proxy.away(), traffic.flowing(incoming=60, outgoing=20):
+        until(
+            lambda: runtime.queue()["pending"] >= 60,
+            what="everything is queued and nothing refused",
+            seconds=40,
+        )
+        assert runtime.client.get("/health/ready").status_code == 200
+    check_running(survivor)

@@ -1,0 +1,53 @@
+"""Faults of the connection to WhatsApp, while messages flow both ways."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from .accounts import Traffic, check_running
+from .rig import Phone
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"kind": "drop", "after": 7, "times": 1},
+        {"kind": "drop", "after": 5, "reset": True, "times": 2},
+        {"kind": "silence", "durationMs": 3000},
+        {"kind": "freeze", "durationMs": 3000},
+        {"kind": "delay", "ms": 200, "durationMs": 4000},
+        {"kind": "duplicate", "times": 20},
+        {"kind": "lose-receipts", "times": 10},
+        {"kind": "lose-acks", "times": 2},
+        {"kind": "stream-error", "code": 503},
+        {"kind": "undecryptable", "times": 2},
+    ],
+    ids=lambda fault: fault["kind"] + ("-reset" if fault.get("reset") else ""),
+)
+def test_nothing_is_lost_or_doubled(fault: dict[str, Any], survivor: Phone) -> None:
+    simulator = survivor.simulator
+    label = f"{fault['kind']} {fault.get('times', '')}"
+    traffic = Traffic(survivor, label)
+    with traffic.flowing(incoming=60, outgoing=20):
+        survivor.wait_text(f"{traffic.label} 5")
+        simulator.post("/faults", phone=survivor.number, **fault)
+    if fault["kind"] == "lose-receipts":
+        # What WhatsApp does not know to be delivered comes again at the next login.
+        simulator.post("/faults", kind="drop", phone=survivor.number)
+    check_running(survivor)
+
+
+def test_a_server_that_refuses_for_a_while(survivor: Phone) -> None:
+    simulator = survivor.simulator
+    traffic = Traffic(survivor, "refused")
+    with traffic.flowing(incoming=60, outgoing=20):
+        survivor.wait_text(f"{traffic.label} 5")
+        [upgrade] = [simulator.post("/faults", kind="refuse-upgrade", code=503)]
+        simulator.post("/faults", kind="drop", phone=survivor.number)
+        time.sleep(1.5)
+        simulator.post("/faults", kind="refuse-login", phone=survivor.number, code=503, times=1)
+        simulator.admin.delete(f"/faults/{upgrade['id']}")
+    check_running(survivor)
