@@ -13,6 +13,7 @@ its supervisor starts the next incarnation, and the bridge replays what was not 
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import trio
@@ -111,12 +112,18 @@ class ConnectionActor:
         """Apply changed options to what runs; only another proxy takes another socket."""
         while True:
             await self._live.reconfigured.wait()
+            waiting, self._live.obeyed = self._live.obeyed, []
             changed = await self._services.journal.connection(self._connection.id)
             if changed is None:
                 continue
             before, after = Options.of(self._connection), Options.of(changed)
             self._connection = intake.connection = delivery.connection = changed
             await link.send("configure", options=after.bridge())
+            with suppress(RequestFailed):
+                # An answer says that the frame before was read, too.
+                await link.request("sent", messageId="0")
+            for obeyed in waiting:
+                obeyed.set()
             if after.proxy != before.proxy and self._following:
                 await self._open(link)
 

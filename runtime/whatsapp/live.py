@@ -61,6 +61,8 @@ class Live:
     outbox: Doorbell = field(default_factory=Doorbell)
     qr_shown: Doorbell = field(default_factory=Doorbell)
     reconfigured: Doorbell = field(default_factory=Doorbell)
+    obeyed: list[trio.Event] = field(default_factory=list)
+    """Set once the options of the moment are in force."""
     link: BridgeLink | None = None
 
     @contextmanager

@@ -32,6 +32,8 @@ logger = logging.getLogger("zapvisor.connections")
 
 MAX_CONNECTIONS = 200
 """Connections on one node; more belong on another one."""
+OBEY_DEADLINE = 5.0
+"""Seconds that a change of options waits until it is in force; without it the next start has it."""
 LOGOUT_DEADLINE = 15.0
 """Seconds that a logout may take until it goes on without WhatsApp's confirmation."""
 
@@ -105,7 +107,12 @@ class Connections:
         connection = await self._services.journal.update_connection(connection_id, **changes)
         live = self.live(connection_id)
         await self._services.sessions.record(connection, live)
-        live.reconfigured.ring()
+        if live.link is not None:
+            obeyed = trio.Event()
+            live.obeyed.append(obeyed)
+            live.reconfigured.ring()
+            with trio.move_on_after(OBEY_DEADLINE):
+                await obeyed.wait()
         return connection
 
     async def restart(self, connection_id: str) -> None:
