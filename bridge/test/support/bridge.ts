@@ -4,6 +4,7 @@ import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
+import { after } from "node:test";
 import { fileURLToPath } from "node:url";
 
 import { Runtime } from "./runtime.ts";
@@ -13,6 +14,13 @@ const DIRECTORY = fileURLToPath(new URL("../../", import.meta.url));
 const PRELOAD = new URL("../../../simulator/src/preload.ts", import.meta.url).href;
 
 export const TOKEN = "a-token-for-tests";
+
+const started = new Set<Bridge>();
+
+// A test that failed half-way must not leave a process that holds up the others.
+after(async () => {
+  for (const bridge of started) await bridge.kill();
+});
 
 export interface BridgeOptions {
   readonly data: string;
@@ -60,6 +68,7 @@ export class Bridge {
       stdio: ["pipe", "pipe", "pipe"],
     });
     const bridge = new Bridge(child);
+    started.add(bridge);
     const record = await waitFor("the bridge to listen", () => {
       if (bridge.hasExited) throw new Error(`bridge ended: ${bridge.stderr}`);
       return bridge.records.find(({ event }) => event === "listening");
@@ -84,7 +93,7 @@ export class Bridge {
   }
 
   async kill(): Promise<void> {
-    this.child.kill("SIGKILL");
+    if (!this.hasExited) this.child.kill("SIGKILL");
     await this.exited();
   }
 
