@@ -62,8 +62,10 @@ READS = {  # by name: the query, and how many rows it may touch
     "next page of a conversation": (
         (
             f"select * from whatsapp_mensagens where {_CONVERSATION}"
-            f' and "timestamp" >= {_MIDDLE} and ("timestamp" > {_MIDDLE} or ("timestamp" = {_MIDDLE}'
-            f" and (ordem > 5000 or ordem is null or (ordem = 5000 and id > {_NOBODY})))) {_IN_ORDER}"
+            f' and "timestamp" >= {_MIDDLE}'
+            f' and ("timestamp" > {_MIDDLE} or ("timestamp" = {_MIDDLE}'
+            " and (ordem > 5000 or ordem is null"
+            f" or (ordem = 5000 and id > {_NOBODY})))) {_IN_ORDER}"
         ),
         4 * PAGE,
     ),
