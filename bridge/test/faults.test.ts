@@ -218,6 +218,12 @@ test("events that were not acknowledged come again, with the same numbers", asyn
   const ids = await whatsapp.write(CUSTOMER, PHONE, { texts: ["a", "b", "c", "d", "e"] });
   await first.message(ids[2]!);
   assert.equal(first.messages().length, 3, "the window is three events");
+  await waitFor("all five to be stored", async () => {
+    const health = (await (await bridge.health()).json()) as {
+      connections: { pendingEvents: number }[];
+    };
+    return health.connections[0]?.pendingEvents === 5;
+  });
   await bridge.kill();
 
   const again = await Bridge.start({ data, whatsappUrl: whatsapp.url });
