@@ -3,6 +3,7 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import { createServer } from "node:http";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import type { Agent } from "node:https";
 import type { AddressInfo } from "node:net";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import type { Duplex } from "node:stream";
@@ -61,7 +62,8 @@ export class BridgeServer {
     this.#options = options;
     const { mediaDirectory } = options;
     const socketOf = (id: string): Socket | null => this.#attached.get(id)?.session.openSocket ?? null;
-    this.#media = mediaDirectory === null ? null : new MediaRoutes(mediaDirectory, socketOf);
+    const agentOf = (id: string): Agent | undefined => this.#attached.get(id)?.session.mediaAgent;
+    this.#media = mediaDirectory === null ? null : new MediaRoutes(mediaDirectory, socketOf, agentOf);
     this.#http = createServer((request, response) => this.#answer(request, response));
     this.#http.on("upgrade", (request, socket, head) => this.#upgrade(request, socket, head));
     this.#lag.enable();

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import socket
 import threading
 import time
@@ -156,11 +157,20 @@ def test_a_proxy_is_used_at_once_and_its_password_is_not_shown(
     wait_row(shop, conteudo="pelo proxy")
     send(shop, maria, content="volta")
     until(lambda: inbox(shop, maria), what="the customer is shown the answer")
+    picture = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(100)).decode()
+    media = {"kind": "image", "mimetype": "image/png", "base64": picture}
+    simulator.post(f"/contacts/{maria}/send", to=shop.number, media=media)
+    row = wait_row(shop, tipo="IMAGEM")
+    until(
+        lambda: wait_row(shop, id=row["id"])["dados"]["midia"]["estado"] == "available",
+        what="the picture is fetched",
+    )
+    assert proxy.tunnels == [scheme, scheme]
     change(shop, options={"proxy": None})
     shop.wait_connected()
     write(shop, maria, "sem proxy")
     wait_row(shop, conteudo="sem proxy")
-    assert proxy.tunnels == [scheme]
+    assert proxy.tunnels == [scheme, scheme]
 
 
 def test_messages_go_out_no_faster_than_asked(shared_product, simulator, open_shop, customer):

@@ -5,6 +5,9 @@
 
 import { createDecipheriv, createHash, createHmac, timingSafeEqual } from "node:crypto";
 import type { FileHandle } from "node:fs/promises";
+import type { IncomingMessage } from "node:http";
+import { request } from "node:https";
+import type { Agent } from "node:https";
 
 import { DEFAULT_ORIGIN, getMediaKeys } from "baileys";
 
@@ -41,9 +44,10 @@ export interface Downloaded {
 /** The host no longer has it. */
 export class Expired extends Error {}
 
-/** Writes the plain bytes to `file`; raises Expired or RequestError. */
+/** Writes the plain bytes to `file`; raises Expired or RequestError. `agent`: a proxy's, if any. */
 export async function download(
   host: string,
+  agent: Agent | undefined,
   source: MediaSource,
   maxBytes: number,
   file: FileHandle,
@@ -52,16 +56,13 @@ export async function download(
   const late = new AbortController();
   const deadline = new ProgressDeadline(IDLE_MS, TOTAL_MS, () => late.abort());
   try {
-    const response = await fetch(`https://${host}${source.directPath}`, {
-      headers: { origin: DEFAULT_ORIGIN },
-      redirect: "error",
-      signal: AbortSignal.any([cancelled, late.signal]),
-    });
+    const signal = AbortSignal.any([cancelled, late.signal]);
+    const response = await get(`https://${host}${source.directPath}`, agent, signal);
     checkAnswer(response, maxBytes);
     const plain = await Decryption.start(source);
-    for await (const chunk of response.body ?? []) {
+    for await (const chunk of response) {
       deadline.touch();
-      await writeAll(file, plain.update(Buffer.from(chunk as Uint8Array), maxBytes));
+      await writeAll(file, plain.update(chunk as Buffer, maxBytes));
     }
     await writeAll(file, plain.final());
     return plain.verified();
@@ -75,14 +76,23 @@ export async function download(
   }
 }
 
-function checkAnswer(response: Response, maxBytes: number): void {
-  if (!response.ok) {
-    void response.body?.cancel().catch(() => undefined);
-    if (EXPIRED.has(response.status)) throw new Expired(`the media host answered ${response.status}`);
-    throw new RequestError("media_host", `the media host answered ${response.status}`, true);
+/** The answer's head; redirects are not followed. */
+function get(url: string, agent: Agent | undefined, signal: AbortSignal): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    const options = { ...(agent === undefined ? {} : { agent }), headers: { origin: DEFAULT_ORIGIN }, signal };
+    request(url, options).once("response", resolve).on("error", reject).end();
+  });
+}
+
+function checkAnswer(response: IncomingMessage, maxBytes: number): void {
+  const { statusCode: status = 0, headers } = response;
+  if (status !== 200) {
+    response.destroy();
+    if (EXPIRED.has(status)) throw new Expired(`the media host answered ${status}`);
+    throw new RequestError("media_host", `the media host answered ${status}`, true);
   }
-  if (Number(response.headers.get("content-length") ?? 0) > maxBytes + OVERHEAD_BYTES) {
-    void response.body?.cancel().catch(() => undefined);
+  if (Number(headers["content-length"] ?? 0) > maxBytes + OVERHEAD_BYTES) {
+    response.destroy();
     throw tooLarge(maxBytes);
   }
 }

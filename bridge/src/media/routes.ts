@@ -10,6 +10,7 @@
  */
 
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Agent } from "node:https";
 import { join } from "node:path";
 
 import type { WAMessageKey } from "baileys";
@@ -32,10 +33,16 @@ type Fields = Readonly<Record<string, unknown>>;
 export class MediaRoutes {
   readonly #directory: string;
   readonly #socketOf: (connectionId: string) => Socket | null;
+  readonly #agentOf: (connectionId: string) => Agent | undefined;
 
-  constructor(directory: string, socketOf: (connectionId: string) => Socket | null) {
+  constructor(
+    directory: string,
+    socketOf: (connectionId: string) => Socket | null,
+    agentOf: (connectionId: string) => Agent | undefined,
+  ) {
     this.#directory = directory;
     this.#socketOf = socketOf;
+    this.#agentOf = agentOf;
   }
 
   async answer(
@@ -81,7 +88,7 @@ export class MediaRoutes {
     const attempt = async (from: MediaSource): Promise<Downloaded & { directPath: string }> => {
       const host = await mediaHost(socket());
       const done = await writeWhole(this.#directory, name, (file) =>
-        download(host, from, maxBytes, file, hungUp),
+        download(host, this.#agentOf(connectionId), from, maxBytes, file, hungUp),
       );
       return { ...done, directPath: from.directPath };
     };

@@ -11,6 +11,7 @@ import { errorMessage, log } from "../log.ts";
 import { ProtocolError, RequestError, encodeFrame, parseFrame } from "../protocol.ts";
 import type { BridgeFrame, RuntimeFrame } from "../protocol.ts";
 import { PLAIN } from "./behaviour.ts";
+import { ProxyAgent } from "./proxy.ts";
 import { Connection } from "./connection.ts";
 import { isRegistered } from "./me.ts";
 import { messageData } from "./rebuild.ts";
@@ -76,6 +77,12 @@ export class Session {
   /** The socket while WhatsApp is open. */
   get openSocket(): Socket | null {
     return this.#connection.openSocket;
+  }
+
+  /** What media is to be fetched through: the connection's proxy, if it has one. */
+  get mediaAgent(): ProxyAgent | undefined {
+    const { proxy } = this.#behaviour;
+    return proxy === null ? undefined : new ProxyAgent(proxy, true);
   }
 
   /** Handle one frame; raises ProtocolError when it is not in the protocol. */
