@@ -14,6 +14,7 @@ import { Party, logger, messageStanza } from "./support/signal.ts";
 console.info = console.warn = console.error = (): void => undefined;
 
 const ANA = "111111111111111@lid";
+const ANAS_PHONE = "5511911110001@s.whatsapp.net";
 const US = "222222222222222@lid";
 const GROUP = "120363000000000000@g.us";
 const ME = { id: "5511900000001:1@s.whatsapp.net", lid: US, name: null, phone: "5511900000001" };
@@ -227,6 +228,45 @@ test("the sending ratchet is on disk before the ciphertext leaves, whatever tran
   });
   const plaintext = await ana.repository.decryptMessage({ jid: US, type, ciphertext });
   assert.ok(Buffer.from(plaintext).includes("mais uma"));
+});
+
+test("a session that was renewed survives messages of the one before", async () => {
+  const { ana, us } = await acquainted();
+  await us.receive(await ana.stanza(us.party, "A1", text("um")));
+  await answer(us, ana);
+  await us.party.greet(ana); // as Baileys does after each reconnection
+  const renewed = await us.party.repository.encryptMessage({ jid: ANA, data: text("nova") });
+  assert.equal((await us.receive(await ana.stanza(us.party, "A2", text("dois")))).text, "dois");
+  await ana.repository.decryptMessage({ jid: US, ...renewed });
+  assert.equal((await us.receive(await ana.stanza(us.party, "A3", text("três")))).text, "três");
+});
+
+test("the phone number and the LID of a person lead to one session at a time", async () => {
+  const { ana, us } = await acquainted();
+  const { lidMapping, encryptMessage } = us.party.repository;
+  await lidMapping.storeLIDPNMappings([{ lid: ANA, pn: ANAS_PHONE }]);
+  await us.receive(await ana.stanza(us.party, "A1", text("um")));
+  await answer(us, ana);
+  for (let round = 0; round < 5; round += 1) {
+    const node = await ana.stanza(us.party, `B${round}`, text("recebida"));
+    const [received, sent] = await Promise.all([
+      us.receive(node),
+      encryptMessage({ jid: ANAS_PHONE, data: text("enviada") }),
+    ]);
+    assert.equal(received.text, "recebida");
+    await ana.repository.decryptMessage({ jid: US, ...sent });
+  }
+});
+
+test("a LID mapping learned in a transaction that fails is stored all the same", async () => {
+  const { us } = await acquainted();
+  const failing = us.party.keys.transaction(async () => {
+    await us.party.repository.lidMapping.storeLIDPNMappings([{ lid: ANA, pn: ANAS_PHONE }]);
+    throw new Error("the socket is gone");
+  }, "sending");
+  await assert.rejects(failing);
+  const [user] = ANAS_PHONE.split("@");
+  assert.deepEqual(us.store.keys("lid-mapping", [user!]), { [user!]: "111111111111111" });
 });
 
 test("a stored stanza holds hashes in place of ciphertexts", async () => {

@@ -11,7 +11,8 @@ export type PreKeyBundle = {
 };
 
 export interface SessionRecord {
-  serialize(): unknown;
+  readonly sessions: Record<string, unknown>;
+  serialize(): { _sessions: Record<string, unknown>; version: string };
   haveOpenSession(): boolean;
 }
 

@@ -126,8 +126,35 @@ export class SignalDevice {
   async decrypt(peer: string, device: number, type: string, ciphertext: Buffer): Promise<Buffer> {
     const cipher = new libsignal.SessionCipher(this.#decryptStorage, this.#address(peer, device));
     if (type === "pkmsg") return cipher.decryptPreKeyWhisperMessage(ciphertext);
-    if (type === "msg") return cipher.decryptWhisperMessage(ciphertext);
+    if (type === "msg") return this.#decryptOnOneSession(peer, device, ciphertext);
     throw new Error(`unknown ciphertext type ${type}`);
+  }
+
+  /**
+   * One session after the other, each on a record of its own: libsignal would step the ratchets of
+   * those tried in vain, too, and keep them so.
+   */
+  async #decryptOnOneSession(peer: string, device: number, ciphertext: Buffer): Promise<Buffer> {
+    const address = this.#address(peer, device);
+    const record = this.#sessions.get(address.toString());
+    let failure: unknown = new Error("no session");
+    for (const [key, session] of Object.entries(record?.sessions ?? {})) {
+      const { _sessions, version } = record!.serialize();
+      const alone = libsignal.SessionRecord.deserialize({ _sessions: { [key]: _sessions[key] }, version });
+      const storage: SessionStorage = {
+        ...this.#storage,
+        loadSession: () => alone,
+        storeSession: () => {
+          record!.sessions[key] = alone.sessions[key] ?? session;
+        },
+      };
+      try {
+        return await new libsignal.SessionCipher(storage, address).decryptWhisperMessage(ciphertext);
+      } catch (error) {
+        failure = error;
+      }
+    }
+    throw failure;
   }
 
   /** This device's sender key of a group, made on first use, as others must process it. */

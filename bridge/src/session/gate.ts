@@ -6,12 +6,21 @@
  * adds the plaintext to it; Baileys' inner transaction joins. A ciphertext seen before is answered
  * from the buffer. Everything else of the repository runs outside the caller's transaction, so
  * that a sending ratchet is on disk before the frame is sent (Baileys' send transaction commits
- * only afterwards) and sending cannot overwrite what receiving has just stored.
+ * only afterwards) and sending cannot overwrite what receiving has just stored. What touches the
+ * session of one person takes turns: Baileys locks by the address as it is spelled, and the phone
+ * number and the LID of a person lead to the same session.
  */
 
 import { AsyncLocalStorage } from "node:async_hooks";
 
-import { DEFAULT_CONNECTION_CONFIG, isJidGroup, isJidStatusBroadcast, proto } from "baileys";
+import {
+  DEFAULT_CONNECTION_CONFIG,
+  isJidGroup,
+  isJidStatusBroadcast,
+  isPnUser,
+  jidDecode,
+  proto,
+} from "baileys";
 import { unpadRandomMax16 } from "baileys";
 import type { SignalKeyStoreWithTransaction, SocketConfig } from "baileys";
 
@@ -20,9 +29,13 @@ import { bug } from "../fatal.ts";
 import { PLAINTEXT, SocketEnded } from "./keys.ts";
 import type { Joined, StanzaJoin } from "./stanza-join.ts";
 import type { Fill, InboundPlaintext, Store } from "./store.ts";
+import { restoreTried } from "./trials.ts";
+import type { SessionRecord } from "./trials.ts";
+import { Turns } from "./turns.ts";
 
 type MakeRepository = SocketConfig["makeSignalRepository"];
 type Repository = ReturnType<MakeRepository>;
+type DirectMessage = Parameters<Repository["decryptMessage"]>[0];
 
 /** An empty message in WhatsApp's padding: makes Baileys send the receipt and nothing else. */
 const EMPTY_MESSAGE = Buffer.from([1]);
@@ -43,6 +56,19 @@ export function gatedRepository(options: GateOptions): MakeRepository {
     const keys = auth.keys as SignalKeyStoreWithTransaction;
     const outside = AsyncLocalStorage.snapshot();
     const { store, join } = options;
+    keepMappings(inner, outside);
+    const turns = new Turns();
+
+    /** With the session of the person at this address; a lookup of its LID is made before. */
+    const alone = <T>(jid: string, work: () => Promise<T>): Promise<T> =>
+      outside(async () => {
+        const person = jidDecode(await lidOf(jid))?.user ?? jid;
+        return turns.take(person, work);
+      });
+    const lidOf = async (jid: string): Promise<string> => {
+      if (!isPnUser(jid)) return jid;
+      return (await inner.lidMapping.getLIDForPN(jid)) ?? jid;
+    };
 
     const decrypt = async (
       ciphertext: Uint8Array,
@@ -55,7 +81,7 @@ export function gatedRepository(options: GateOptions): MakeRepository {
       if (buffered !== null) return buffered === "erased" ? EMPTY_MESSAGE : buffered;
       let plaintext: Uint8Array;
       try {
-        plaintext = await outside(() =>
+        plaintext = await alone(lock, () =>
           keys.transaction(async () => {
             const body = await inTransaction();
             await distributeSenderKey(joined, body);
@@ -77,6 +103,19 @@ export function gatedRepository(options: GateOptions): MakeRepository {
       passed("committed-before-receipt");
       if (joined.inbound.peer) options.onPeer(store.inboundIdOf(joined.inbound.identity)!);
       return plaintext;
+    };
+
+    const decryptDirect = async (args: DirectMessage): Promise<Uint8Array> => {
+      if (args.type !== "msg") return inner.decryptMessage(args);
+      const address = inner.jidToSignalProtocolAddress(await lidOf(args.jid));
+      const { [address]: before } = store.keys("session", [address]);
+      const body = await inner.decryptMessage(args);
+      const { [address]: after } = await keys.get("session", [address]);
+      if (before && after) {
+        const mended = restoreTried(before as SessionRecord, after as unknown as SessionRecord);
+        await keys.set({ session: { [address]: mended as unknown as Uint8Array } });
+      }
+      return body;
     };
 
     /** A group's sender key belongs to the commit of the message that brought it. */
@@ -116,22 +155,33 @@ export function gatedRepository(options: GateOptions): MakeRepository {
     return {
       ...inner,
       decryptMessage: (args) =>
-        decrypt(args.ciphertext, args.jid, () => inner.decryptMessage(args)),
+        decrypt(args.ciphertext, args.jid, () => decryptDirect(args)),
       decryptGroupMessage: (args) =>
         decrypt(args.msg, args.group, () => inner.decryptGroupMessage(args)),
       processSenderKeyDistributionMessage: (args) => outside(() => addSenderKey(args)),
-      encryptMessage: (args) => outside(() => inner.encryptMessage(args)),
+      encryptMessage: (args) => alone(args.jid, () => inner.encryptMessage(args)),
       encryptGroupMessage: (args) => outside(() => inner.encryptGroupMessage(args)),
       getSenderKeyDistributionMessage: (args) =>
         outside(() => inner.getSenderKeyDistributionMessage(args)),
       hasSenderKey: (args) => outside(() => inner.hasSenderKey(args)),
-      injectE2ESession: (args) => outside(() => inner.injectE2ESession(args)),
+      injectE2ESession: (args) => alone(args.jid, () => inner.injectE2ESession(args)),
       getSessionInfo: (jid) => outside(() => inner.getSessionInfo(jid)),
       validateSession: (jid) => outside(() => inner.validateSession(jid)),
       deleteSession: (jids) => outside(() => inner.deleteSession(jids)),
-      migrateSession: (from, to) => outside(() => inner.migrateSession(from, to)),
+      migrateSession: (from, to) => alone(to, () => inner.migrateSession(from, to)),
     };
   };
+}
+
+/**
+ * Baileys remembers a LID mapping as stored though the transaction around it (a send that fails, a
+ * message that cannot be decrypted) may be rolled back. The next socket would not know it, make a
+ * session under the phone number, and put that over the live one once it learned the mapping.
+ */
+function keepMappings(inner: Repository, outside: <T>(work: () => T) => T): void {
+  const mapping = inner.lidMapping;
+  const store = mapping.storeLIDPNMappings.bind(mapping);
+  mapping.storeLIDPNMappings = (pairs) => outside(() => store(pairs));
 }
 
 /** The message in a decrypted, padded plaintext, or null when it is none. */
