@@ -32,6 +32,8 @@ class Fault:
         ``slow``: everything is late by ``seconds``.
     everything
         Whether it holds for every call, the probe's included.
+    above
+        Only bodies of more bytes are struck.
     """
 
     kind: str
@@ -41,6 +43,7 @@ class Fault:
     times: int = 1
     seconds: float = 0.0
     everything: bool = False
+    above: int = -1
     struck: int = 0
 
 
@@ -78,13 +81,13 @@ class FaultProxy:
         """No Supabase at all: every connection ends at once."""
         return self.fault("cut-before", everything=True, times=10**9)
 
-    def take(self, path: str) -> tuple[Fault | None, threading.Event]:
+    def take(self, path: str, size: int) -> tuple[Fault | None, threading.Event]:
         """The fault for this call, used up by asking, and when it will be over."""
         with self._lock:
             fault = self._fault
             if fault is None or not (fault.everything or path.endswith(WRITING)):
                 return None, self._ended
-            if fault.struck >= fault.times:
+            if fault.struck >= fault.times or size <= fault.above:
                 return None, self._ended
             fault.struck += 1
             return fault, self._ended
@@ -125,7 +128,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _pass_on(self) -> None:
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
-        fault, ended = self.server.proxy.take(self.path)
+        fault, ended = self.server.proxy.take(self.path, len(body))
         kind = fault.kind if fault is not None else "none"
         if fault is not None and kind == "answer":
             self._answer(fault)

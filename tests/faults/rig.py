@@ -118,6 +118,9 @@ class Runtime:
         written.write_text(failpoint)
         written.replace(self._failpoint)
 
+    def disarm(self) -> None:
+        self._failpoint.unlink(missing_ok=True)
+
     @property
     def struck(self) -> bool:
         """Whether what was armed has happened (or is about to within microseconds)."""

@@ -10,35 +10,10 @@ import pytest
 from tests.e2e.harness import until
 
 from .accounts import Traffic, check_running
+from .places import BRIDGE, RUNTIME
 from .rig import Phone
 
 _round = itertools.count(1)
-
-RUNTIME = {
-    "journal-write": 6,
-    "fsync": 6,
-    "ack": 3,
-    "claim": 3,
-    "rpc-sent": 3,
-    "rpc-committed": 3,
-    "settle": 3,
-    "command-written": 4,
-    "send": 4,
-    "sent": 4,
-    "server-ack": 4,
-}
-"""Which passage is struck."""
-
-BRIDGE = {
-    "decrypted-before-commit": 4,
-    "mid-commit": 4,
-    "committed-before-receipt": 4,
-    "receipt-before-event": 4,
-    "event-before-frame": 4,
-    "frame-before-ack": 3,
-    "stored-before-send": 3,
-    "sent-before-reply": 3,
-}
 
 # In turn: a killed runtime also begins the bridge's restart delays anew.
 INTERLEAVED = [

@@ -16,7 +16,6 @@ ANSWERS: list[dict[str, Any]] = [
     {"status": 403, "body": {"code": "42501", "message": "permission denied"}},
     {"status": 404, "body": {"code": "PGRST202", "message": "no such function"}},
     {"status": 409, "body": {"code": "40001", "message": "could not serialize"}},
-    {"status": 413},
     {"status": 429, "headers": {"retry-after": "1"}},
     {"status": 500, "body": {"code": "XX000", "message": "internal error"}},
     {"status": 502},
@@ -59,3 +58,14 @@ def test_supabase_away_and_back(survivor: Phone) -> None:
         )
         assert runtime.client.get("/health/ready").status_code == 200
     check_running(survivor)
+
+
+def test_a_body_too_large_is_split(survivor: Phone) -> None:
+    runtime = survivor.runtime
+    traffic = Traffic(survivor, "too large")
+    with runtime.proxy.away(), traffic.flowing(incoming=60, outgoing=20):
+        until(lambda: runtime.queue()["pending"] >= 60, what="all is queued", seconds=40)
+    with runtime.proxy.fault("answer", status=413, above=8000, times=100) as fault:
+        check_running(survivor)
+    assert fault.struck > 0
+    assert runtime.queue()["deadLetters"] == 0

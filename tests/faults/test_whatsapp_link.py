@@ -23,7 +23,6 @@ from .rig import Phone
         {"kind": "lose-receipts", "times": 10},
         {"kind": "lose-acks", "times": 2},
         {"kind": "stream-error", "code": 503},
-        {"kind": "undecryptable", "times": 2},
     ],
     ids=lambda fault: fault["kind"] + ("-reset" if fault.get("reset") else ""),
 )
@@ -51,3 +50,17 @@ def test_a_server_that_refuses_for_a_while(survivor: Phone) -> None:
         simulator.post("/faults", kind="refuse-login", phone=survivor.number, code=503, times=1)
         simulator.admin.delete(f"/faults/{upgrade['id']}")
     check_running(survivor)
+
+
+def test_what_cannot_be_decrypted_is_sent_again_and_takes_its_place(survivor: Phone) -> None:
+    simulator = survivor.simulator
+    [customer] = [survivor.customer("Com defeito")]
+    survivor.write(customer, "antes")
+    survivor.wait_text("antes")
+    simulator.post("/faults", kind="undecryptable", phone=survivor.number, times=2)
+    survivor.write(customer, "ilegível 1", "ilegível 2", "depois")
+    for text in ("ilegível 1", "ilegível 2", "depois"):
+        survivor.wait_text(text)
+    assert sorted(survivor.texts(customer)) == sorted(
+        ["antes", "ilegível 1", "ilegível 2", "depois"]
+    )
