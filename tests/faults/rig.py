@@ -180,6 +180,7 @@ class Runtime:
         return self.process.popen.wait(seconds)
 
     def stop(self) -> int:
+        """In order, as SIGTERM asks."""
         assert self.process is not None
         return self.process.stop()
 
@@ -250,6 +251,10 @@ class Phone:
         """Create the connection, scan its QR code, and wait until it is open."""
         body = {"connectionId": self.name, "name": self.name, "ownerId": str(self.owner)}
         self.runtime.data("POST", f"{API}/connections", json=body)
+        return self.scan()
+
+    def scan(self) -> Phone:
+        """Pair a connection that shows its QR code, and wait until it is open."""
         self.simulator.post(
             f"/phones/{self.number}/scan", qr=until(self._qr, what="a QR code", seconds=40)
         )
