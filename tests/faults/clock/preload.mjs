@@ -1,5 +1,6 @@
 // The same wrong clock for Node: `--import` this.
 import { readFileSync } from "node:fs";
+import process from "node:process";
 
 const RealDate = Date;
 
