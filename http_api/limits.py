@@ -67,7 +67,7 @@ _TRANSFERS = ("/api/whatsapp-integration/media/", f"{_SEND}-media")
 class RequestLimits:
     """ASGI middleware: refuses oversized headers and excess requests; bounds the time of each.
 
-    Also treats ``/path/`` as ``/path``, as the earlier back end did.
+    Also treats ``/path/`` as ``/path``, as the earlier back end did: one slash, no more.
     """
 
     def __init__(self, app: ASGIApp, limits: Limits) -> None:
@@ -82,8 +82,8 @@ class RequestLimits:
         if (failure := self._oversized(scope)) is not None:
             await failure.response()(scope, receive, send)
             return
-        if scope["path"].endswith("/") and scope["path"] != "/":
-            scope["path"] = scope["path"].rstrip("/") or "/"
+        if scope["path"] != "/":
+            scope["path"] = scope["path"].removesuffix("/")
         if scope["path"] == EVENTS_PATH:
             await self._app(scope, receive, send)  # goes on as long as it likes; see `streams`
         elif not scope["path"].startswith("/api/"):

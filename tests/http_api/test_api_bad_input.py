@@ -4,7 +4,7 @@ import json
 
 import pytest
 from fake_application import ATENDIMENTO, OWNER
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 INTEGRATION = "/api/whatsapp-integration"
@@ -324,6 +324,7 @@ paths = st.sampled_from(
 @settings(
     max_examples=200,
     deadline=None,
+    derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(path=paths, body=bodies)
@@ -333,18 +334,46 @@ async def test_no_body_whatsoever_is_a_server_error(client, path, body):
     assert isinstance(response.json()["success"], bool)
 
 
+segments = st.text(min_size=1, max_size=80)
+tails = st.sampled_from(["", "/qr", "/qr?format=png"])
+areas = st.sampled_from(["connections", "messages"])
+
+
+def path_with(area, segment, tail):
+    raw = "".join(f"%{byte:02x}" for byte in segment.encode("utf-8", "surrogatepass"))
+    return f"{INTEGRATION}/{area}/{raw}{tail}"
+
+
 @settings(
     max_examples=100,
     deadline=None,
+    derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-@given(
-    segment=st.text(min_size=1, max_size=80),
-    tail=st.sampled_from(["", "/qr", "/qr?format=png"]),
-    area=st.sampled_from(["connections", "messages"]),
-)
-async def test_no_path_whatsoever_is_a_server_error(client, segment, tail, area):
-    raw = "".join(f"%{byte:02x}" for byte in segment.encode("utf-8", "surrogatepass"))
-    response = await client.get(f"{INTEGRATION}/{area}/{raw}{tail}")
+@given(segment=segments.filter(lambda text: "/" not in text), tail=tails, area=areas)
+async def test_an_id_that_nothing_has_is_refused(client, segment, tail, area):
+    """Of whatever characters: a made-up id in its place never means another route or a thing."""
+    response = await client.get(path_with(area, segment, tail))
     assert response.status_code in (400, 404), response.text
     assert response.json()["success"] is False
+
+
+@settings(
+    max_examples=100,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(parts=st.lists(segments, min_size=1, max_size=3), tail=tails, area=areas)
+@example(parts=["", ""], tail="", area="connections")  # the list of connections, spelt with a slash
+async def test_no_path_whatsoever_is_a_server_error(client, parts, tail, area):
+    """A slash, even an escaped one, divides a path: it may well be that of another route."""
+    response = await client.get(path_with(area, "/".join(parts), tail))
+    assert response.status_code in (200, 400, 404), response.text
+    assert response.json()["success"] is (response.status_code == 200)
+
+
+@pytest.mark.parametrize("slashes", ["//", "/%2f", "%2F%2f", "///"])
+async def test_only_one_slash_at_the_end_means_nothing(client, slashes):
+    assert (await client.get(f"{INTEGRATION}/connections/")).status_code == 200
+    refused(await client.get(f"{INTEGRATION}/connections{slashes}"), 404, "route_not_found")
