@@ -32,6 +32,7 @@ _GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
         ("queue", "oldestPendingSeconds"),
     ),
     "journal_dead_letters": ("Entries that Supabase refuses for good", ("queue", "deadLetters")),
+    "journal_archived": ("Dead letters moved to an archive file", ("queue", "archived")),
     "journal_drain_rate": ("Rows per second over the last minute", ("queue", "drainRate")),
     "media_pending": ("Files of messages still to be fetched", ("media", "pending")),
     "media_failed": ("Files of messages that could not be had", ("media", "failed")),

@@ -80,7 +80,7 @@ export interface ReplyError {
   readonly retryable: boolean;
 }
 
-export type EventKind = "message" | "status" | "call" | "contact";
+export type EventKind = "message" | "status" | "call" | "contact" | "oversized";
 
 export type BridgeFrame =
   | {

@@ -157,11 +157,12 @@ def dead_letters(as_json: bool) -> None:
 
 @journal.command()
 @click.argument("seq", type=click.IntRange(min=1))
-def retry(seq: int) -> None:
-    """Queue a dead letter again."""
+@click.option("--changes", metavar="JSON", help="Columns to correct: '{\"company_id\": null}'.")
+def retry(seq: int, changes: str | None) -> None:
+    """Queue a dead letter again, as it is or corrected."""
     from .journal import retry as run
 
-    run(seq)
+    run(seq, changes)
 
 
 @journal.command()

@@ -91,10 +91,26 @@ def dead_letters(*, as_json: bool) -> None:
             click.echo(f"{letter.seq:>10}  {letter.kind:8} {letter.code:24} {letter.reason}")
 
 
-def retry(seq: int) -> None:
+def retry(seq: int, changes: str | None) -> None:
     """Put a dead letter back into the queue; it is written when zapvisor runs."""
-    _with_journal(lambda journal: journal.retry(seq))
+    corrections = _corrections(changes)
+
+    async def requeue(journal: Journal) -> None:
+        letter = await journal.dead_letter(seq)
+        await journal.retry(seq, {**letter.payload, **corrections} if corrections else None)
+
+    _with_journal(requeue)
     click.echo(f"{seq} is pending again")
+
+
+def _corrections(text: str | None) -> dict[str, Any]:
+    try:
+        value = json.loads(text or "{}")
+    except json.JSONDecodeError as error:
+        raise Problem(f"--changes is not JSON: {error}") from None
+    if not isinstance(value, dict) or value.keys() & {"kind", "id", "seq"}:
+        raise Problem("--changes takes a JSON object of columns other than kind, id and seq")
+    return value
 
 
 def archive() -> None:

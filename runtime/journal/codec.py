@@ -1,7 +1,7 @@
 """How values are stored: JSON as ASCII text, times as microseconds, keys as digests.
 
 ASCII JSON keeps NUL and lone surrogates intact as escapes. PostgreSQL can store neither, so a
-payload that has them gets U+FFFD in their place and the original is kept beside it.
+payload that has them gets U+FFFD in their place and the original is kept beside it, and in the row.
 """
 
 from __future__ import annotations
@@ -60,6 +60,18 @@ def encode_payload(payload: Mapping[str, Any]) -> tuple[str, str | None]:
         if storable != text:
             return storable, text
     return text, None
+
+
+def keep_original(storable: str, payload: Mapping[str, Any]) -> str:
+    """The storable payload of a message with the fields as they came in ``dados.original``.
+
+    They are JSON with escapes, which any database can store: the row never says less than the
+    message did.
+    """
+    item = decode(storable)
+    came = {name: value for name, value in payload.items() if _replace(value) != value}
+    item["dados"] = {**(item.get("dados") or {}), "original": encode_optional(came)}
+    return _encoder.encode(item)
 
 
 def decode(text: str) -> dict[str, Any]:

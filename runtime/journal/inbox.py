@@ -34,6 +34,8 @@ class Prepared:
 def prepare(entry: NewEntry) -> Prepared:
     """Encode an entry; TypeError when it holds something that is not JSON."""
     payload, original = codec.encode_payload(entry.payload)
+    if original is not None and entry.kind == "message":
+        payload = codec.keep_original(payload, entry.payload)
     # Only messages with a chat have their time moved, see `_happened_at`.
     ordered = entry.kind in ("message", "change") and entry.order_key is not None
     happened_at = codec.timestamp_micros(entry.payload) if ordered else None

@@ -90,7 +90,8 @@ class Intake:
             try:
                 step = self._read(event)
             except _UNREADABLE as error:
-                step = partial(self._bury, event, error)
+                reason = f"{type(error).__name__}: {error}"
+                step = partial(self._bury, event, "unreadable_event", reason)
             if isinstance(step, NewEntry):
                 entries.append(step)
             elif step is not None:
@@ -116,6 +117,9 @@ class Intake:
                 return call_entry(self.connection, self._named(data))
             case "contact":
                 return self._renamed(data)
+            case "oversized":
+                reason = f"{data['bytes']} bytes do not fit a frame; kept in {data['file']}"
+                return partial(self._bury, event, "oversized_event", reason)
             case _:
                 raise ValueError(f"the protocol has no event {event.kind!r}")
 
@@ -168,10 +172,11 @@ class Intake:
         await self._outbox.advance(self.connection, message_id, state, error=error, at=at)
         self._live.outbox.ring()
 
-    async def _bury(self, event: BridgeEvent, error: Exception) -> None:
-        """Keep an event that we cannot read where an operator sees it."""
+    async def _bury(self, event: BridgeEvent, code: str, reason: str) -> None:
+        """Keep an event that cannot become a row where an operator sees it."""
         logger.error(
-            "unreadable event", extra={"connection": self.connection.id, "kind": event.kind}
+            "event is a dead letter",
+            extra={"connection": self.connection.id, "kind": event.kind, "code": code},
         )
         connection = self.connection
         key = message_key(
@@ -181,11 +186,14 @@ class Intake:
             sender="unreadable@bridge",
             message_id=f"{event.receivedAt}-{event.seq}",
         )
+        payload = {
+            "kind": "message",
+            "owner_id": connection.owner_id,
+            "connection_id": connection.id,
+        }
         raw = {"kind": event.kind, "seq": event.seq, "data": event.data}
         await self._journal.accept_dead(
-            NewEntry(kind="message", key=key, payload={"kind": "message"}, raw=raw),
-            code="unreadable_event",
-            reason=f"{type(error).__name__}: {error}",
+            NewEntry(kind="message", key=key, payload=payload, raw=raw), code=code, reason=reason
         )
 
 

@@ -138,8 +138,14 @@ def _parse(text: str | bytes) -> frames.Frame:
             seq = int(frame["seq"])
         except (ValueError, TypeError, KeyError):
             raise LinkLost(f"unreadable frame from the bridge: {type(error).__name__}") from None
+        at = frame.get("receivedAt")
         return frames.BridgeEvent(
-            v=1, type="event", seq=seq, kind="malformed", receivedAt=0, data={"frame": frame}
+            v=1,
+            type="event",
+            seq=seq,
+            kind="malformed",
+            receivedAt=at if isinstance(at, int) else 0,
+            data={"frame": frame},
         )
 
 

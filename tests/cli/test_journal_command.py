@@ -84,6 +84,23 @@ def test_dead_letters_are_listed_retried_and_archived(data):
     assert zapvisor(data, "archive").stdout == "0 dead letters archived\n"
 
 
+def test_a_dead_letter_is_corrected_on_its_way_back(data):
+    answer = zapvisor(data, "retry", "2", "--changes", '{"owner_id": "o", "conteudo": "certo"}')
+    assert answer.stdout == "2 is pending again\n"
+    target = data / "out.jsonl"
+    zapvisor(data, "export", str(target))
+    payloads = [json.loads(line)["payload"] for line in target.open()]
+    assert payloads[1] == {"conteudo": "certo", "owner_id": "o"}
+
+
+@pytest.mark.parametrize("changes", ["{", "[]", '{"id": "x"}'])
+def test_a_correction_that_makes_no_sense_is_refused(data, changes):
+    answer = zapvisor(data, "retry", "2", "--changes", changes)
+    assert answer.returncode == 1
+    assert "--changes" in answer.stderr
+    assert "23503" in zapvisor(data, "dead-letters").stdout
+
+
 def test_a_directory_in_use_is_left_alone(data):
     with DataDirectoryLock(data, "journal.sqlite.lock"):
         answer = zapvisor(data, "inspect")

@@ -119,10 +119,11 @@ class FakeApplication:
             "memory": {"rss": 1},
             "platform": "linux",
             "queue": {
-                "accepted": 9,
+                "accepted": 11,
                 "stored": 5,
                 "pending": 3,
                 "deadLetters": 1,
+                "archived": 2,
                 "oldestPendingSeconds": 1.5,
                 "drainRate": 10.0,
             },

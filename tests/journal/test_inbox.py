@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from datetime import UTC, datetime, timedelta
 from math import inf, nan
@@ -162,6 +163,7 @@ async def test_unstorable_text_is_replaced_and_the_original_kept(journal, text):
     assert "\0" not in stored
     stored.encode()
     assert entry.raw["conteudo"] == text
+    assert json.loads(entry.payload["dados"]["original"]) == {"conteudo": text}
 
 
 async def test_a_given_original_is_kept_as_it_is(journal):
@@ -170,6 +172,9 @@ async def test_a_given_original_is_kept_as_it_is(journal):
     await journal.accept([NewEntry("message", "k", payload, raw=raw)])
     (entry,) = await everything_pending(journal)
     assert entry.raw == raw
+    original = entry.payload["dados"].pop("original")
+    assert json.loads(original) == payload
+    assert original.isascii()
     assert entry.payload == {"conteudo": "a\ufffd", "dados": {"chave\ufffd": ["\ufffd", 1]}}
 
 

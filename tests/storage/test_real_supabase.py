@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
 from datetime import UTC, datetime
@@ -142,6 +143,8 @@ async def _poison_is_set_aside(journal, supabase, owner):
     rows = await supabase.messages(UUID(atendimento["id"]), owner, 1000, 600)
     assert [row["whatsapp_id"] for row in rows] == [f"WA{n}" for n in (*range(700, 712, 2), 800)]
     assert rows[-1]["conteudo"] == "nul \ufffd e \ufffd sozinho"
+    original = json.loads(rows[-1]["dados"]["original"])
+    assert original == {"conteudo": "nul \0 e \ud800 sozinho"}
     await journal.retry(letters[0].seq, dict(entry(owner, 701).payload))
     await drained(journal)
     assert len(await supabase.messages(UUID(atendimento["id"]), owner, 1000, 600)) == 8

@@ -316,10 +316,7 @@ export class Connection {
         if (this.#behaviour.alwaysOnline) this.#showOnline(sock);
       }
       if (update.receivedPendingNotifications) this.#replayPeers(live);
-      if (update.connection === "close") {
-        sock.ev.flush();
-        this.#finish(closedBy(update.lastDisconnect?.error));
-      }
+      if (update.connection === "close") this.#finish(closedBy(update.lastDisconnect?.error));
     };
     sock.ev.on("creds.update", onCredentials);
     sock.ev.on("connection.update", onUpdate);
@@ -417,6 +414,8 @@ export class Connection {
     const live = this.#live;
     if (live === null) return;
     this.#live = null;
+    // What Baileys still holds back would be dropped with its buffer.
+    live.sock.ev.flush();
     live.life.alive = false;
     for (const detach of live.detach) detach();
     endSocket(live.sock, error);

@@ -6,10 +6,12 @@ import { join as joinPath } from "node:path";
 import type { WAVersion } from "baileys";
 
 import { Outbox } from "../events/outbox.ts";
+import { fitting } from "../events/oversized.ts";
+import type { Outgoing } from "../events/oversized.ts";
 import { bug, storageFailure } from "../fatal.ts";
 import { errorMessage, log } from "../log.ts";
 import { ProtocolError, RequestError, encodeFrame, parseFrame } from "../protocol.ts";
-import type { BridgeFrame, RuntimeFrame } from "../protocol.ts";
+import type { BridgeFrame, EventKind, RuntimeFrame } from "../protocol.ts";
 import { PLAIN } from "./behaviour.ts";
 import { ProxyAgent } from "./proxy.ts";
 import { Connection } from "./connection.ts";
@@ -208,11 +210,20 @@ export class Session {
       store: this.#store,
       render: (event) => this.#render(event),
       send: ({ seq, kind, receivedAt }, dataJson) => {
-        const data: unknown = JSON.parse(dataJson);
-        this.#send({ type: "event", seq, kind, receivedAt, data });
+        const fitted = this.#fitting(seq, kind, dataJson);
+        this.#send({ type: "event", seq, receivedAt, ...fitted });
       },
       onError: bug,
     });
+  }
+
+  #fitting(seq: number, kind: EventKind, dataJson: string): Outgoing {
+    const { directory } = this.#options;
+    try {
+      return fitting({ directory, connectionId: this.id, seq, kind, dataJson });
+    } catch (error) {
+      return storageFailure(error);
+    }
   }
 
   #makeConnection(): Connection {

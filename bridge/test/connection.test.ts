@@ -1,0 +1,58 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { DEFAULT_CONNECTION_CONFIG, initAuthCreds, proto } from "baileys";
+
+import { PLAIN } from "../src/session/behaviour.ts";
+import { Connection } from "../src/session/connection.ts";
+import { saveCredentials } from "../src/session/socket.ts";
+import { TtlCache } from "../src/session/ttl-cache.ts";
+import { temporaryStore } from "./support/signal.ts";
+
+console.info = console.warn = console.error = (): void => undefined;
+
+// Nobody listens there: the socket never gets beyond connecting.
+DEFAULT_CONNECTION_CONFIG.waWebSocketUrl = "ws://127.0.0.1:9";
+
+const ME = { id: "5511900000001:1@s.whatsapp.net", lid: "222222222222222:1@lid", name: "Loja" };
+
+function scene(): { connection: Connection; store: ReturnType<typeof temporaryStore>; states: string[] } {
+  const store = temporaryStore();
+  saveCredentials(store, { ...initAuthCreds(), me: ME, account: {} });
+  const states: string[] = [];
+  const connection = new Connection({
+    id: "loja",
+    store,
+    retries: new TtlCache(1000, 10),
+    version: null,
+    onState: ({ state }) => states.push(state),
+    onSocketMade: () => undefined,
+    onPresence: () => undefined,
+  });
+  connection.configure({ ...PLAIN, history: { days: 7, maxMessages: 10 } });
+  return { connection, store, states };
+}
+
+test("what Baileys' event buffer holds when a socket ends is not lost with it", () => {
+  const { connection, store, states } = scene();
+  connection.open();
+  const { ev } = connection.anySocket!;
+  ev.buffer();
+  ev.emit("messaging-history.set", {
+    chats: [],
+    contacts: [],
+    messages: [
+      proto.WebMessageInfo.fromObject({
+        key: { remoteJid: "5511911110001@s.whatsapp.net", fromMe: false, id: "H1" },
+        messageTimestamp: Math.floor(Date.now() / 1000),
+        message: { conversation: "de antes" },
+      }),
+    ],
+    isLatest: false,
+  } as unknown as Parameters<typeof ev.emit<"messaging-history.set">>[1]);
+  assert.equal(store.pendingEvents, 0, "it is held back");
+  connection.close();
+  const events = store.eventsAfter(0, 10).map(({ data }) => JSON.parse(data!) as { key: { id: string } });
+  assert.deepEqual(events.map(({ key }) => key.id), ["H1"]);
+  assert.deepEqual(states, ["connecting", "closed"]);
+});
