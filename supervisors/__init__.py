@@ -54,6 +54,7 @@ from supervisors._core.events import ChildStarting as ChildStarting
 from supervisors._core.events import ChildStopped as ChildStopped
 from supervisors._core.events import ChildStopping as ChildStopping
 from supervisors._core.events import ChildUnparked as ChildUnparked
+from supervisors._core.events import ChildWaiting as ChildWaiting
 from supervisors._core.events import Event as Event
 from supervisors._core.events import SupervisorReady as SupervisorReady
 from supervisors._core.events import SupervisorStopped as SupervisorStopped

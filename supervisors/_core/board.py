@@ -18,6 +18,7 @@ from supervisors._core.events import (
     ChildStarting,
     ChildStopped,
     ChildStopping,
+    ChildWaiting,
     Event,
 )
 from supervisors._core.exits import Exit, Why
@@ -131,6 +132,11 @@ class Board:
         self.emit(ChildStopped(slot.path, now))
         self.settle_stop(slot)
         self.settled(slot)
+
+    def wait(self, slot: Slot, now: float) -> None:
+        """A sibling's restart takes it along: not live, to be started in its turn."""
+        self.to(slot, State.WAITING, now)
+        self.emit(ChildWaiting(slot.path, now))
 
     def done(self, slot: Slot, now: float) -> None:
         """Ended for good by itself; the name stays taken."""

@@ -7,6 +7,7 @@
 | ChildStopping | it was cancelled; ``why`` tells the reason | debug |
 | ChildExited | it ended; exactly one per incarnation | info; crash: error |
 | ChildRestarting | it will be restarted at ``due`` | warning |
+| ChildWaiting | a sibling's restart takes it along: it waits for its turn to start | debug |
 | ChildParked | it waits for a person | warning |
 | ChildUnparked | a person let it go on | info |
 | ChildStopped | it is at rest until a command starts it | info |
@@ -18,7 +19,9 @@
 | SupervisorStopped | nothing of it is left | info |
 
 ``path`` names the child (or supervisor), ``at`` is the run's clock in seconds, ``incarnation``
-counts from 1. Logs, metrics and status pages derive from this table and from nothing else.
+counts from 1. Logs, metrics and status pages derive from this table and from nothing else: the
+last event of a child (other than ChildExited, which the next one explains) tells its state, and one
+of whom nothing was told yet waits for its first turn.
 """
 
 from __future__ import annotations
@@ -64,6 +67,11 @@ class ChildExited(Event):
 class ChildRestarting(Event):
     restarts: int  # of this child so far, this one included
     due: float
+
+
+@dataclass(frozen=True, slots=True)
+class ChildWaiting(Event):
+    pass
 
 
 @dataclass(frozen=True, slots=True)

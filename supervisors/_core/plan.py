@@ -36,7 +36,7 @@ class Plan(Board):
             if other.state in LIVE:
                 doomed.add(other)
             elif other is not slot and other.state in (State.BACKOFF, State.DONE):
-                self.to(other, State.WAITING, now)
+                self.wait(other, now)
             if other.state not in (State.PARKED, State.STOPPED):
                 again.add(other)
         self._stops = dict.fromkeys(other for other in order if other in doomed)
@@ -87,7 +87,7 @@ class Plan(Board):
         if slot.spec.restart is Restart.TEMPORARY:
             self.remove(slot, now)
         else:
-            self.to(slot, State.WAITING, now)
+            self.wait(slot, now)
 
     def end(self, ending: Ending, now: float) -> None:
         """Begins the supervisor's stop. The first reason stands, except that an automatic end

@@ -16,6 +16,7 @@ LEVELS: dict[type[Event], int] = {
     events.ChildStopping: logging.DEBUG,
     events.ChildExited: logging.INFO,
     events.ChildRestarting: logging.WARNING,
+    events.ChildWaiting: logging.DEBUG,
     events.ChildParked: logging.WARNING,
     events.ChildUnparked: logging.INFO,
     events.ChildStopped: logging.INFO,

@@ -31,6 +31,7 @@ class Ref:
 
     @property
     def path(self) -> str:
+        """The names from the root down. Raises like ``state``."""
         return self._home.slot(self.name).path
 
     @property

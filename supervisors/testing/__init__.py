@@ -4,11 +4,14 @@ EventRecorder
     An observer that keeps events, waits for them and checks that they are a possible story.
 ScriptedChild
     A ``run`` made of steps, one script per incarnation.
+FixedJitter
+    Backoff without chance: ``open_supervisor(..., rng=FixedJitter())``.
 ``supervisors.testing.fixtures``
     ``virtual_clock`` for pytest-trio: time that jumps ahead when everybody waits. Import it in
     ``conftest.py``. (It is apart because it needs pytest.)
 """
 
+from supervisors.testing.jitter import FixedJitter as FixedJitter
 from supervisors.testing.recorder import EventRecorder as EventRecorder
 from supervisors.testing.recorder import IllegalStoryError as IllegalStoryError
 from supervisors.testing.scripted import ScriptedChild as ScriptedChild

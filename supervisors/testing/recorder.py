@@ -91,15 +91,16 @@ class EventRecorder:
 
 _LIVE = ("starting", "running", "stopping", "abandoned")
 _STEPS: dict[type[Event], tuple[tuple[str, ...], str]] = {
-    ev.ChildStarting: (("rest", "backoff", "unparked"), "starting"),
+    ev.ChildStarting: (("rest", "backoff", "waiting", "unparked"), "starting"),
     ev.ChildReady: (("starting",), "running"),
     ev.ChildStopping: (("starting", "running"), "stopping"),
     ev.ChildAbandoned: (("stopping",), "abandoned"),
     ev.ChildExited: (_LIVE, "rest"),
     ev.ChildRestarting: (("rest",), "backoff"),
+    ev.ChildWaiting: (("rest", "backoff"), "waiting"),
     ev.ChildParked: (("rest",), "parked"),
     ev.ChildUnparked: (("parked",), "unparked"),
-    ev.ChildStopped: (("rest", "backoff", "parked"), "rest"),
+    ev.ChildStopped: (("rest", "backoff", "waiting", "parked"), "rest"),
     ev.ChildDone: (("rest",), "rest"),
     ev.ChildRemoved: (("rest", "parked"), "rest"),
 }

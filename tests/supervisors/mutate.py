@@ -19,10 +19,10 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-VALUES = ["settings", "exits"]  # used everywhere
+VALUES = ["settings", "exits", "delays"]  # used everywhere
 CHAIN = ["budget", "timers", "board", "plan", "judgement", "machine"]  # used by those after them
 MODULES = VALUES + CHAIN
-TIME_LIMIT = 3  # seconds of CPU for one mutant; an endless loop is a death too
+PATIENCE = 4  # times the CPU of the original for one mutant; an endless loop is a death too
 WORKERS = 2
 
 COMPARISONS = {
@@ -106,9 +106,9 @@ class Mutated(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         exec(compile(self.source, self.name, "exec"), module.__dict__)
 
 
-def survives(module, source):
-    """In a fork: whether the tests pass with this source."""
-    signal.setitimer(signal.ITIMER_VIRTUAL, TIME_LIMIT)
+def survives(module, source, seconds):
+    """In a fork: whether the tests pass with this source within so much CPU time."""
+    signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 1)
     os.dup2(null, 2)
@@ -131,33 +131,36 @@ def survives(module, source):
     return True
 
 
-def run(jobs):
-    """Runs the jobs in forks, a few at a time. Returns those that survived."""
+def run(jobs, seconds):
+    """Runs the jobs in forks, a few at a time. Returns those that survived, and the last's CPU."""
     waiting, running, alive = list(reversed(jobs)), {}, []
+    used = 0.0
     while waiting or running:
         while waiting and len(running) < WORKERS:
             job = waiting.pop()
             pid = os.fork()
             if pid == 0:
-                os._exit(0 if survives(*job[:2]) else 1)
+                os._exit(0 if survives(*job[:2], seconds) else 1)
             running[pid] = job
-        pid, status = os.wait()
+        pid, status, usage = os.wait3(0)
+        used = usage.ru_utime
         job = running.pop(pid)
         if status == 0:
             alive.append(job)
-    return alive
+    return alive, used
 
 
 def main(modules=MODULES):
     """Prints the count and the survivors; returns the survivors."""
     sys.path[:0] = [str(ROOT), str(HERE)]
     importlib.import_module("test_supervision_core")  # so that forks find trio and pytest loaded
-    if not run([("", "", "the original")]):
+    alive, used = run([("", "", "the original")], seconds=0)  # 0: no limit
+    if not alive:
         raise SystemExit("the tests fail without any mutation")
     jobs = []
     for module in modules:
         jobs += [(module, source, f"{where}: {shown}") for where, shown, source in collect(module)]
-    alive = run(jobs)
+    alive, _ = run(jobs, seconds=PATIENCE * used)
     print(f"{len(jobs) - len(alive)} of {len(jobs)} mutants died")
     for job in alive:
         print("survived:", job[2])

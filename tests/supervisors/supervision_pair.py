@@ -7,19 +7,29 @@ from collections import Counter
 from supervision_reference import Reference
 
 from supervisors import (
+    ChildAbandoned,
+    ChildDone,
     ChildExistsError,
+    ChildParked,
+    ChildReady,
+    ChildRemoved,
     ChildRestarting,
+    ChildStarting,
     ChildStateError,
+    ChildStopped,
+    ChildStopping,
+    ChildWaiting,
     Exit,
     ExitKind,
     NoSuchChildError,
+    State,
     SupervisorDownError,
     TooManyChildrenError,
     Why,
 )
 from supervisors._core.actions import Cancel, Emit, Finish, Launch, Settle, Started
 from supervisors._core.machine import Machine
-from supervisors.testing import EventRecorder
+from supervisors.testing import EventRecorder, FixedJitter
 
 ERRORS = {
     SupervisorDownError: "down",
@@ -30,22 +40,27 @@ ERRORS = {
 }
 
 
-class Jitter:
-    """A source of "randomness" that gives what it is told."""
-
-    def __init__(self, value=0.5):
-        self.value = value
-
-    def random(self):
-        return self.value
+STATES = {
+    ChildStarting: State.STARTING,
+    ChildReady: State.RUNNING,
+    ChildStopping: State.STOPPING,
+    ChildRestarting: State.BACKOFF,
+    ChildWaiting: State.WAITING,
+    ChildParked: State.PARKED,
+    ChildStopped: State.STOPPED,
+    ChildDone: State.DONE,
+    ChildAbandoned: State.ABANDONED,
+}
+"""What an event says of a child's state."""
 
 
 class Pair:
     def __init__(self, policy, specs, now=0.0):
-        self.jitter = Jitter()
+        self.jitter = FixedJitter(0.5)
         self.machine = Machine("root", policy, self.jitter)
         self.model = Reference(policy)
         self.recorder = EventRecorder()
+        self.told = {}  # path: state, from events alone
         self.now = now
         self.started = self.finished = 0
         self.tickets = 0
@@ -119,7 +134,7 @@ class Pair:
     def _due_of(self, bound):
         due, self._last_due = self._last_due, None
         assert due is not None, "the core did not restart"
-        assert due == self.now + self.jitter.value * bound
+        assert due == self.now + self.jitter.share * bound
         assert self.now <= due <= self.now + bound
         return due
 
@@ -140,10 +155,21 @@ class Pair:
                 self.settled.append((action.ticket, word))
             elif isinstance(action, Emit):
                 self.recorder(action.event)
+                self._follow(action.event)
                 if isinstance(action.event, ChildRestarting):
                     self._last_due = action.event.due
 
+    def _follow(self, event):
+        if isinstance(event, ChildRemoved):
+            self.told.pop(event.path, None)
+        elif type(event) in STATES:
+            self.told[event.path] = STATES[type(event)]
+
     def _compare(self):
+        states = {slot.path: slot.state for slot in self.machine.slots.values()}
+        assert self.told == {path: state for path, state in states.items() if path in self.told}
+        unseen = {path: state for path, state in states.items() if path not in self.told}
+        assert set(unseen.values()) <= {State.WAITING}
         mine = [
             (s.name, s.state.value, s.incarnation, s.restarts, s.due)
             for s in self.machine.slots.values()

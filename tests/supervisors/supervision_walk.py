@@ -88,7 +88,7 @@ def command(pair, choose):
 
 
 def rare(pair, choose):
-    pair.jitter.value = choose([0.0, 0.25, 0.5, 0.999])
+    pair.jitter.share = choose([0.0, 0.25, 0.5, 0.999])
     word = choose(["nothing"] * 6 + ["stop", "escalate", "fatal", "late"])
     live = [s for s in pair.live() if s.state.value != "abandoned"]
     if word == "stop":

@@ -12,6 +12,7 @@ from supervisors import (
     Call,
     ChildDownError,
     ChildReady,
+    ChildRestarting,
     ChildSpec,
     ChildStarting,
     DynamicSupervisor,
@@ -24,7 +25,7 @@ from supervisors import (
     Supervisor,
     open_supervisor,
 )
-from supervisors.testing import ScriptedChild, forever, ready, sleep
+from supervisors.testing import FixedJitter, ScriptedChild, forever, ready, sleep
 
 
 class Echo:
@@ -93,11 +94,11 @@ async def test_messages_survive_a_restart(virtual_clock, recorder):
 async def test_messages_wait_while_the_child_is_down(virtual_clock, recorder):
     echo = Echo()
     async with open_supervisor(
-        only(echo, backoff=Backoff(10, 10, 1)), observers=[recorder]
+        only(echo, backoff=Backoff(10, 10, 1)), observers=[recorder], rng=FixedJitter()
     ) as root:
         ref = root.child("a")
         await ref.send("crash")
-        await trio.testing.wait_all_tasks_blocked()
+        await recorder.wait_for(ChildRestarting)
         assert ref.state is State.BACKOFF
         await ref.send("later")
         await recorder.wait_for(ChildReady, count=2)
@@ -107,7 +108,7 @@ async def test_messages_wait_while_the_child_is_down(virtual_clock, recorder):
 
 async def test_a_call_fails_at_once_when_the_child_dies(virtual_clock, recorder):
     async with open_supervisor(
-        only(Echo(), backoff=Backoff(100, 100, 1)), observers=[recorder]
+        only(Echo(), backoff=Backoff(100, 100, 1)), observers=[recorder], rng=FixedJitter()
     ) as root:
         ref = root.child("a")
         with pytest.raises(ChildDownError, match="as you wish"):

@@ -7,15 +7,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.timeout(600)  # it measures, so it takes what a busy machine makes of it
 def test_the_benchmark_measures_everything_and_the_storms_are_bounded():
     done = subprocess.run(
         [sys.executable, str(ROOT / "benchmarks" / "supervisors.py"), "--quick", "--json"],
         capture_output=True,
         text=True,
-        timeout=120,
         check=True,
     )
     report = json.loads(done.stdout)

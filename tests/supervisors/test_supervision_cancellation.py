@@ -19,7 +19,16 @@ from supervisors import (
     Supervisor,
     open_supervisor,
 )
-from supervisors.testing import ScriptedChild, crash, forever, park, ready, sleep, stubborn
+from supervisors.testing import (
+    FixedJitter,
+    ScriptedChild,
+    crash,
+    forever,
+    park,
+    ready,
+    sleep,
+    stubborn,
+)
 
 
 def child(world, name, *scripts, **options):
@@ -29,7 +38,8 @@ def child(world, name, *scripts, **options):
 
 
 def opened(world, tree):
-    return open_supervisor(tree, observers=[world.recorder], stop_limit=1000)
+    jitter = FixedJitter(0.5)  # every run of a scenario has the same steps
+    return open_supervisor(tree, observers=[world.recorder], stop_limit=1000, rng=jitter)
 
 
 async def ordered(world):

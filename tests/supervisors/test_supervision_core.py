@@ -14,6 +14,7 @@ from supervisors import (
     Backoff,
     ChildReady,
     ChildSpec,
+    Delays,
     Escalate,
     ExitKind,
     Intensity,
@@ -38,6 +39,7 @@ from supervisors._core.exits import (
 )
 from supervisors._core.settings import MAX_NAME, check_budget
 from supervisors._core.timers import Timers
+from supervisors.testing import FixedJitter
 
 # ---------------------------------------------------------------------- settings
 
@@ -79,6 +81,18 @@ def test_backoff_ceilings():
     for _ in range(4):
         row.append(rules.ceiling_after(row[-1]))
     assert row == [1, 3, 9, 10, 10]
+
+
+def test_delays_grow_to_the_cap_and_begin_anew():
+    delays = Delays(Backoff(1, 4, 2), FixedJitter(0.5))
+    assert [delays.next() for _ in range(4)] == [0.5, 1, 2, 2]
+    assert delays.failures == 4
+    assert delays.next(at_least=10) == 10
+    assert delays.next(at_least=1) == 2
+    delays.reset()
+    assert delays.failures == 0
+    assert delays.next() == 0.5
+    assert 0 <= Delays(Backoff(1, 1, 1)).next() < 1
 
 
 def test_child_spec_defaults():

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import pytest
 import trio
-import trio.testing
 
 from supervisors import (
     Backoff,
     ChildExistsError,
     ChildReady,
     ChildRemoved,
+    ChildRestarting,
     ChildSpec,
     ChildStarting,
     ChildStopped,
@@ -28,7 +28,16 @@ from supervisors import (
     TooManyChildrenError,
     open_supervisor,
 )
-from supervisors.testing import ScriptedChild, crash, forever, park, ready, sleep, stubborn
+from supervisors.testing import (
+    FixedJitter,
+    ScriptedChild,
+    crash,
+    forever,
+    park,
+    ready,
+    sleep,
+    stubborn,
+)
 
 
 def worker(name, *scripts, **options):
@@ -93,7 +102,7 @@ async def test_one_initial_child_that_fails_does_not_hold_the_others(virtual_clo
         ]
 
     pool = DynamicSupervisor(max_children=10, initial=initial)
-    async with open_supervisor(pool, observers=[recorder]):
+    async with open_supervisor(pool, observers=[recorder], rng=FixedJitter()):
         assert trio.current_time() == 3
         states = {node.name: node.state for node in pool.tree()}
         assert states == {
@@ -140,12 +149,12 @@ async def test_start_child_with_different_outcomes(virtual_clock, recorder):
 
 async def test_max_children_counts_those_that_restart_and_rest(virtual_clock, recorder):
     pool = DynamicSupervisor(max_children=2)
-    async with open_supervisor(pool, observers=[recorder]):
+    async with open_supervisor(pool, observers=[recorder], rng=FixedJitter()):
         await pool.start_child(
             worker("a", [ready, sleep(1), crash()], backoff=Backoff(100, 100, 1))
         )
         await pool.start_child(worker("b"))
-        await trio.sleep(1.5)
+        await recorder.wait_for(ChildRestarting, "root/a")
         assert [node.state for node in pool.tree()] == [State.BACKOFF, State.RUNNING]
         with pytest.raises(TooManyChildrenError):
             await pool.start_child(worker("c"))
@@ -201,9 +210,9 @@ async def test_terminate_and_restart_a_child(virtual_clock, recorder):
 
 async def test_terminate_a_child_that_waits_for_its_restart(virtual_clock, recorder):
     pool = DynamicSupervisor(max_children=5)
-    async with open_supervisor(pool, observers=[recorder]):
+    async with open_supervisor(pool, observers=[recorder], rng=FixedJitter()):
         await pool.start_child(worker("a", [ready, crash()], backoff=Backoff(100, 100, 1)))
-        await trio.testing.wait_all_tasks_blocked()
+        await recorder.wait_for(ChildRestarting)
         assert pool.child("a").state is State.BACKOFF
         await pool.terminate_child("a")
         await trio.sleep(200)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 import trio
-import trio.testing
 
 from supervisors import (
     AutoShutdown,
     Backoff,
     ChildExistsError,
     ChildReady,
+    ChildRestarting,
     ChildSpec,
     ChildStarting,
     ChildStateError,
@@ -28,7 +28,7 @@ from supervisors import (
     SupervisorDownError,
     open_supervisor,
 )
-from supervisors.testing import ScriptedChild, crash, forever, park, ready, sleep
+from supervisors.testing import FixedJitter, ScriptedChild, crash, forever, park, ready, sleep
 
 
 def worker(name, *scripts, **options):
@@ -177,10 +177,11 @@ async def test_a_terminated_child_stays_at_rest_when_its_siblings_restart(virtua
 
 async def test_terminate_cuts_a_backoff_short(virtual_clock, recorder):
     children = [worker("a", [ready, crash()], backoff=Backoff(1000, 1000, 1))]
-    async with open_supervisor(Supervisor(children), observers=[recorder]) as root:
-        await trio.testing.wait_all_tasks_blocked()
+    tree = Supervisor(children)
+    async with open_supervisor(tree, observers=[recorder], rng=FixedJitter()) as root:
+        await recorder.wait_for(ChildRestarting)
         assert root.find("a").state is State.BACKOFF
-        assert root.find("a").node().next_restart_at > 0
+        assert root.find("a").node().next_restart_at == 1000
         await root.terminate_child("a")
         assert root.find("a").state is State.STOPPED
         assert root.find("a").node().next_restart_at is None
@@ -194,9 +195,12 @@ async def test_terminating_a_child_that_holds_the_start_up_lets_the_next_one_go(
         [ChildSpec("a", first, backoff=Backoff(1000, 1000, 1)), worker("b")],
     )
     tree = Supervisor([])
-    async with open_supervisor(tree, observers=[recorder]) as root, trio.open_nursery() as nursery:
+    async with (
+        open_supervisor(tree, observers=[recorder], rng=FixedJitter()) as root,
+        trio.open_nursery() as nursery,
+    ):
         nursery.start_soon(root.start_child, ChildSpec("inner", inner))
-        await trio.testing.wait_all_tasks_blocked()
+        await recorder.wait_for(ChildRestarting, "root/inner/a")
         assert root.find("root/inner/b").state is State.WAITING
         await root.terminate_child("root/inner/a")
         await recorder.wait_for(ChildReady, "root/inner")

@@ -29,8 +29,8 @@ from supervisors import (
     open_supervisor,
 )
 
-LIMIT = 20.0
-ROOM = {"stop_deadline": 10.0, "ready_deadline": 10.0}
+LIMIT = 60.0
+ROOM = {"stop_deadline": 30.0, "ready_deadline": 30.0}
 
 
 def python(text):

@@ -31,7 +31,16 @@ from supervisors import (
     Why,
     open_supervisor,
 )
-from supervisors.testing import ScriptedChild, crash, forever, park, ready, sleep, stubborn
+from supervisors.testing import (
+    FixedJitter,
+    ScriptedChild,
+    crash,
+    forever,
+    park,
+    ready,
+    sleep,
+    stubborn,
+)
 
 
 def worker(name, *scripts, **options):
@@ -107,16 +116,16 @@ async def test_a_group_restart_waits_for_the_backoff_of_its_cause(virtual_clock,
         worker("c"),
     ]
     tree = Supervisor(children, strategy=Strategy.ONE_FOR_ALL)
-    async with open_supervisor(tree, observers=[recorder], rng=random.Random(1)) as root:
-        due = (await recorder.wait_for(ChildRestarting)).due
-        await trio.testing.wait_all_tasks_blocked()
+    async with open_supervisor(tree, observers=[recorder], rng=FixedJitter()) as root:
+        await recorder.wait_for(ChildRestarting)
+        await recorder.wait_for(ChildExited, "root/a")
         assert [n.state for n in root.tree().children] == [
             State.WAITING,
             State.BACKOFF,
             State.WAITING,
         ]
         await recorder.wait_for(ChildStarting, "root/a", 2)
-        assert trio.current_time() == pytest.approx(due)
+        assert trio.current_time() == 11
 
 
 async def test_a_done_transient_child_comes_back_with_its_group(virtual_clock, recorder):
@@ -167,9 +176,10 @@ async def test_failed_starts_use_the_budget_and_stops_by_the_supervisor_do_not(
 async def test_a_child_with_a_backoff_uses_no_budget(virtual_clock, recorder):
     child = ScriptedChild([ready, crash()])
     spec = ChildSpec("a", child, backoff=Backoff(1, 2))
-    async with open_supervisor(Supervisor([spec], intensity=Intensity(0, 300))):
+    tree = Supervisor([spec], intensity=Intensity(0, 300))
+    async with open_supervisor(tree, observers=[recorder], rng=FixedJitter()):
         await trio.sleep(100)
-    assert child.launches > 50
+    assert child.launches == 51  # at 0, 1, 3, 5 ...
 
 
 async def test_delays_are_jittered_up_to_a_growing_bound(virtual_clock, recorder):
@@ -188,16 +198,14 @@ async def test_the_backoff_begins_anew_after_a_healthy_time(virtual_clock, recor
     rules = Backoff(1, 64, 4, reset_after=100)
     short, healthy = [ready, sleep(99), crash()], [ready, sleep(100), crash()]
     spec = worker("a", short, short, short, healthy, [ready, forever], backoff=rules)
-    rng = random.Random()
-    rng.random = lambda: 1.0
-    async with open_supervisor(Supervisor([spec]), observers=[recorder], rng=rng):
+    async with open_supervisor(Supervisor([spec]), observers=[recorder], rng=FixedJitter()):
         await recorder.wait_for(ChildRestarting, count=4)
     assert [e.due - e.at for e in recorder.of(ChildRestarting)] == [1, 4, 16, 1]
 
 
 async def test_stopping_cuts_a_backoff_short(virtual_clock, recorder):
     children = [worker("a", [ready, crash()], backoff=Backoff(1000, 1000, 1))]
-    async with open_supervisor(Supervisor(children), observers=[recorder]):
+    async with open_supervisor(Supervisor(children), observers=[recorder], rng=FixedJitter()):
         await recorder.wait_for(ChildRestarting)
     assert trio.current_time() == 0
 

@@ -278,7 +278,7 @@ def test_the_real_exit_code_of_an_overrun():
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(program)],
         capture_output=True,
-        timeout=30,
+        timeout=60,
         check=False,
     )
     assert done.returncode == EXIT_STOP_OVERRUN == 70
@@ -314,7 +314,7 @@ def test_ctrl_c_stops_the_tree_in_order():
     ) as process:
         assert process.stdout.readline() == "up\n"
         process.send_signal(signal.SIGINT)
-        assert process.communicate(timeout=30)[0].split("\n")[:3] == [
+        assert process.communicate(timeout=60)[0].split("\n")[:3] == [
             "b stops",
             "a stops",
             "interrupted",
