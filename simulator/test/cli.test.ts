@@ -68,6 +68,49 @@ test("a host program with the preload pairs through the command line and survive
   }
 });
 
+test("every other command does what the usage says", async () => {
+  const { server, admin } = await start();
+  const cli = (...args: string[]): Promise<unknown> =>
+    output([join(directory, "src/cli.ts"), ...args], { WHATSAPP_SIMULATOR_ADMIN_URL: admin });
+  const refused = (...args: string[]): Promise<string> =>
+    cli(...args).then(
+      () => assert.fail(`taken: ${args.join(" ")}`),
+      (error: { code: number; stderr: string }) => `${error.code} ${error.stderr}`,
+    );
+  try {
+    await cli("phone", PHONE, "Loja");
+    await cli("contact", CUSTOMER, "Ana");
+    const { ids } = (await cli("send", CUSTOMER, PHONE, "--count", "2", "--interval", "1")) as { ids: string[] };
+    assert.equal(ids.length, 2);
+    assert.deepEqual(await cli("inbox", CUSTOMER), []);
+    assert.deepEqual(await cli("read", CUSTOMER), { ids: [] });
+    assert.deepEqual(await cli("deliver", CUSTOMER), { ids: [] });
+    assert.deepEqual(await cli("logout", PHONE), { devices: [] });
+    const group = (await cli("group", "Família", CUSTOMER, PHONE)) as { jid: string; subject: string };
+    assert.deepEqual([group.subject, group.jid.endsWith("@g.us")], ["Família", true]);
+
+    const fields = ["--phone", PHONE, "--code", "503", "--ms", "5", "--after", "3", "--times", "2", "--duration", "60000"];
+    const fault = (await cli("fault", "drop", ...fields, "--reset")) as Record<string, unknown>;
+    const asked = { kind: "drop", phone: PHONE, code: 503, ms: 5, after: 3, durationMs: 60000, reset: true };
+    assert.deepEqual({ ...fault, ...asked }, fault);
+    await cli("fault", "silence");
+    assert.deepEqual(((await cli("faults")) as { kind: string }[]).map(({ kind }) => kind), ["drop", "silence"]);
+    await cli("clear", String(fault.id));
+    assert.deepEqual(((await cli("faults")) as { kind: string }[]).map(({ kind }) => kind), ["silence"]);
+    await cli("clear");
+    assert.deepEqual(await cli("faults"), []);
+
+    assert.match(await refused("pair", PHONE, "ABCD1234"), /^1 whatsapp-simulator: .+/);
+    assert.match(await refused("scan", PHONE), /^1 whatsapp-simulator: QR is missing/);
+    assert.match(await refused("fault", "fire"), /^1 whatsapp-simulator: kind has to be one of/);
+    assert.match(await refused("dance"), /^1 whatsapp-simulator: no such command: dance/);
+    const state = (await cli("state")) as { phones: unknown[]; contacts: unknown[]; groups: unknown[] };
+    assert.deepEqual([state.phones.length, state.contacts.length, state.groups.length], [1, 1, 1]);
+  } finally {
+    await server.end();
+  }
+});
+
 test("the preload does nothing without its variable and refuses other hosts than loopback", async () => {
   const preload = pathToFileURL(join(directory, "src/preload.ts")).href;
   const baileys = pathToFileURL(createRequire(import.meta.url).resolve("baileys")).href;

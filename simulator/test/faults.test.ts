@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
+import { readdir, readFile } from "node:fs/promises";
 import { afterEach, beforeEach, test } from "node:test";
 import { applyFault } from "../src/fault-actions.ts";
+import { FAULT_KINDS } from "../src/faults.ts";
 import { PHONE, Scene } from "./support/scene.ts";
 import { waitFor } from "./support/wait.ts";
 
@@ -38,8 +40,9 @@ test("drop after N messages strikes in the middle of a burst; the rest comes aft
 test("silence lets the client's own keep-alive find out", async () => {
   const client = await scene.paired(PHONE, { keepAliveIntervalMs: 100 });
   applyFault(scene.world, { kind: "silence", phone: PHONE });
-  await waitFor("no answer", async () => (await client.socket.query(ping(), 50).catch(() => undefined)) === undefined);
+  assert.equal(await client.socket.query(ping(), 50).catch(() => undefined), undefined);
   assert.equal(client.open, true);
+  assert.equal(await client.closed(2), 408);
 });
 
 test("freeze stalls the path until it ends, then everything gets through", async () => {
@@ -63,7 +66,24 @@ test("delay holds every stanza back and keeps their order", async () => {
   assert.deepEqual(client.texts(), ["um", "dois", "três"]);
 });
 
-test("refuse-upgrade answers the WebSocket with a status of its own", async () => {
+test("every kind of fault is told in the README and has a test", async () => {
+  const read = (path: string): Promise<string> => readFile(new URL(path, import.meta.url), "utf8");
+  const readme = await read("../README.md");
+  const folder = new URL(".", import.meta.url);
+  const tests = (await readdir(folder)).filter((name) => name.endsWith(".test.ts"));
+  const sources = (await Promise.all(tests.map(read))).join("\n");
+  for (const kind of FAULT_KINDS) {
+    assert.match(readme, new RegExp(`^\\|.*\`${kind}\`.*\\|`, "m"));
+    assert.ok(sources.includes(`kind: "${kind}"`), `no test for ${kind}`);
+  }
+});
+
+test("refuse-upgrade with 0 leaves the client without an answer; with a status, it gets that", async () => {
+  applyFault(scene.world, { kind: "refuse-upgrade", code: 0, times: 1 });
+  const waiting = scene.client({ connectTimeoutMs: 200 });
+  waiting.connect();
+  await waitFor("the fault has struck", () => scene.world.faults.list().length === 0);
+  assert.deepEqual([waiting.open, waiting.qrs], [false, []]);
   applyFault(scene.world, { kind: "refuse-upgrade", code: 503, times: 1 });
   const client = scene.client({ connectTimeoutMs: 500 });
   client.connect();

@@ -68,6 +68,27 @@ test("expired media is gone until the phone has uploaded it again", async () => 
   assert.deepEqual(await download(renewed), bytes);
 });
 
+test("a phone that does not answer is asked once more", async () => {
+  const bytes = randomBytes(1_000);
+  const message = await receive({ kind: "image", mimetype: "image/png", base64: bytes.toString("base64") });
+  const fault = scene.world.faults.add({ kind: "lose-reupload", times: 1 });
+  const first = client.socket.updateMediaMessage(message);
+  await waitFor("the request is lost", () => fault.struck === 1);
+  assert.equal(scene.phone().companions.get(1)!.queue.size, 0); // nothing is on its way
+  await client.socket.updateMediaMessage(message);
+  assert.deepEqual(await download(await first), bytes);
+});
+
+test("an upload that is refused fails the send, and the next one works", async () => {
+  const send = (): Promise<WAMessage | undefined> =>
+    client.socket.sendMessage(scene.contact().lidJid, { document: randomBytes(100), mimetype: "application/pdf" });
+  scene.world.faults.add({ kind: "refuse-upload", code: 507 });
+  await assert.rejects(send(), /upload failed/i);
+  scene.world.faults.clearAll();
+  const sent = await send();
+  await waitFor("the document", () => scene.contact().received.get(sent!.key.id!)?.media);
+});
+
 test("a phone that no longer has the media says so", async () => {
   const message = await receive({ kind: "image", mimetype: "image/png", size: 100 });
   scene.world.faults.add({ kind: "refuse-reupload", times: 1 });
@@ -82,6 +103,10 @@ test("what faults do to a download shows, and only as often as asked", async () 
   const corrupt = await download(message).catch(() => Buffer.alloc(0));
   assert.notDeepEqual(sha256(corrupt), Buffer.from(message.message!.documentMessage!.fileSha256!));
   const url = `https://${scene.world.media.authority}${message.message!.documentMessage!.directPath!}`;
+  scene.world.faults.add({ kind: "media-slow", ms: 10, times: 1 });
+  const begun = performance.now();
+  await download(message);
+  assert.ok(performance.now() - begun >= 150, "twenty pieces, 10 ms apart");
   scene.world.faults.add({ kind: "media-truncate", times: 1 });
   await assert.rejects(fetch(url).then((response) => response.arrayBuffer()));
   assert.deepEqual(sha256(await download(message)), Buffer.from(message.message!.documentMessage!.fileSha256!));

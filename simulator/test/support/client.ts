@@ -18,10 +18,11 @@ import { DEADLINE_MS, waitFor } from "./wait.ts";
 console.info = console.warn = console.error = () => undefined;
 
 // Baileys leaves its long timeouts behind when a socket ends; they must not hold up the tests.
+const LONG_MS = 10_000;
 const setTimer = globalThis.setTimeout;
 globalThis.setTimeout = ((callback: () => void, ms?: number, ...rest: []) => {
   const timer = setTimer(callback, ms, ...rest);
-  return ms !== undefined && ms > DEADLINE_MS ? timer.unref() : timer;
+  return ms !== undefined && ms > LONG_MS ? timer.unref() : timer;
 }) as typeof setTimeout;
 
 export type Upsert = { readonly message: WAMessage; readonly type: "notify" | "append" };

@@ -1,6 +1,6 @@
 // Waiting for a condition instead of for time.
 
-export const DEADLINE_MS = 10_000;
+export const DEADLINE_MS = 30_000;
 
 /** Polls until the condition gives a value; fails naming what was awaited. */
 export async function waitFor<T>(
