@@ -1,8 +1,9 @@
 """Random kills, one after the other, with messages flowing both ways and accounts after each.
 
-``python -m tests.faults.campaign --kills 200 --seed 7`` or ``--minutes 60``; what is done in a
-trial follows from the seed and the number of the trial. Ends at the first broken promise, with exit
-code 1.
+``python -m tests.faults.campaign --kills 200 --seed 7`` or ``--minutes 60`` (`./zap test --faults`
+and `--soak` run it); what is done in a trial follows from the seed and the number of the trial.
+Among the kills are processes held for seconds (SIGSTOP) and cut connections; they are not counted
+as kills. Ends at the first broken promise, with exit code 1.
 """
 
 from __future__ import annotations
@@ -30,12 +31,13 @@ from tests.e2e.harness import Simulator
 
 from .accounts import Traffic, check, check_running
 from .places import BRIDGE, RUNTIME
-from .rig import Backend, Phone, Runtime
+from .rig import Backend, Phone, Runtime, hold, is_stopped
 
 TRIALS_PER_DIRECTORY = 25
 """After so many kills the journal is audited as a whole, and a new data directory begun."""
 PATIENCE = 10.0
 """Seconds until a place that is not passed is given up for a kill there and then."""
+HELD_SECONDS = 2.0
 
 
 class Campaign:
@@ -46,6 +48,7 @@ class Campaign:
         self.simulator = simulator
         self.backend = backend
         self.trials = 0
+        self.kills = 0
         self.recovery: defaultdict[str, list[float]] = defaultdict(list)
         self.messages = {"in": 0, "out": 0}
         self.receipt_ms: list[float] = []
@@ -73,7 +76,7 @@ class Campaign:
         self.trials += 1
         dice = random.Random(f"{self.seed}/{self.trials}")
         phone.wait_connected()
-        fault, strike = self._choose(dice)
+        fault, strike = choose(dice)
         label = f"{self.trials} {fault}"
         traffic = Traffic(phone, label)
         with traffic.flowing(incoming=dice.randint(20, 60), outgoing=dice.randint(6, 20)):
@@ -88,35 +91,17 @@ class Campaign:
             seconds = time.monotonic() - dead
         check_running(phone)
         self.recovery[fault].append(seconds)
+        self.kills += fault.startswith("kill")
         print(f"trial {self.trials}: {fault}, back after {seconds:.1f} s, all there", flush=True)
-
-    def _choose(self, dice: random.Random) -> tuple[str, Callable[[Phone], None]]:
-        kind = dice.choices(
-            ["runtime", "runtime at", "bridge", "bridge at", "postgrest", "postgresql"],
-            weights=[20, 34, 12, 18, 8, 8],
-        )[0]
-        match kind:
-            case "runtime at":
-                place = dice.choice(list(RUNTIME))
-                passage = dice.randint(1, RUNTIME[place])
-                return f"runtime at {place}", lambda phone: _runtime_at(phone, place, passage)
-            case "bridge at":
-                place = dice.choice(list(BRIDGE))
-                passage = dice.randint(1, BRIDGE[place])
-                return f"bridge at {place}", lambda phone: _bridge_at(phone, place, passage)
-            case _:
-                return kind, _RANDOM[kind]
 
     def report(self) -> dict[str, Any]:
         """The figures, for docs/reliability.md."""
-        kills = sum(len(times) for times in self.recovery.values())
         return {
             "seed": self.seed,
-            "kills": kills,
+            "trials": self.trials,
+            "kills": self.kills,
             "messagesIn": self.messages["in"],
             "messagesOut": self.messages["out"],
-            "lost": 0,
-            "doubled": 0,
             "receiptMs": _percentiles(self.receipt_ms),
             "recoverySeconds": {
                 fault: {"trials": len(times), **_percentiles(times)}
@@ -143,44 +128,86 @@ def _within(seconds: float, condition: Callable[[], bool]) -> bool:
     return condition()
 
 
-def _runtime(phone: Phone) -> None:
-    phone.runtime.kill()
+Strike = Callable[[Phone], None]
 
 
-def _runtime_at(phone: Phone, place: str, passage: int) -> None:
-    runtime = phone.runtime
-    runtime.arm(f"{place}:kill@{passage}")
-    if not _within(PATIENCE, lambda: not runtime.alive):
-        runtime.disarm()  # the messages were too few to pass it so often
-        runtime.kill()
+def choose(dice: random.Random) -> tuple[str, Strike]:
+    """One fault by its name, and what does it."""
+    kind = dice.choices(list(_KINDS), weights=[weight for weight, _ in _KINDS.values()])[0]
+    return _KINDS[kind][1](dice)
 
 
-def _bridge(phone: Phone) -> None:
-    os.kill(phone.runtime.bridge(), signal.SIGKILL)
+def _simple(name: str, strike: Strike) -> Callable[[random.Random], tuple[str, Strike]]:
+    return lambda _: (name, strike)
 
 
-def _bridge_at(phone: Phone, place: str, passage: int) -> None:
-    bridge = phone.runtime.bridge()
-    phone.runtime.arm(f"{place}:kill@{passage}")
-    if not _within(PATIENCE, lambda: not psutil.pid_exists(bridge)):
-        phone.runtime.disarm()
-        _bridge(phone)
+def _kill_runtime_at(dice: random.Random) -> tuple[str, Strike]:
+    place = dice.choice(list(RUNTIME))
+    passage = dice.randint(1, RUNTIME[place])
+
+    def strike(phone: Phone) -> None:
+        runtime = phone.runtime
+        runtime.arm(f"{place}:kill@{passage}")
+        if not _within(PATIENCE, lambda: not runtime.alive):
+            runtime.disarm()  # the messages were too few to pass it so often
+            runtime.kill()
+
+    return f"kill runtime at {place}", strike
 
 
-def _postgrest(phone: Phone) -> None:
-    os.kill(phone.runtime.backend.postgrest(), signal.SIGKILL)
+def _kill_bridge_at(dice: random.Random) -> tuple[str, Strike]:
+    place = dice.choice(list(BRIDGE))
+    passage = dice.randint(1, BRIDGE[place])
+
+    def strike(phone: Phone) -> None:
+        bridge = phone.runtime.bridge()
+        phone.runtime.arm(f"{place}:kill@{passage}")
+        if not _within(PATIENCE, lambda: not psutil.pid_exists(bridge)):
+            phone.runtime.disarm()
+            _kill(bridge)
+
+    return f"kill bridge at {place}", strike
 
 
-def _postgresql(phone: Phone) -> None:
-    os.kill(phone.runtime.backend.postmaster(), signal.SIGKILL)
+def _hold_at(dice: random.Random) -> tuple[str, Strike]:
+    place = dice.choice([*RUNTIME, *BRIDGE])
+
+    def strike(phone: Phone) -> None:
+        runtime = phone.runtime
+        pid = runtime.pid if place in RUNTIME else runtime.bridge()
+        runtime.arm(f"{place}:stop")
+        if _within(PATIENCE, lambda: is_stopped(pid)):
+            hold(pid, HELD_SECONDS)
+        runtime.disarm()
+
+    return f"hold at {place}", strike
 
 
-_RANDOM: dict[str, Callable[[Phone], None]] = {
-    "runtime": _runtime,
-    "bridge": _bridge,
-    "postgrest": _postgrest,
-    "postgresql": _postgresql,
+def _kill(pid: int) -> None:
+    os.kill(pid, signal.SIGKILL)
+
+
+def _drop(phone: Phone) -> None:
+    phone.simulator.post("/faults", kind="drop", phone=phone.number, reset=True)
+
+
+_KINDS: dict[str, tuple[int, Callable[[random.Random], tuple[str, Strike]]]] = {
+    "runtime": (18, _simple("kill runtime", lambda phone: phone.runtime.kill())),
+    "runtime at": (30, _kill_runtime_at),
+    "bridge": (10, _simple("kill bridge", lambda phone: _kill(phone.runtime.bridge()))),
+    "bridge at": (18, _kill_bridge_at),
+    "postgrest": (
+        6,
+        _simple("kill PostgREST", lambda phone: _kill(phone.runtime.backend.postgrest())),
+    ),
+    "postgresql": (
+        6,
+        _simple("kill PostgreSQL", lambda phone: _kill(phone.runtime.backend.postmaster())),
+    ),
+    "hold at": (8, _hold_at),
+    "drop": (4, _simple("drop the connection", _drop)),
 }
+"""Weight and maker of each kind of fault."""
 
 
 @contextmanager
@@ -219,7 +246,7 @@ def main() -> int:
 
         def goes_on() -> bool:
             if options.kills is not None:
-                return campaign.trials < options.kills
+                return campaign.kills < options.kills
             return time.monotonic() < until_then
 
         failure: str | None = None
@@ -232,7 +259,7 @@ def main() -> int:
         finally:
             backend.close()
             simulator.close()
-    figures = {**campaign.report(), "failure": failure, "trials": campaign.trials}
+    figures = {**campaign.report(), "failure": failure}
     if options.report is not None:
         options.report.write_text(json.dumps(figures, indent=2))
     print(json.dumps(figures, indent=2))
