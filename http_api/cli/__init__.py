@@ -67,15 +67,32 @@ def demo(every: float) -> None:
 
 
 @cli.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
+@click.option("--faults", is_flag=True, help="All fault tests, the long ones and random kills too.")
+@click.option("--soak", type=click.FloatRange(min=0.1), metavar="MINUTES", help="Random faults.")
+@click.option("--kills", type=click.IntRange(min=1), help="How many with --faults; 200 by default.")
+@click.option("--seed", type=int, help="Of the random faults, to have the same again.")
 @click.argument("pytest_arguments", nargs=-1, type=click.UNPROCESSED)
-def test(pytest_arguments: tuple[str, ...]) -> None:
+def test(
+    faults: bool,
+    soak: float | None,
+    kills: int | None,
+    seed: int | None,
+    pytest_arguments: tuple[str, ...],
+) -> None:
     """Run every check: lint, types, tests.
 
-    With arguments only pytest runs, and gets them: `./zap test -k journal -x`.
+    With arguments only pytest runs, and gets them: `./zap test -k journal -x`. With --faults all
+    fault tests and random kills run instead, with --soak random faults for so many minutes.
     """
-    from .checks import run_checks
+    from . import checks, fault_checks
 
-    sys.exit(run_checks(pytest_arguments))
+    if faults and pytest_arguments:  # chosen ones of them
+        sys.exit(checks.run_checks(["--faults", *pytest_arguments]))
+    if faults:
+        sys.exit(fault_checks.run_faults(kills=kills or fault_checks.KILLS, seed=seed))
+    if soak is not None:
+        sys.exit(fault_checks.run_soak(minutes=soak, seed=seed))
+    sys.exit(checks.run_checks(pytest_arguments))
 
 
 @cli.command()

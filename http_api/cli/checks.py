@@ -43,11 +43,15 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One check: a command, and for test suites how to read the report that it writes."""
+    """One check: a command, and for test suites how to read the report that it writes.
+
+    ``limit``: seconds after which it hangs; ``STEP_TIMEOUT`` when None.
+    """
 
     name: str
     command: Sequence[str]
     counts: Callable[[], Counts] | None = None
+    limit: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,16 @@ class Result:
 
 def run_checks(pytest_arguments: Sequence[str]) -> int:
     """Run everything, or only pytest with these arguments; return the exit code."""
+    return conduct(
+        lambda reports: _test_steps(reports, pytest_arguments), static=not pytest_arguments
+    )
+
+
+def conduct(steps: Callable[[Path], Sequence[Step]], *, static: bool = False) -> int:
+    """Run the static checks if asked to, then the steps one by one; return the exit code.
+
+    ``steps`` is called with a directory for reports.
+    """
     root = locate_sources()
     if not is_checkout(root):
         raise Problem("`test` checks a checkout; this is an installed wheel")
@@ -70,18 +84,18 @@ def run_checks(pytest_arguments: Sequence[str]) -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
     with tempfile.TemporaryDirectory(prefix="zapvisor-test-") as reports:
-        results = trio.run(_run, root, Path(reports), pytest_arguments)
+        results = trio.run(_run, root, steps(Path(reports)), static)
     return _summarise(results)
 
 
-async def _run(root: Path, reports: Path, pytest_arguments: Sequence[str]) -> list[Result]:
+async def _run(root: Path, steps: Sequence[Step], static: bool) -> list[Result]:
     results: list[Result] = []
-    if not pytest_arguments:
+    if static:
         two = trio.CapacityLimiter(2)
         async with trio.open_nursery() as nursery:
             for step in _static_steps(root):
                 nursery.start_soon(_static, step, root, two, results)
-    for step in _test_steps(reports, pytest_arguments):
+    for step in steps:
         click.secho(f"== {step.name}", bold=True)
         results.append(await _timed(step, root, capture=False))
     return results
@@ -103,11 +117,7 @@ def _static_steps(root: Path) -> list[Step]:
 def _test_steps(reports: Path, pytest_arguments: Sequence[str]) -> list[Step]:
     python_report = reports / "pytest.xml"
     node_report = reports / "node.xml"
-    pytest = Step(
-        "pytest",
-        [sys.executable, "-m", "pytest", f"--junit-xml={python_report}", *pytest_arguments],
-        lambda: _pytest_counts(python_report),
-    )
+    pytest = pytest_step(python_report, pytest_arguments)
     if pytest_arguments:
         return [pytest]
     node = Step(
@@ -128,6 +138,12 @@ def _test_steps(reports: Path, pytest_arguments: Sequence[str]) -> list[Step]:
     return [node, pytest]
 
 
+def pytest_step(report: Path, arguments: Sequence[str], limit: float | None = None) -> Step:
+    """pytest with these arguments, counted from the report that it writes."""
+    command = [sys.executable, "-m", "pytest", f"--junit-xml={report}", *arguments]
+    return Step("pytest", command, lambda: _pytest_counts(report), limit)
+
+
 async def _static(
     step: Step, root: Path, limiter: trio.CapacityLimiter, results: list[Result]
 ) -> None:
@@ -137,7 +153,7 @@ async def _static(
 
 async def _timed(step: Step, root: Path, *, capture: bool) -> Result:
     started = time.monotonic()
-    exit_code, output = await _execute(step.command, root, capture=capture)
+    exit_code, output = await _execute(step.command, root, capture=capture, limit=step.limit)
     counts = step.counts() if step.counts else None
     result = Result(
         step.name,
@@ -152,10 +168,13 @@ async def _timed(step: Step, root: Path, *, capture: bool) -> Result:
     return result
 
 
-async def _execute(command: Sequence[str], root: Path, *, capture: bool) -> tuple[int, bytes]:
+async def _execute(
+    command: Sequence[str], root: Path, *, capture: bool, limit: float | None = None
+) -> tuple[int, bytes]:
     """Run in its own process group, so that nothing that it started outlives it."""
     output = b""
-    with trio.move_on_after(STEP_TIMEOUT):
+    seconds = limit or STEP_TIMEOUT
+    with trio.move_on_after(seconds):
         done = await trio.run_process(
             list(command),
             cwd=root,
@@ -167,7 +186,7 @@ async def _execute(command: Sequence[str], root: Path, *, capture: bool) -> tupl
             deliver_cancel=_end_group,
         )
         return done.returncode, done.stdout or output
-    return 1, f"no end after {STEP_TIMEOUT:.0f} s\n".encode()
+    return 1, f"no end after {seconds:.0f} s\n".encode()
 
 
 async def _end_group(process: trio.Process) -> None:

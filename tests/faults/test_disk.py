@@ -18,7 +18,13 @@ from .rig import Phone
 
 
 @pytest.mark.parametrize(
-    "failure", ["journal-write:enospc@5", "journal-write:eio@5", "fsync:eio@5", "fsync:enospc@5"]
+    "failure",
+    [
+        "journal-write:enospc@5",
+        pytest.param("journal-write:eio@5", marks=pytest.mark.long),
+        "fsync:eio@5",
+        pytest.param("fsync:enospc@5", marks=pytest.mark.long),
+    ],
 )
 def test_a_write_or_sync_that_fails_once(failure: str, survivor: Phone) -> None:
     runtime = survivor.runtime

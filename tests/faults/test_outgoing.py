@@ -18,11 +18,11 @@ from .rig import Accepted, Phone
 _round = itertools.count(1)
 PLACES = [
     "command-written",
-    "send",
-    "stored-before-send",
+    pytest.param("send", marks=pytest.mark.long),
+    pytest.param("stored-before-send", marks=pytest.mark.long),
     "sent-before-reply",
     "sent",
-    "server-ack",
+    pytest.param("server-ack", marks=pytest.mark.long),
 ]
 ASKED_AGAIN = 3
 

@@ -62,7 +62,11 @@ KILLS = [kill_runtime, kill_bridge, kill_postgrest, kill_postgresql]
 HOLDS = [hold_runtime, hold_bridge, hold_postgrest, hold_postgresql]
 
 
-@pytest.mark.parametrize("fault", [*KILLS, *HOLDS], ids=lambda fault: fault.__name__)
+@pytest.mark.parametrize(
+    "fault",
+    [*KILLS, *(pytest.param(fault, marks=pytest.mark.long) for fault in HOLDS)],
+    ids=lambda fault: fault.__name__,
+)
 def test_at_any_moment(fault: Callable[[Phone], None], survivor: Phone) -> None:
     traffic = Traffic(survivor, fault.__name__)
     with traffic.flowing(incoming=60, outgoing=20):

@@ -11,6 +11,7 @@ from tests.e2e.harness import until
 from .accounts import Traffic, check_running
 from .rig import Phone
 
+QUICK = {401, 409, 503}
 ANSWERS: list[dict[str, Any]] = [
     {"status": 401, "body": {"code": "PGRST301", "message": "JWT expired"}},
     {"status": 403, "body": {"code": "42501", "message": "permission denied"}},
@@ -24,7 +25,17 @@ ANSWERS: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("answer", ANSWERS, ids=lambda answer: str(answer["status"]))
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(
+            answer,
+            id=str(answer["status"]),
+            marks=() if answer["status"] in QUICK else pytest.mark.long,
+        )
+        for answer in ANSWERS
+    ],
+)
 def test_every_refusal_passes_without_a_loss(answer: dict[str, Any], survivor: Phone) -> None:
     traffic = Traffic(survivor, f"answer {answer['status']}")
     with (
@@ -36,7 +47,7 @@ def test_every_refusal_passes_without_a_loss(answer: dict[str, Any], survivor: P
     assert survivor.runtime.queue()["deadLetters"] == 0
 
 
-@pytest.mark.parametrize("kind", ["cut-before", "cut-after"])
+@pytest.mark.parametrize("kind", [pytest.param("cut-before", marks=pytest.mark.long), "cut-after"])
 def test_a_connection_that_ends_before_or_after_the_commit(kind: str, survivor: Phone) -> None:
     traffic = Traffic(survivor, kind)
     with (
@@ -69,3 +80,29 @@ def test_a_body_too_large_is_split(survivor: Phone) -> None:
         check_running(survivor)
     assert fault.struck > 0
     assert runtime.queue()["deadLetters"] == 0
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", ["hang-before", "hang-after"])
+def test_an_answer_that_never_comes(kind: str, survivor: Phone) -> None:
+    """A half-open path: given up by our own deadline, before or after Supabase has committed."""
+    runtime = survivor.runtime
+    traffic = Traffic(survivor, kind)
+    with runtime.proxy.fault(kind) as fault:
+        with traffic.flowing(incoming=30, outgoing=10):
+            until(lambda: fault.struck == 1, what="a call hangs", seconds=40)
+        until(lambda: runtime.queue()["pending"] == 0, what="it was given up", seconds=90)
+    check_running(survivor)
+    assert runtime.queue()["deadLetters"] == 0
+
+
+@pytest.mark.long
+def test_a_slow_way_to_supabase(survivor: Phone) -> None:
+    runtime = survivor.runtime
+    traffic = Traffic(survivor, "slow")
+    with (
+        runtime.proxy.fault("slow", seconds=1.2, times=12) as fault,
+        traffic.flowing(incoming=60, outgoing=20),
+    ):
+        until(lambda: fault.struck > 2, what="calls are slow", seconds=60)
+    check_running(survivor)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from http_api.cli import checks
+from http_api.cli import checks, fault_checks
 from http_api.cli.checks import Counts, Result
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -79,6 +79,60 @@ async def test_a_step_that_hangs_is_ended_with_everything_it_started(monkeypatch
 
     assert code != 0
     assert b"no end after" in output
+
+
+@pytest.mark.parametrize(
+    ("figures", "expected"),
+    [
+        ('{"trials": 210, "failure": null}', Counts(210, 0)),
+        ('{"trials": 8, "failure": "lost"}', Counts(7, 1)),
+        ("", Counts(0, 1)),
+    ],
+)
+def test_the_campaign_is_counted_by_its_trials(tmp_path, figures, expected):
+    report = tmp_path / "campaign.json"
+    report.write_text(figures)
+
+    assert fault_checks._counts(report) == expected
+
+
+def test_a_campaign_is_reproducible_and_told_how(monkeypatch, capsys):
+    planned = []
+    monkeypatch.setattr(
+        fault_checks, "conduct", lambda steps: planned.extend(steps(Path("reports"))) or 0
+    )
+
+    assert fault_checks.run_faults(kills=200, seed=7) == 0
+    assert fault_checks.run_soak(minutes=5, seed=None) == 0
+
+    matrix, campaign, soak = planned
+    assert "tests/faults" in matrix.command
+    assert list(campaign.command[3:7]) == ["--kills", "200", "--seed", "7"]
+    seed = soak.command[6]
+    assert list(soak.command[3:6]) == ["--minutes", "5", "--seed"]
+    assert f"repeat with --seed {seed}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("option", "selected"), [([], 1), (["--faults"], 2)])
+def test_what_takes_long_is_left_out_unless_asked_for(option, selected):
+    finished = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "--collect-only",
+            "-q",
+            *option,
+            "tests/faults/test_offline.py",
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+
+    assert finished.stdout.count("::") == selected
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
