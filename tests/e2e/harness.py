@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import queue
+import random
 import signal
 import socket
 import subprocess
@@ -48,10 +49,17 @@ def until(check: Callable[[], T], *, seconds: float = 20.0, what: str = "the con
     raise AssertionError(f"not within {seconds} s: {what}; last: {answer!r}")
 
 
+PORTS = range(16_000, 32_000)
+"""Below those that the system gives to outgoing connections, which would take one meanwhile."""
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port that nobody listens on; whoever asked may use it later, and again after a restart."""
+    while True:
+        port = random.choice(PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class Process:
