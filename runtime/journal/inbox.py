@@ -10,7 +10,7 @@ from typing import Any
 
 from . import codec, media
 from .records import Accepted, Entry, NewEntry
-from .statistics import add_to_totals
+from .statistics import add_to_totals, totals
 
 _COLUMNS = "seq, kind, key, payload, crc, happened_at, raw, event_data, accepted_at, attempts"
 
@@ -95,8 +95,8 @@ def is_pending(connection: sqlite3.Connection, seq: int) -> bool:
 
 def _insert(connection: sqlite3.Connection, entry: Prepared, now: int) -> int:
     row = connection.execute(
-        "INSERT INTO entry (kind, key, payload, crc, happened_at, raw, event_data, accepted_at) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO entry (kind, key, payload, crc, happened_at, raw, event_data, accepted_at, "
+        "chat) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             entry.kind,
             entry.key,
@@ -106,6 +106,7 @@ def _insert(connection: sqlite3.Connection, entry: Prepared, now: int) -> int:
             entry.raw,
             entry.event_data,
             now,
+            entry.chat,
         ),
     )
     assert row.lastrowid is not None
@@ -155,6 +156,37 @@ def claim(
         if len(rows) == limit:
             break
     return rows
+
+
+def depth(connection: sqlite3.Connection) -> tuple[int, int]:
+    """How many entries are pending, and the newest ``seq`` that was given out."""
+    (newest,) = connection.execute("SELECT coalesce(max(seq), 0) FROM entry").fetchone()
+    return totals(connection).pending, newest
+
+
+def passing(
+    connection: sqlite3.Connection, behind: int, limit: int, max_bytes: int
+) -> tuple[list[Row], int]:
+    """Messages behind ``behind`` whose chats have nothing pending up to there, oldest first.
+
+    Sending them before what is older breaks no chat's order. Also returns up to where it has
+    looked: to go on from there next time, these must have been settled.
+    """
+    _, looked = depth(connection)
+    rows: list[Row] = []
+    size = 0
+    for row in connection.execute(
+        f"SELECT {_COLUMNS} FROM entry WHERE seq > ?1 AND chat IS NOT NULL AND NOT EXISTS ("  # noqa: S608
+        " SELECT 1 FROM entry AS older WHERE older.chat IN (entry.chat, X'00')"
+        " AND older.seq <= ?1) ORDER BY seq",
+        (behind,),
+    ):
+        size += len(row[3])
+        if rows and (size > max_bytes or len(rows) == limit):
+            looked = rows[-1][0]
+            break
+        rows.append(row)
+    return rows, looked
 
 
 def decode(row: Row) -> Entry | str:

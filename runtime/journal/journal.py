@@ -351,7 +351,7 @@ class Journal(Keeper):
     # --- media
 
     async def transact(self, job: Job[T], *, wake: bool = False) -> T:
-        """Run statements of `runtime.journal.media` in a transaction.
+        """Run a function of this package's modules in a transaction.
 
         ``wake``: something may be due at once now.
         """

@@ -5,6 +5,7 @@
 - ``client``: supabase-py on trio.
 - ``probe``: is it there, and is it migrated.
 - ``batch``: how many entries go into the next call. Pure.
+- ``lane``: how new messages pass an old queue.
 - ``writer``: drains the journal.
 - ``media``: the bucket of files, and what rows say of them.
 - ``atendimentos``, ``configuracoes``: what the API and the robot do with these tables.

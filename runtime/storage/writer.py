@@ -19,6 +19,7 @@ from ..failpoints import failpoint
 from ..journal import Entry, Heard, Journal, Stored
 from .batch import MAX_COUNT, BatchSize
 from .classify import EXPECTED, TOO_LARGE, Action, Verdict, classify
+from .lane import FastLane
 from .probe import Probe
 
 _log = logging.getLogger("zapvisor.storage")
@@ -102,6 +103,7 @@ class Writer:
         self._events = events
         self._hears = hears
         self._size = BatchSize()
+        self._lane = FastLane(journal)
         self._retry = Delays(Backoff(first=RETRY_FIRST_SECONDS, cap=RETRY_CAP_SECONDS), random)
         self._pause = Delays(Backoff(first=PAUSE_FIRST_SECONDS, cap=PAUSE_CAP_SECONDS), random)
         self._last_count = 0
@@ -146,6 +148,8 @@ class Writer:
             return
         if LINGER_FROM <= self._last_count < self._size.count:
             await trio.sleep(LINGER_SECONDS)
+        await self._let_pass()
+        ctx.beat()
         entries = await self._claim()
         self._last_count = len(entries)
         if not entries:
@@ -156,6 +160,7 @@ class Writer:
         outcome = await self._send(entries)
         if isinstance(outcome, Verdict):
             self._failures += 1
+            self._lane.close()
             if self._suspect(entries):
                 await self._bury(entries[0], outcome)
             else:
@@ -164,9 +169,27 @@ class Writer:
             self._enter("draining")
             self._retry.reset()
             self._pause.reset()
+            is_full = len(entries) >= self._size.count
             self._size.succeeded(len(entries), trio.current_time() - started)
             await self._settle(entries, outcome)
             self._went_through()
+            if is_full:
+                await self._lane.look(entries[0].seq)
+            else:
+                self._lane.close()
+
+    async def _let_pass(self) -> None:
+        """Write what may pass a deep queue, if there is any."""
+        entries = await self._lane.claim(trio.current_time(), self._size.count, self._size.bytes)
+        if not entries:
+            return
+        outcome = await self._send(entries)
+        if isinstance(outcome, Verdict):
+            self._failures += 1
+            self._lane.close()
+            return
+        await self._settle(entries, outcome)
+        self._lane.went()
 
     async def _claim(self) -> list[Entry]:
         """The oldest entries, or what `_suspect` wants to know about."""
