@@ -16,8 +16,10 @@ from typing import Any
 
 import httpx
 
+from http_api.cli.doctor import Accounts
 from tests.e2e.harness import until
 
+from .figures import note_settled
 from .rig import Accepted, Phone, in_background, tables_of
 
 SENT_STATES = frozenset({"sent", "delivered", "read", "played"})
@@ -225,14 +227,28 @@ def _complain(found: list[str]) -> None:
 
 def check_running(phone: Phone, seconds: float = 120.0) -> Books:
     """Wait for the dust to settle, then compare; the runtime goes on."""
+    begun = time.monotonic()
     books = wait_settled(phone, seconds)
-    queue = phone.runtime.queue()
-    assert (
-        queue["accepted"]
-        == queue["stored"] + queue["pending"] + queue["deadLetters"] + queue["archived"]
-    )
+    note_settled(time.monotonic() - begun)
+    _check_metrics(phone)
     _complain(findings(books, phone.accepted))
     return books
+
+
+def _check_metrics(phone: Phone) -> None:
+    """accepted = stored + dead + pending, as an operator's Prometheus sees it."""
+    text = phone.runtime.client.get("/metrics").text
+    of = {
+        line.split()[0]: float(line.split()[1])
+        for line in text.splitlines()
+        if line.startswith("zapvisor_journal_")
+    }
+    assert of["zapvisor_journal_accepted_total"] == (
+        of["zapvisor_journal_stored_total"]
+        + of["zapvisor_journal_dead_letters"]
+        + of["zapvisor_journal_archived"]
+        + of["zapvisor_journal_pending"]
+    )
 
 
 def check(phone: Phone, seconds: float = 120.0) -> dict[str, Any]:
@@ -241,7 +257,8 @@ def check(phone: Phone, seconds: float = 120.0) -> dict[str, Any]:
     assert phone.runtime.stop() == 0, phone.runtime.output()
     journal = tables_of(phone.runtime.data_dir / "journal.sqlite")
     assert journal["damage"] == ["ok"]
-    assert journal["accepted"] == journal["stored"] + journal["dead"] + journal["pending"]
+    accounts = (journal[name] for name in ("accepted", "stored", "dead", "pending"))
+    Accounts(*accounts).balance()  # what `zapvisor doctor` says of it
     assert (journal["pending"], journal["entries"]) == (0, 0)
     assert len(journal["letters"]) + journal["archived"] == journal["dead"]
     accepted = phone.accepted

@@ -14,7 +14,6 @@ import os
 import random
 import shutil
 import signal
-import statistics
 import sys
 import tempfile
 import time
@@ -30,6 +29,7 @@ from runtime.node_parts import prepare
 from tests.e2e.harness import Simulator
 
 from .accounts import Traffic, check, check_running
+from .figures import percentiles
 from .places import BRIDGE, RUNTIME
 from .rig import Backend, Phone, Runtime, hold, is_stopped
 
@@ -102,23 +102,12 @@ class Campaign:
             "kills": self.kills,
             "messagesIn": self.messages["in"],
             "messagesOut": self.messages["out"],
-            "receiptMs": _percentiles(self.receipt_ms),
+            "receiptMs": percentiles(self.receipt_ms),
             "recoverySeconds": {
-                fault: {"trials": len(times), **_percentiles(times)}
+                fault: {"trials": len(times), **percentiles(times)}
                 for fault, times in sorted(self.recovery.items())
             },
         }
-
-
-def _percentiles(values: list[float]) -> dict[str, float]:
-    if not values:
-        return {}
-    ordered = sorted(values)
-    return {
-        "p50": round(statistics.median(ordered), 2),
-        "p99": round(ordered[min(len(ordered) - 1, int(0.99 * len(ordered)))], 2),
-        "max": round(ordered[-1], 2),
-    }
 
 
 def _within(seconds: float, condition: Callable[[], bool]) -> bool:

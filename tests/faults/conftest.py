@@ -13,8 +13,26 @@ import pytest
 from runtime.node_parts import prepare
 from tests.e2e.harness import Simulator
 
+from . import figures
 from .accounts import check
 from .rig import Backend, Phone, Runtime
+
+SECONDS = 600
+"""A test that takes longer hangs; starting the product takes a minute on a busy machine."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.is_relative_to(here) and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(SECONDS))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if terminalreporter.config.getoption("--faults"):
+        terminalreporter.section("figures")
+        for line in figures.report():
+            terminalreporter.line(line)
 
 
 @pytest.fixture(scope="session")

@@ -9,35 +9,32 @@ from typing import Any
 
 import trio
 
-from runtime.identity import message_key, row_id
-from runtime.journal import Journal, NewEntry
+from runtime.inbound.entries import message_entry
+from runtime.journal import Connection, Journal, NewEntry
 from supervisors import ChildSpec, Supervisor, open_supervisor
 
 CHUNK = 1000
+CREATED = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
 
 
-def message(owner: str, connection: str, number: str, index: int, **changes: Any) -> NewEntry:
-    """The ``index``-th message of a customer."""
-    key = message_key(
-        owner, connection, chat=f"{number}@lid", sender=f"{number}@lid", message_id=f"FILL{index}"
+def message(owner: str, connection: str, number: str, index: int) -> NewEntry:
+    """The ``index``-th message of a customer, as it comes from the bridge."""
+    address = f"9{number}@lid"
+    entry = message_entry(
+        Connection(connection, connection, owner, None, CREATED),
+        {
+            "key": {"remoteJid": address, "fromMe": False, "id": f"FILL{index:017X}"},
+            "phone": number,
+            "lid": address,
+            "pushName": f"Cliente {number[-4:]}",
+            "timestamp": int(CREATED.timestamp()) + index // 10,
+            "offline": False,
+            "stub": None,
+            "message": {"conversation": f"mensagem {index}"},
+        },
     )
-    payload = {
-        "kind": "message",
-        "id": str(row_id(key)),
-        "owner_id": owner,
-        "connection_id": connection,
-        "numero_cliente": number,
-        "nome_cliente": f"Cliente {number[-4:]}",
-        "conteudo": f"mensagem {index}",
-        "tipo": "TEXTO",
-        "remetente": "CLIENTE",
-        "timestamp": datetime(2026, 1, 31, 12, 0, index % 60, tzinfo=UTC).isoformat(),
-        "whatsapp_id": f"FILL{index}",
-        **changes,
-    }
-    return NewEntry(
-        "message", key, payload, order_key=f"{connection}/{number}", raw={"key": {"id": key}}
-    )
+    assert entry is not None
+    return entry
 
 
 def fill(path: Path, entries: Iterable[NewEntry]) -> int:
