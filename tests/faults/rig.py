@@ -37,11 +37,22 @@ class Backend:
 
     def __init__(self, directory: Path) -> None:
         self.stack = LocalStack(directory, host.NODE_MODULES, host.MIGRATIONS, free_port())
+        self._directory = directory
+        self.start()
+
+    def start(self) -> None:
+        """Returns when it answers."""
         self.process = Process(
-            [sys.executable, host.__file__, str(directory), str(self.stack.port)],
+            [sys.executable, host.__file__, str(self._directory), str(self.stack.port)],
             env={**os.environ, "PYTHONPATH": str(host.REPOSITORY)},
         )
         self.process.wait_line(lambda line: line.startswith("{"), READY_SECONDS)
+
+    def stop(self) -> None:
+        """In order; what is in the database stays."""
+        assert self.process.popen.stdin is not None
+        self.process.popen.stdin.close()  # how it is asked to stop
+        self.process.popen.wait(READY_SECONDS)
 
     def children(self, name: str) -> list[psutil.Process]:
         found = []
@@ -77,9 +88,7 @@ class Backend:
         return owner_id
 
     def close(self) -> None:
-        assert self.process.popen.stdin is not None
-        self.process.popen.stdin.close()  # how it is asked to stop
-        self.process.popen.wait(READY_SECONDS)
+        self.stop()
         self.stack.erase()
 
 
