@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import settings
+
+# An example takes as long as the machine is busy; a test that hangs has pytest's own limit.
+settings.register_profile("zapvisor", deadline=None)
+settings.load_profile("zapvisor")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

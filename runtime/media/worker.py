@@ -85,10 +85,12 @@ class MediaWorker:
             ]
             now = _now()
             limit = AT_ONCE + len(self._running)
+            # What runs while the journal is asked may be over before it answers: outdated then.
+            running = set(self._running)
             tasks, later = await self._journal.transact(
                 partial(table.due, now=now, limit=limit, busy=busy)
             )
-            free = [task for task in tasks if _key(task) not in self._running]
+            free = [task for task in tasks if _key(task) not in running]
             if not free:
                 return BEAT_SECONDS if later is None else max(0.0, (later - now) / 1e6)
             task = free[0]

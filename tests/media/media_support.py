@@ -131,10 +131,10 @@ class Scene:
     @asynccontextmanager
     async def working(self):
         """Run the worker while the block does."""
-        worker = MediaWorker(self.journal, self.tasks, self.spool, self.events)
+        self.worker = MediaWorker(self.journal, self.tasks, self.spool, self.events)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(worker.run, Context())
-            yield worker
+            nursery.start_soon(self.worker.run, Context())
+            yield self.worker
             nursery.cancel_scope.cancel()
 
     async def media(self, row_id):
@@ -156,7 +156,8 @@ class Scene:
 
     async def until_state(self, row_id, state):
         async def check():
-            return await self.state(row_id) == state and not await self.tasks_left()
+            idle = not self.worker._running and not await self.tasks_left()
+            return idle and await self.state(row_id) == state
 
         await self.until(check, f"{row_id} is {state} and nothing is left to do")
 

@@ -1,5 +1,6 @@
 """URLs of clients: nothing but the public internet, whatever is tried (SSRF)."""
 
+import ssl
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 import httpcore
@@ -13,6 +14,7 @@ from runtime.media.addresses import is_public
 from runtime.media.fetch import MAX_REDIRECTS, Fetcher, parse_url, resolve
 
 PUBLIC = "93.184.215.14"
+TLS = ssl.create_default_context()
 
 PRIVATE = [
     *("0.0.0.0", "10.0.0.1", "100.64.0.1", "127.0.0.1", "127.255.255.254", "169.254.169.254"),
@@ -105,7 +107,7 @@ def fetcher(names, answers=None):
         answer = queues[host].pop(0) if len(queues[host]) > 1 else queues[host][0]
         return answer if isinstance(answer, list) else [answer]
 
-    return Fetcher(resolver=resolver, network=network), network
+    return Fetcher(resolver=resolver, network=network, tls=TLS), network
 
 
 async def test_a_file_is_fetched_from_the_address_that_was_judged():
