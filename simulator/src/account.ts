@@ -38,6 +38,8 @@ export class Account {
   /** Address of the profile picture, if there is one. */
   picture: string | undefined;
   addressing: Addressing;
+  /** Addressed by LID, nothing of it tells the number. */
+  hidesNumber = false;
   manners: Manners;
   nextDevice = 1;
   #tail: Promise<unknown> = Promise.resolve();

@@ -1,18 +1,21 @@
 // The admin API's calls.
 import type { Account, Role } from "./account.ts";
 import { type AdminRequest, HttpError } from "./admin.ts";
+import { postNews, postStatus } from "./broadcasts.ts";
 import { readContent } from "./content.ts";
 import { applyFault } from "./fault-actions.ts";
 import { FAULT_KINDS } from "./faults.ts";
 import { oneOf, optionalFlag, optionalInteger, optionalText, text, texts } from "./fields.ts";
-import { createGroup } from "./groups.ts";
+import { createGroup, renameGroup } from "./groups.ts";
 import { parseNumber } from "./jid.ts";
 import { receivedBy, sentBy } from "./ledger.ts";
 import { composeMedia, mediaMessage } from "./media-messages.ts";
 import { sendContent, type Target } from "./outgoing.ts";
 import { enterPairingCode, logOut, scan } from "./phone.ts";
 import { customerLine, customerName } from "./phrases.ts";
-import { acknowledge, type ReceiptType } from "./receipts.ts";
+import { changePicture } from "./pictures.ts";
+import { vote } from "./polls.ts";
+import { acknowledge, readOnPhone, type ReceiptType } from "./receipts.ts";
 import { CHAT_STATES, call, showChatState, signalsOf } from "./signals.ts";
 import { describeAccount, describeGroup, describeMedia, describeState, faultView } from "./views.ts";
 import { messageId, type World } from "./world.ts";
@@ -37,6 +40,12 @@ export const routes: readonly Route[] = [
     devices: logOut(request.world, find(request, "phone"), optionalInteger(request.body, "device", 1)),
   })],
   ["POST", "/phones/:number/send", (request) => send(request, find(request, "phone"))],
+  ["POST", "/phones/:number/read", (request) => ({
+    ids: readOnPhone(request.world, find(request, "phone"), findAccount(request.world, text(request.body, "chat"))),
+  })],
+  ["POST", "/phones/:number/news", (request) => ({
+    ids: [postNews(request.world, find(request, "phone"), text(request.body, "text"))],
+  })],
   ["GET", "/phones/:number/inbox", (request) => receivedBy(find(request, "phone"))],
 
   ["POST", "/contacts", (request) => describeAccount(create(request, "contact"))],
@@ -45,6 +54,20 @@ export const routes: readonly Route[] = [
   ["POST", "/contacts/:number/send", (request) => send(request, find(request, "contact"))],
   ["POST", "/contacts/:number/deliver", (request) => receipts(request, "delivered")],
   ["POST", "/contacts/:number/read", (request) => receipts(request, "read")],
+  ["POST", "/contacts/:number/play", (request) => receipts(request, "played")],
+  ["POST", "/contacts/:number/vote", async (request) => {
+    const { body, world } = request;
+    const voter = find(request, "contact");
+    const content = vote(world, voter, text(body, "poll"), texts(body, "options") ?? []);
+    const sending = sendContent(world, voter, findTarget(world, text(body, "to")), content);
+    await sending.accepted;
+    return { ids: [sending.id] };
+  }],
+  ["POST", "/contacts/:number/status", async (request) => {
+    const { body, world } = request;
+    const follower = findAccount(world, text(body, "to"), "phone");
+    return { ids: [await postStatus(world, find(request, "contact"), follower, text(body, "text"))] };
+  }],
   ["POST", "/contacts/:number/presence", ({ body, world, params }) => {
     const state = oneOf(body, "state", CHAT_STATES);
     if (!state) throw new RangeError(`state has to be one of ${CHAT_STATES.join(", ")}`);
@@ -59,6 +82,12 @@ export const routes: readonly Route[] = [
   ["GET", "/contacts/:number/inbox", (request) => receivedBy(find(request, "contact"))],
 
   ["POST", "/groups", (request) => addGroup(request)],
+  ["POST", "/groups/:jid", ({ world, params, body }) => {
+    const group = world.groups.get(params.jid!);
+    if (!group) throw new HttpError(404, `no such group: ${params.jid}`);
+    renameGroup(world, group, text(body, "subject"));
+    return describeGroup(group);
+  }],
 
   ["GET", "/ledger", ({ world, query }) => ledger(world, query.get("phone"))],
 
@@ -95,7 +124,9 @@ function defined<T extends object>(fields: T): Partial<{ [K in keyof T]: NonNull
 
 function change({ body, world }: AdminRequest, account: Account): unknown {
   account.name = optionalText(body, "name") ?? account.name;
-  account.picture = optionalText(body, "picture") ?? account.picture;
+  if (body.picture === null) changePicture(world, account, undefined);
+  else if (body.picture !== undefined) changePicture(world, account, text(body, "picture"));
+  account.hidesNumber = optionalFlag(body, "hidesNumber") ?? account.hidesNumber;
   account.addressing = oneOf(body, "addressing", ["lid", "pn"] as const) ?? account.addressing;
   setManners(account, body);
   world.onChange();

@@ -1,6 +1,7 @@
 // Groups: who is in them and how the server describes them.
 import type { Account } from "./account.ts";
 import { type BinaryNode, node } from "./nodes.ts";
+import { stanzaId, type World } from "./world.ts";
 
 export type Group = {
   /** `…@g.us` */
@@ -24,6 +25,19 @@ export function createGroup(subject: string, members: readonly Account[]): Group
     owner,
     members: new Map(members.map((account) => [account.number, account])),
   };
+}
+
+/** A member gives the group another name; the companions of all members are told. */
+export function renameGroup(world: World, group: Group, subject: string): void {
+  group.subject = subject;
+  const t = world.timestamp();
+  for (const member of group.members.values()) {
+    for (const companion of member.companions.values()) {
+      const { lidJid, pnJid } = group.owner;
+      const attrs = { id: stanzaId(), from: group.jid, participant: lidJid, participant_pn: pnJid, type: "w:gp2", t };
+      companion.deliver("notification", node("notification", attrs, [node("subject", { subject, s_t: t, s_o: lidJid })]));
+    }
+  }
 }
 
 /** The `<group>` node of metadata answers. */

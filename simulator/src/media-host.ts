@@ -35,6 +35,8 @@ export class MediaHost {
   readonly #faults: Faults;
   readonly #server: Server;
   #uploads = 0;
+  /** Media that phones uploaded again because they were asked to. */
+  reuploads = 0;
 
   constructor(faults: Faults) {
     this.#faults = faults;

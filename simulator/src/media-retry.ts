@@ -27,6 +27,7 @@ export function onMediaRetry(world: World, companion: Companion, receipt: Binary
     return;
   }
   const directPath = world.media.put(blob.bytes);
+  world.media.reuploads += 1;
   const answer = proto.MediaRetryNotification.encode({
     stanzaId: stanzaId(),
     directPath,

@@ -71,7 +71,7 @@ export function directAttributes(author: Account, { content, id, sentAt }: SentM
     t: String(Math.floor(sentAt / 1000)),
     notify: author.name,
     addressing_mode: author.addressing,
-    sender_pn: lid ? author.pnJid : undefined,
+    sender_pn: lid && !author.hidesNumber ? author.pnJid : undefined,
     sender_lid: lid ? undefined : author.lidJid,
   };
 }
@@ -121,6 +121,12 @@ async function sendToAccount(world: World, author: Account, to: Account, message
     if (world.faults.strike("unavailable", to.number)) {
       // As the first message from an advertisement: the content has to be asked for.
       companion.deliver("message", node("message", directAttributes(author, message), [node("unavailable")]));
+      continue;
+    }
+    if (content.viewOnceMessageV2) {
+      // Only a phone shows it: companions are told that there is something.
+      const unavailable = node("unavailable", { type: "view_once" });
+      companion.deliver("message", node("message", directAttributes(author, message), [unavailable]));
       continue;
     }
     const enc = await encryptFor(author, companion, content);

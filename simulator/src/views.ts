@@ -37,7 +37,7 @@ export function describeMedia({ media }: World): object {
     downloads,
     expired: expired ?? null,
   }));
-  return { host: media.authority, uploads: media.uploads, blobs };
+  return { host: media.authority, uploads: media.uploads, reuploads: media.reuploads, blobs };
 }
 
 /** Counters without end are shown as null. */
