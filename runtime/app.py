@@ -18,7 +18,7 @@ from .event_log import EventFeed, EventFilter
 from .identity import phone_digits
 from .journal import Connection, DeadLetter, Submitted
 from .lifecycle import Lifecycle
-from .media.desk import MediaFile, MediaRequest
+from .media.desk import Addressed, MediaFile, MediaRequest
 from .media.spool import Received
 from .media.stores import Opened
 from .notifier import Sender, Webhooks
@@ -208,8 +208,8 @@ class Application(Lifecycle):
     ) -> dict[str, Any]:
         """Accept a message with the file at ``url`` (http, https or data)."""
         connection = await self.book.get(connection_id)
-        await self.contacts.recipient(connection, self.book.live(connection_id), request.to)
-        submitted = await self.media.submit_url(connection, request, url)
+        to = await self._addressed(connection, request)
+        submitted = await self.media.submit_url(connection, request, to, url)
         return await self._sent(connection_id, submitted)
 
     def receive_file(self) -> AbstractAsyncContextManager[Received]:
@@ -227,9 +227,16 @@ class Application(Lifecycle):
     ) -> dict[str, Any]:
         """Accept a message with an uploaded file."""
         connection = await self.book.get(connection_id)
-        await self.contacts.recipient(connection, self.book.live(connection_id), request.to)
-        submitted = await self.media.submit_file(connection, request, file, mimetype)
+        to = await self._addressed(connection, request)
+        submitted = await self.media.submit_file(connection, request, to, file, mimetype)
         return await self._sent(connection_id, submitted)
+
+    async def _addressed(self, connection: Connection, request: MediaRequest) -> Addressed:
+        """Raises NotFound for the quoted message, Unsendable for the recipient."""
+        quoted = await self.conversation.quoted(connection, request.quoted_id)
+        live = self.book.live(connection.id)
+        recipient = await self.contacts.recipient(connection, live, request.to)
+        return Addressed(recipient.jid, quoted)
 
     async def find_media(self, message_id: UUID, owner_id: UUID | None) -> MediaFile:
         """The file of a message, to be read with `open_media`."""

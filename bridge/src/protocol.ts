@@ -53,6 +53,7 @@ export type RuntimeFrame =
     }
   | { readonly type: "sent"; readonly requestId: string; readonly messageId: string }
   | { readonly type: "picture"; readonly requestId: string; readonly jid: string }
+  | { readonly type: "group"; readonly requestId: string; readonly jid: string }
   | { readonly type: "logout"; readonly requestId: string };
 
 export interface Me {
@@ -80,7 +81,7 @@ export interface ReplyError {
   readonly retryable: boolean;
 }
 
-export type EventKind = "message" | "status" | "call" | "contact" | "oversized";
+export type EventKind = "message" | "status" | "read" | "call" | "contact" | "oversized";
 
 export type BridgeFrame =
   | {
@@ -167,6 +168,7 @@ function integerField(frame: Fields, name: string, minimum: number, maximum: num
 const REQUEST_ID = /^[\x21-\x7e]{1,128}$/;
 const MESSAGE_ID = /^[A-Za-z0-9_.-]{1,128}$/;
 const JID = /^[A-Za-z0-9_.:-]{1,64}@(s\.whatsapp\.net|lid|g\.us|newsletter)$/;
+const GROUP_JID = /^[0-9-]{5,64}@g\.us$/;
 const PHONE = /^[0-9]{5,20}$/;
 
 function contentField(frame: Fields): SendContent {
@@ -274,6 +276,8 @@ export function parseFrame(text: string): RuntimeFrame {
       };
     case "picture":
       return { type: "picture", requestId: requestId(), jid: stringField(frame, "jid", JID) };
+    case "group":
+      return { type: "group", requestId: requestId(), jid: stringField(frame, "jid", GROUP_JID) };
     case "logout":
       return { type: "logout", requestId: requestId() };
     default:

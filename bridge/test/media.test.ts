@@ -272,6 +272,9 @@ test("content of frames: exactly one kind, an upload, nothing else", () => {
     upload,
     caption: "x",
     fileName: null,
+    viewOnce: false,
+    quoted: null,
+    mentions: [],
   });
   assert.equal(mediaContent({ text: "x" }), null);
   for (const content of [
@@ -282,6 +285,9 @@ test("content of frames: exactly one kind, an upload, nothing else", () => {
     { image: { upload: "../x" } },
     { image: { upload, path: "/etc/passwd" } },
     { image: { upload, caption: 7 } },
+    { image: { upload, viewOnce: "yes" } },
+    { image: { upload, quoted: { id: "3A" } } },
+    { image: { upload, mentions: ["ana"] } },
     { document: { upload, fileName: "x".repeat(300) } },
   ]) {
     assert.throws(() => mediaContent(content as Json), ProtocolError, JSON.stringify(content));

@@ -170,6 +170,55 @@ test("an unavailable message is filled by the phone", async () => {
   assert.deepEqual(filled.data.key, stub.data.key);
 });
 
+test("a vote in a poll of ours says what it chose, one in another poll does not", async () => {
+  const poll = "3EB0AAAA0010";
+  const reply = await runtime.request("send", {
+    messageId: poll,
+    to: `${CUSTOMER}@s.whatsapp.net`,
+    content: { poll: { name: "Volta?", options: ["sim", "não", "talvez"], selectable: 2 } },
+  });
+  assert.equal(reply["ok"], true, JSON.stringify(reply));
+  await runtime.status(poll, "delivered");
+  const vote = async (options: string[]): Promise<unknown> => {
+    const path = `/contacts/${CUSTOMER}/vote`;
+    const { ids } = await whatsapp.post<{ ids: string[] }>(path, { to: PHONE, poll, options });
+    return ((await runtime.message(ids[0]!)).data as { vote?: unknown }).vote;
+  };
+  for (const addressing of ["lid", "pn"]) {
+    await whatsapp.post(`/contacts/${CUSTOMER}`, { addressing });
+    assert.deepEqual(await vote(["talvez", "sim"]), { options: ["sim", "talvez"] });
+    assert.deepEqual(await vote([]), { options: [] });
+  }
+  const pollCreationMessageKey = { remoteJid: `${PHONE}@s.whatsapp.net`, fromMe: true, id: "3AFF" };
+  const message = { pollUpdateMessage: { pollCreationMessageKey, vote: { encPayload: "AAAA", encIv: "AAAA" } } };
+  const [unknown] = await whatsapp.write(CUSTOMER, PHONE, { message });
+  assert.equal(((await runtime.message(unknown!)).data as { vote?: unknown }).vote, null);
+});
+
+test("what the owner reads on the phone is told, with the chat", async () => {
+  for (const addressing of ["pn", "lid"]) {
+    await whatsapp.post(`/contacts/${CUSTOMER}`, { addressing });
+    const [id] = await whatsapp.write(CUSTOMER, PHONE, { text: `lida por ${addressing}` });
+    await runtime.message(id!);
+    await whatsapp.post(`/phones/${PHONE}/read`, { chat: CUSTOMER });
+    const data = await runtime.kind("read", (read) => (read["ids"] as string[]).includes(id!));
+    assert.equal(data["phone"], CUSTOMER);
+    assert.match(String(data["lid"]), /@lid$/);
+  }
+});
+
+test("a picture that was changed or removed is told; a group says what it is called", async () => {
+  for (const [picture, told] of [["https://pps.example/a.jpg", "changed"], [null, "removed"]] as const) {
+    await whatsapp.post(`/contacts/${CUSTOMER}`, { picture });
+    const data = await runtime.kind("contact", (contact) => contact["picture"] === told);
+    assert.equal(data["phone"], CUSTOMER);
+  }
+  const { jid } = await whatsapp.post<{ jid: string }>("/groups", { subject: "Um", members: [PHONE, CUSTOMER] });
+  assert.deepEqual((await runtime.request("group", { jid }))["data"], { subject: "Um" });
+  await whatsapp.post(`/groups/${jid}`, { subject: "Dois" });
+  assert.deepEqual((await runtime.request("group", { jid }))["data"], { subject: "Dois" });
+});
+
 test("a duplicate on the wire is one event", async () => {
   await whatsapp.fault({ kind: "duplicate", times: 1 });
   const ids = await whatsapp.write(CUSTOMER, PHONE, { texts: ["dobrada", "seguinte"] });

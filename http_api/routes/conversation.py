@@ -9,14 +9,15 @@ from fastapi import APIRouter, Path, Query
 from starlette.responses import Response
 
 from runtime.errors import Invalid, NotFound
-from runtime.outbound.plain_message import Card, Location, PlainRequest, Poll
+from runtime.outbound.plain_message import Card, Link, Location, PlainRequest, Poll
 
 from ..conversation import EditMessage, MessagesRead, ReactToMessage
 from ..envelope import success
 from ..facade import Application
 from ..guards import Sends
 from ..principal import Principal
-from ..schemas import OptionalOwnerId, SendMessage, Sent
+from ..schemas import OptionalOwnerId, Sent
+from ..sending import SendMessage
 from .answers import Runtime, answers
 
 router = APIRouter(prefix="/api/whatsapp-integration/messages", tags=["Mensagens"])
@@ -87,13 +88,18 @@ def _sent(sent: dict[str, Any]) -> Response:
     return success(sent, status=202 if sent["status"] == "queued" else 200)
 
 
+def text_of(identifier: UUID | None) -> str | None:
+    """An id as the runtime takes it."""
+    return None if identifier is None else str(identifier)
+
+
 def plain_request(body: SendMessage, key: str | None) -> PlainRequest:
     """What a body without a file asks for. Raises Invalid when what its type names is missing."""
     parts = {"location": body.location, "contact": body.contacts, "poll": body.poll}
     if body.type in parts and parts[body.type] is None:
         field = "contacts" if body.type == "contact" else body.type
         raise Invalid(f"Dados inválidos: {field} é obrigatório.", code=f"missing_{field}")
-    place, poll = body.location, body.poll
+    place, poll, link = body.location, body.poll, body.link_preview
     return PlainRequest(
         to=body.to,
         text=body.content,
@@ -106,7 +112,10 @@ def plain_request(body: SendMessage, key: str | None) -> PlainRequest:
         poll=None
         if body.type != "poll" or poll is None
         else Poll(poll.name, poll.options, poll.selectable),
+        link=None
+        if body.type != "text" or link is None
+        else Link(link.url, link.title, link.description),
         mentions=body.mentions,
-        quoted_id=None if body.quoted_message_id is None else str(body.quoted_message_id),
+        quoted_id=text_of(body.quoted_message_id),
         idempotency_key=key,
     )

@@ -41,12 +41,12 @@ from ..schemas import (
     Qr,
     QueueCleared,
     Row,
-    SendMessage,
     Sent,
     SupabaseStats,
 )
+from ..sending import SendMessage
 from .answers import Runtime, answers
-from .conversation import plain_request
+from .conversation import plain_request, text_of
 from .media import same_key
 
 router = APIRouter(prefix="/api/whatsapp-integration", tags=["WhatsApp"])
@@ -206,6 +206,9 @@ async def send_message(
                 caption=body.content,
                 file_name=body.file_name,
                 voice=body.ptt,
+                view_once=body.view_once,
+                mentions=body.mentions,
+                quoted_id=text_of(body.quoted_message_id),
                 idempotency_key=key,
             ),
             url=body.media_url,

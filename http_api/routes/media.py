@@ -22,8 +22,10 @@ from ..guards import Reads, Sends, seen_connection
 from ..multipart import FILE_FIELD, read_form
 from ..principal import Principal
 from ..ranges import ByteRange, Unsatisfiable, read_range
-from ..schemas import IdempotencyKey, MediaRetried, OptionalOwnerId, SendFile, Sent
+from ..schemas import IdempotencyKey, MediaRetried, OptionalOwnerId, Sent
+from ..sending import SendFile
 from .answers import Runtime, answers
+from .conversation import text_of
 
 router = APIRouter(prefix="/api/whatsapp-integration", tags=["Arquivos"])
 
@@ -64,6 +66,9 @@ _UPLOAD_BODY = {
                         "content": {"type": "string", "description": "A legenda."},
                         "fileName": {"type": "string"},
                         "ptt": {"type": "boolean", "description": "Mensagem de voz."},
+                        "viewOnce": {"type": "boolean", "description": "Visualização única."},
+                        "quotedMessageId": {"type": "string", "format": "uuid"},
+                        "mentions": {"type": "string", "description": "Separadas por vírgula."},
                         "idempotencyKey": {"type": "string"},
                         FILE_FIELD: {"type": "string", "format": "binary"},
                     },
@@ -145,6 +150,9 @@ async def send_file(
                 caption=body.content,
                 file_name=body.file_name or form.file_name,
                 voice=body.ptt,
+                view_once=body.view_once,
+                mentions=body.mentions,
+                quoted_id=text_of(body.quoted_message_id),
                 idempotency_key=same_key(idempotency_key, body.idempotency_key),
             ),
             file=received,

@@ -21,12 +21,32 @@ _WRAPPERS = (
     "deviceSentMessage",
     "editedMessage",
     "groupMentionedMessage",
+    "associatedChildMessage",  # a picture of an album
+    "lottieStickerMessage",
+    "pollCreationMessageV4",
+    "groupStatusMessage",
+    "groupStatusMessageV2",
+    "botInvokeMessage",
+    "botForwardedMessage",
 )
 _VIEW_ONCE = ("viewOnceMessage", "viewOnceMessageV2", "viewOnceMessageV2Extension")
 _WRAPPER_DEPTH = 5
-_CARRIERS = frozenset({"messageContextInfo", "senderKeyDistributionMessage"})
+_CARRIERS = frozenset(
+    {
+        "messageContextInfo",
+        "senderKeyDistributionMessage",
+        "fastRatchetKeySenderKeyDistributionMessage",
+    }
+)
 _SILENT = frozenset(
-    {"protocolMessage", "keepInChatMessage", "encReactionMessage", "pinInChatMessage"}
+    {
+        "protocolMessage",
+        "keepInChatMessage",
+        "encReactionMessage",
+        "pinInChatMessage",
+        "albumMessage",  # how many pictures follow, each a message of its own
+        "stickerSyncRmrMessage",
+    }
 )
 
 

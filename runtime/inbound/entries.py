@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +13,12 @@ from ..media.incoming import incoming_media, media_columns
 from .changes import Change, read_change
 from .chats import Chat, read_chat
 from .content import Content, read_content
+from .kinds import vote_cast
+
+MAX_READ = 100
+"""Messages of one reading; with each of them those before it are read, too."""
+NO_PICTURE = ""
+"""In place of a picture's URL: there is none any more."""
 
 _IGNORED_SERVERS = frozenset({"broadcast", "newsletter"})
 
@@ -50,7 +57,17 @@ def message_entry(connection: Connection, data: Mapping[str, Any]) -> NewEntry |
     content = read_content(message)
     if content is None:
         return None
+    if (vote := data.get("vote")) is not None:
+        content = _voted(connection, chat, content, vote["options"])
     return _entry(connection, chat, data, content)
+
+
+def _voted(connection: Connection, chat: Chat, content: Content, options: Sequence[str]) -> Content:
+    """A vote in a poll of ours, with what it chose."""
+    facts = (content.dados or {})["voto_em_enquete"]
+    poll = str(row_id(chat.key_of(connection, {"fromMe": True, "id": facts["enquete"]})))
+    read = {"voto_em_enquete": {**facts, "id": poll, "opcoes": list(options)}}
+    return replace(content, conteudo=vote_cast(options), dados={**(content.dados or {}), **read})
 
 
 def call_entry(connection: Connection, data: Mapping[str, Any]) -> NewEntry | None:
@@ -94,7 +111,8 @@ def call_entry(connection: Connection, data: Mapping[str, Any]) -> NewEntry | No
 def contact_entry(
     connection: Connection, number: str, *, name: str | None, picture: str | None
 ) -> NewEntry:
-    """The name or picture (its URL) of a customer, for their open atendimento."""
+    """The name or picture (its URL, or `NO_PICTURE`) of a customer or a group, for their open
+    atendimento; None leaves what is there."""
     return NewEntry(
         kind="contact",
         key=None,
@@ -107,6 +125,23 @@ def contact_entry(
             "foto_url": picture,
         },
     )
+
+
+def read_entries(connection: Connection, data: Mapping[str, Any]) -> list[NewEntry]:
+    """The account's owner has read messages of a chat on the phone: so they are read."""
+    chat = read_chat({**data, "key": {"remoteJid": data["chat"], "fromMe": False}})
+    return [
+        NewEntry(
+            kind="read",
+            key=None,
+            payload={
+                "kind": "read",
+                "owner_id": connection.owner_id,
+                "id": str(row_id(chat.key(connection, message_id))),
+            },
+        )
+        for message_id in data["ids"][:MAX_READ]
+    ]
 
 
 def _entry(

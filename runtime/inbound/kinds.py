@@ -7,7 +7,7 @@ dados)``. The table of kinds is in docs/messages.md. Pure.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 Body = Mapping[str, Any]
@@ -84,6 +84,11 @@ def _poll_vote(body: Body) -> Reading:
     return "SISTEMA", "Votou em uma enquete.", {"voto_em_enquete": {"enquete": poll}}
 
 
+def vote_cast(options: Sequence[str]) -> str:
+    """What a vote says, where it can be read; without options it was taken back."""
+    return f"Votou: {', '.join(options)}" if options else "Retirou o voto da enquete."
+
+
 def _choice(text_at: str, id_at: str) -> Callable[[Body], Reading]:
     """An answer to buttons or a list: what the customer chose is what they said."""
 
@@ -120,6 +125,24 @@ def _order(body: Body) -> Reading:
     return "TEXTO", f"🛒 Pedido pelo catálogo\n{text}".strip(), {"pedido": facts}
 
 
+def _event(body: Body) -> Reading:
+    name, description = body.get("name") or "", body.get("description") or ""
+    cancelled = bool(body.get("isCanceled"))
+    facts = {"nome": name, "inicio": body.get("startTime"), "cancelado": cancelled}
+    text = "\n".join(part for part in (f"📅 {name}", description) if part)
+    return "TEXTO", text, {"convite_evento": facts}
+
+
+def _business(*paths: str) -> Callable[[Body], Reading]:
+    """A text with buttons, a list or a form under it, as companies send them: the text."""
+
+    def read(body: Body) -> Reading:
+        parts = [str(part) for path in paths if (part := _at(body, path))]
+        return "TEXTO", "\n".join(parts), {"interativa": True}
+
+    return read
+
+
 KINDS: dict[str, Callable[[Body], Reading]] = {
     "locationMessage": _location,
     "liveLocationMessage": _live_location,
@@ -128,10 +151,21 @@ KINDS: dict[str, Callable[[Body], Reading]] = {
     "pollCreationMessage": _poll,
     "pollCreationMessageV2": _poll,
     "pollCreationMessageV3": _poll,
+    "pollCreationMessageV5": _poll,
     "pollUpdateMessage": _poll_vote,
     "buttonsResponseMessage": _choice("selectedDisplayText", "selectedButtonId"),
     "listResponseMessage": _choice("title", "singleSelectReply.selectedRowId"),
     "templateButtonReplyMessage": _choice("selectedDisplayText", "selectedId"),
+    "interactiveResponseMessage": _choice("body.text", "nativeFlowResponseMessage.name"),
+    "buttonsMessage": _business("text", "contentText", "footerText"),
+    "listMessage": _business("title", "description", "footerText"),
+    "templateMessage": _business(
+        "hydratedTemplate.hydratedTitleText",
+        "hydratedTemplate.hydratedContentText",
+        "hydratedTemplate.hydratedFooterText",
+    ),
+    "interactiveMessage": _business("header.title", "body.text", "footer.text"),
+    "eventMessage": _event,
     "groupInviteMessage": _invite,
     "productMessage": _product,
     "orderMessage": _order,

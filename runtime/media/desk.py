@@ -6,7 +6,7 @@ import base64
 import binascii
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,6 +17,7 @@ from uuid import UUID
 from ..errors import Conflict, Invalid, NotFound, StorageUnavailable, TooLarge
 from ..journal import Connection, Journal, Media, Submitted
 from ..journal import media as table
+from ..outbound.beside import Quoted
 from ..outbound.media_message import compose_media, media_request_hash
 from ..storage import MediaStorage
 from .fetch import Fetcher
@@ -27,6 +28,8 @@ from .spool import Received, Spool
 from .stores import Opened, Store, open_file
 
 MAX_CAPTION = 4096
+VIEWED_ONCE = frozenset({"image", "video", "audio"})
+"""Kinds that WhatsApp shows once."""
 RETRY_LIFETIME = timedelta(days=2)
 """How long a retry asked for over the API goes on."""
 
@@ -43,7 +46,18 @@ class MediaRequest:
     caption: str = ""
     file_name: str | None = None
     voice: bool = False
+    view_once: bool = False
+    mentions: Sequence[str] = ()
+    quoted_id: str | None = None
     idempotency_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Addressed:
+    """What had to be looked up for a request: the recipient's JID, the message it answers."""
+
+    jid: str
+    quoted: Quoted | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +105,7 @@ class MediaDesk:
         return self._spool.receive(MAX_ANY_BYTES)
 
     async def submit_url(
-        self, connection: Connection, request: MediaRequest, url: str
+        self, connection: Connection, request: MediaRequest, to: Addressed, url: str
     ) -> Submitted:
         """Send what a URL leads to: ``http``, ``https``, or ``data`` with the file inside.
 
@@ -111,20 +125,21 @@ class MediaDesk:
                 fetched = await self._fetcher.fetch(url, received)
                 mimetype, suggested = fetched.mimetype, fetched.file_name
             return await self._submit(
-                connection, request, received, mimetype, suggested, request_hash
+                connection, request, to, received, mimetype, suggested, request_hash
             )
 
     async def submit_file(
         self,
         connection: Connection,
         request: MediaRequest,
+        to: Addressed,
         received: Received,
         mimetype: str | None,
     ) -> Submitted:
         """Send a file that was uploaded with `receive`."""
         _check(request)
         return await self._submit(
-            connection, request, received, mimetype, None, _hash(request, received.sha256)
+            connection, request, to, received, mimetype, None, _hash(request, received.sha256)
         )
 
     async def _repeated(
@@ -146,6 +161,7 @@ class MediaDesk:
         self,
         connection: Connection,
         request: MediaRequest,
+        to: Addressed,
         received: Received,
         mimetype: str | None,
         suggested_name: str | None,
@@ -159,7 +175,7 @@ class MediaDesk:
         name = safe_name(request.file_name) or safe_name(suggested_name)
         command, entry = compose_media(
             connection,
-            to=request.to,
+            address=to.jid,
             kind=request.kind,
             caption=request.caption,
             file_name=name if request.kind == "document" else None,
@@ -167,6 +183,9 @@ class MediaDesk:
             size=received.size,
             sha256=received.sha256,
             voice=request.voice,
+            view_once=request.view_once,
+            quoted=to.quoted,
+            mentions=request.mentions,
             seconds=ogg_seconds(received.tail) if mime == OGG_OPUS else None,
             idempotency_key=request.idempotency_key,
             request_hash=request_hash,
@@ -286,6 +305,11 @@ def _check(request: MediaRequest) -> None:
         )
     if request.voice and request.kind != "audio":
         raise Invalid("ptt só é possível em mensagens do tipo audio.", code="invalid_request")
+    if request.view_once and request.kind not in VIEWED_ONCE:
+        raise Invalid(
+            "viewOnce só é possível em mensagens dos tipos image, video e audio.",
+            code="invalid_request",
+        )
 
 
 def _hash(request: MediaRequest, source: str) -> str:
@@ -297,6 +321,9 @@ def _hash(request: MediaRequest, source: str) -> str:
             "caption": request.caption,
             "fileName": request.file_name,
             "ptt": request.voice,
+            "viewOnce": request.view_once,
+            "mentions": list(request.mentions),
+            "quotedMessageId": request.quoted_id,
             "source": source,
         },
     )

@@ -17,12 +17,14 @@ from ..errors import Conflict, NotFound
 from ..identity import message_key, new_message_id, row_id
 from ..journal import Connection, Journal, NewEntry, Submitted
 from ..storage import Supabase
+from .beside import Quoted
 from .outbox import compose
-from .plain_message import PlainRequest, Quoted, change_content, compose_plain
+from .plain_message import PlainRequest, change_content, compose_plain
 
 MAX_READ = 500
 """Messages of one read receipt; older ones count as read with it."""
-_EDITABLE = frozenset({"TEXTO"})
+_NO_TEXTS = frozenset({"localizacao", "contatos", "enquete"})
+"""Keys of ``dados`` that make a row of TEXTO something else to WhatsApp."""
 _TEXTS = {
     "reacao": "Reagiu com {} a uma mensagem anterior.",
     "edicao": "{}",
@@ -45,14 +47,18 @@ class Conversation:
 
         Raises Invalid, NotFound (the quoted message), Unsendable (``not_on_whatsapp``), Conflict.
         """
-        quoted = None
-        if request.quoted_id is not None:
-            quoted = _quoted(await self.message(UUID(request.quoted_id), UUID(connection.owner_id)))
+        quoted = await self.quoted(connection, request.quoted_id)
         recipient = await self._contacts.recipient(connection, live, request.to)
         command, entry = compose_plain(
             connection, request, address=recipient.jid, quoted=quoted, now=datetime.now(UTC)
         )
         return await self._journal.submit(command, entry)
+
+    async def quoted(self, connection: Connection, row_id: str | None) -> Quoted | None:
+        """The message that is answered, by the id of its row. Raises NotFound, Conflict."""
+        if row_id is None:
+            return None
+        return _quoted(await self.message(UUID(row_id), UUID(connection.owner_id)))
 
     async def message(self, message_id: UUID, owner_id: UUID | None) -> dict[str, Any]:
         """A row of ``whatsapp_mensagens`` with its ``numero_cliente``. Raises NotFound."""
@@ -80,9 +86,9 @@ class Conversation:
         own = row["remetente"] != "CLIENTE"
         if operation != "reacao" and not own:
             raise Conflict("Só é possível alterar mensagens enviadas.", code="not_own_message")
-        if operation == "edicao" and row["tipo"] not in _EDITABLE:
+        if operation == "edicao" and not _is_editable(row):
             raise Conflict("Só é possível editar textos.", code="not_editable")
-        if row["whatsapp_id"] is None:
+        if not _is_message(row):
             raise Conflict("Esta mensagem não passou pelo WhatsApp.", code="not_a_whatsapp_message")
         now = datetime.now(UTC)
         key = {"id": row["whatsapp_id"], "fromMe": own, "participant": _participant(row)}
@@ -171,8 +177,17 @@ def _participant(row: Mapping[str, Any]) -> str | None:
     return member if "@" in member else f"{member}@s.whatsapp.net"
 
 
+def _is_editable(row: Mapping[str, Any]) -> bool:
+    return row["tipo"] == "TEXTO" and not _NO_TEXTS & (row.get("dados") or {}).keys()
+
+
+def _is_message(row: Mapping[str, Any]) -> bool:
+    """Whether WhatsApp has it as a message: a call is a row, too."""
+    return row["whatsapp_id"] is not None and "chamada" not in (row.get("dados") or {})
+
+
 def _quoted(row: Mapping[str, Any]) -> Quoted:
-    if row["whatsapp_id"] is None:
+    if not _is_message(row):
         raise Conflict("Esta mensagem não passou pelo WhatsApp.", code="not_a_whatsapp_message")
     return Quoted(
         row_id=row["id"],

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from ..identity import message_key, new_message_id, recipient_jid, row_id
+from ..identity import message_key, new_message_id, person, recipient_jid, row_id
 from ..journal import CommandState, Connection, NewCommand, NewEntry, NewMedia
 from ..media.incoming import media_url
 from ..media.policy import TIPOS
+from .beside import Quoted, beside
 from .outbox import MESSAGE_LIFETIME
 
 
@@ -23,7 +25,7 @@ def media_request_hash(to: str, request: dict[str, Any]) -> str:
 def compose_media(
     connection: Connection,
     *,
-    to: str,
+    address: str,
     kind: str,
     caption: str,
     file_name: str | None,
@@ -31,29 +33,37 @@ def compose_media(
     size: int,
     sha256: str,
     voice: bool,
+    view_once: bool,
     seconds: int | None,
+    quoted: Quoted | None,
+    mentions: Sequence[str],
     idempotency_key: str | None,
     request_hash: str,
     now: datetime,
 ) -> tuple[NewCommand, NewEntry]:
-    """The command waits, with all that follows in its chat, until the file is at WhatsApp."""
-    jid = recipient_jid(to)
+    """The command waits, with all that follows in its chat, until the file is at WhatsApp.
+
+    ``address`` is the JID of the recipient.
+    """
     message_id = new_message_id()
     key = message_key(
-        connection.owner_id, connection.id, chat=jid, sender=None, message_id=message_id
+        connection.owner_id, connection.id, chat=address, sender=None, message_id=message_id
     )
     row = str(row_id(key))
-    number = jid.removesuffix("@s.whatsapp.net")
-    shown: dict[str, str] = {}
+    number = address.removesuffix("@s.whatsapp.net")
+    shown, beside_it = beside(quoted, mentions)
     if caption:
         shown["caption"] = caption
     if file_name is not None:
         shown["fileName"] = file_name
+    if view_once:
+        shown["viewOnce"] = True
+        beside_it["visualizacao_unica"] = True
     command = NewCommand(
         connection_id=connection.id,
         message_id=message_id,
         row_id=row,
-        to_jid=jid,
+        to_jid=address,
         content={"media": shown},
         idempotency_key=idempotency_key,
         request_hash=request_hash,
@@ -86,9 +96,9 @@ def compose_media(
             "midia_tipo": mimetype,
             "midia_nome": file_name,
             "midia_tamanho": size,
-            "dados": {"midia": facts},
+            "dados": {"midia": facts, **beside_it},
         },
-        order_key=f"{connection.owner_id}/{connection.id}/{number}",
+        order_key=f"{connection.owner_id}/{connection.id}/{person(number)}",
         media=NewMedia(
             row_id=row,
             owner_id=connection.owner_id,

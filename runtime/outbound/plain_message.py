@@ -12,11 +12,10 @@ from typing import Any
 from ..errors import Invalid
 from ..identity import new_message_id, phone_digits, recipient_jid
 from ..journal import Connection, NewCommand, NewEntry
+from .beside import Quoted, beside
 from .outbox import compose
 
 MAX_CONTACTS = 20
-MAX_MENTIONS = 100
-_USER = "@s.whatsapp.net"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,25 +46,27 @@ class Poll:
 
 
 @dataclass(frozen=True, slots=True)
-class Quoted:
-    """The message that is answered: its row and what WhatsApp needs to show it."""
+class Link:
+    """What a text shows of an address in it; nobody visits it."""
 
-    row_id: str
-    message_id: str
-    from_me: bool
-    text: str
-    participant: str | None = None
+    url: str
+    title: str
+    description: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class PlainRequest:
-    """A message as a client asks for it; exactly one of the contents, ``text`` by default."""
+    """A message as a client asks for it; exactly one of the contents, ``text`` by default.
+
+    ``link`` goes with a text alone.
+    """
 
     to: str
     text: str = ""
     location: Location | None = None
     contacts: Sequence[Card] | None = None
     poll: Poll | None = None
+    link: Link | None = None
     mentions: Sequence[str] = ()
     quoted_id: str | None = None
     idempotency_key: str | None = None
@@ -84,18 +85,8 @@ def compose_plain(
     Raises Invalid for a content that makes no sense.
     """
     text, content, facts = _content(request)
-    if quoted is not None:
-        content["quoted"] = {
-            "id": quoted.message_id,
-            "fromMe": quoted.from_me,
-            "participant": quoted.participant,
-            "text": quoted.text,
-        }
-        facts["resposta"] = {"id": quoted.row_id, "mensagem_id": quoted.message_id}
-    if request.mentions:
-        mentioned = [recipient_jid(one) for one in request.mentions[:MAX_MENTIONS]]
-        content["mentions"] = mentioned
-        facts["mencoes"] = mentioned
+    parts, more = beside(quoted, request.mentions)
+    content, facts = content | parts, facts | more
     command, entry = compose(
         connection,
         to=address,
@@ -120,7 +111,17 @@ def _content(request: PlainRequest) -> tuple[str, dict[str, Any], dict[str, Any]
         return _cards(request.contacts)
     if request.poll is not None:
         return _poll(request.poll)
+    if request.link is not None:
+        return _linked(request.text, request.link)
     return request.text, {"text": request.text}, {}
+
+
+def _linked(text: str, link: Link) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    if link.url not in text:
+        raise Invalid("A url de linkPreview não está no texto.", code="invalid_link_preview")
+    shown = {"url": link.url, "title": link.title, "description": link.description}
+    facts = {"url": link.url, "titulo": link.title, "descricao": link.description}
+    return text, {"text": text, "link": shown}, {"link": facts}
 
 
 def _location(place: Location) -> tuple[str, dict[str, Any], dict[str, Any]]:

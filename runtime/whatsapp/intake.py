@@ -7,7 +7,7 @@ plaintext and would send it again.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -16,8 +16,15 @@ import trio
 
 from ..failpoints import failpoint
 from ..identity import message_key
-from ..inbound.entries import call_entry, contact_entry, message_entry
+from ..inbound.entries import (
+    NO_PICTURE,
+    call_entry,
+    contact_entry,
+    message_entry,
+    read_entries,
+)
 from ..journal import CommandState, Connection, NewEntry
+from ..options import Options
 from .frames import BridgeEvent
 from .link import WINDOW, BridgeLink
 from .live import Doorbell
@@ -77,7 +84,9 @@ class Intake:
             await self._store(batch)
             failpoint("ack")
             await self._link.send("ack", seq=batch[-1].seq)
-            self._portraits.offer(filter(None, map(_writer, batch)))
+            groups = Options.of(self.connection).store_groups
+            self._portraits.renew(filter(None, map(_renewed, batch)))
+            self._portraits.offer(_writers(batch, groups=groups))
             self._taken += len(batch)
             self._took.ring()
 
@@ -113,6 +122,8 @@ class Intake:
                 at = datetime.fromtimestamp(int(data["timestamp"]), UTC)
                 state, error = _STATES[data["status"]], data.get("error")
                 return partial(self._advance, data["id"], state, error, at)
+            case "read":
+                return partial(self._read_on_phone, read_entries(self.connection, data))
             case "call":
                 return call_entry(self.connection, self._named(data))
             case "contact":
@@ -152,11 +163,18 @@ class Intake:
         return data
 
     def _renamed(self, data: Mapping[str, Any]) -> NewEntry | None:
-        """A contact's new name for their open atendimento."""
-        number, name, picture = data.get("phone"), data.get("name"), data.get("picture")
-        if number is None or (not name and not picture):
+        """What a contact's open atendimento has to know; a new picture is asked for later."""
+        jid = str(data.get("jid") or "")
+        number = data.get("phone") or (jid if jid.endswith("@g.us") else None)
+        name = data.get("name")
+        removed = data.get("picture") == "removed"
+        if number is None or not (name or removed):
             return None
+        picture = NO_PICTURE if removed else None
         return contact_entry(self.connection, number, name=name, picture=picture)
+
+    async def _read_on_phone(self, entries: list[NewEntry]) -> None:
+        await self._journal.accept(entries)
 
     async def _accept(self, entries: list[NewEntry]) -> None:
         if not entries:
@@ -207,10 +225,26 @@ def _person(event: BridgeEvent) -> tuple[str | None, str | None] | None:
     return (number, lid) if number or lid else None
 
 
-def _writer(event: BridgeEvent) -> str | None:
-    """The number of a customer who writes right now."""
-    key = event.data.get("key")
-    if event.kind != "message" or not isinstance(key, dict) or key.get("fromMe"):
-        return None
-    number = event.data.get("phone")
-    return number if isinstance(number, str) and not event.data.get("history") else None
+def _writers(batch: Iterable[BridgeEvent], *, groups: bool) -> Iterator[str]:
+    """The numbers of customers who write right now, and the JIDs of groups."""
+    for event in batch:
+        key = event.data.get("key")
+        if event.kind != "message" or not isinstance(key, dict) or event.data.get("history"):
+            continue
+        number, chat = event.data.get("phone"), key.get("remoteJid")
+        if groups and isinstance(chat, str) and chat.endswith("@g.us"):
+            yield chat
+        elif isinstance(number, str) and not key.get("fromMe"):
+            yield number
+
+
+def _renewed(event: BridgeEvent) -> str | None:
+    """Of whom we know the picture, or the name of the group, no longer."""
+    data = event.data
+    if event.kind == "contact" and data.get("picture") == "changed":
+        name = data.get("phone") or data.get("jid")
+        return name if isinstance(name, str) else None
+    if event.kind == "message" and data.get("stub") == "GROUP_CHANGE_SUBJECT":
+        key = data.get("key")
+        return str(key.get("remoteJid")) if isinstance(key, dict) else None
+    return None

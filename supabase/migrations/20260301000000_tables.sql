@@ -126,7 +126,8 @@ alter table public.whatsapp_sessions
     add column if not exists whatsapp_info jsonb;
 
 alter table public.whatsapp_atendimentos
-    add column if not exists connection_id text;
+    add column if not exists connection_id text,
+    add column if not exists foto_url text;
 
 alter table public.whatsapp_mensagens
     add column if not exists connection_id text,

@@ -85,5 +85,9 @@ create index if not exists zapvisor_atendimentos_open
     on public.whatsapp_atendimentos (owner_id, numero_cliente, connection_id)
     where status in ('AGUARDANDO', 'EM_ATENDIMENTO');
 
+-- What is known of a customer from earlier atendimentos.
+create index if not exists zapvisor_atendimentos_customer
+    on public.whatsapp_atendimentos (owner_id, numero_cliente, data_inicio desc);
+
 create index if not exists zapvisor_mensagens_history
     on public.whatsapp_mensagens (atendimento_id, "timestamp", ordem);

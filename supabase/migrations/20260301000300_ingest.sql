@@ -106,11 +106,19 @@ begin
         ),
         opened as (
             insert into public.whatsapp_atendimentos
-                (owner_id, connection_id, company_id, numero_cliente, status, data_inicio, ultima_mensagem)
-            select f.owner_id, f.connection_id, f.company_id, f.numero_cliente,
+                (owner_id, connection_id, company_id, numero_cliente, nome_cliente, foto_url, status,
+                 data_inicio, ultima_mensagem)
+            select f.owner_id, f.connection_id, f.company_id, f.numero_cliente, k.nome_cliente, k.foto_url,
                    case f.remetente when 'ATENDENTE' then 'EM_ATENDIMENTO' else 'AGUARDANDO' end,
                    f.began, f.began
             from fresh f
+            left join lateral (  -- known from the last time
+                select a.nome_cliente, a.foto_url from public.whatsapp_atendimentos a
+                where a.owner_id = f.owner_id and a.numero_cliente = f.numero_cliente
+                  and a.connection_id = f.connection_id
+                order by a.data_inicio desc
+                limit 1
+            ) as k on true
             where not exists (
                 select from adopted a
                 where a.owner_id = f.owner_id and a.connection_id = f.connection_id

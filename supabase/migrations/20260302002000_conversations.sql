@@ -17,9 +17,6 @@ begin
 end
 $$;
 
-alter table public.whatsapp_atendimentos
-    add column if not exists foto_url text;
-
 -- The spellings of a Brazilian mobile number: with and without the ninth digit. Any other number
 -- has one.
 create or replace function zapvisor.spellings(number text) returns text[]
@@ -181,7 +178,7 @@ $$;
 
 -- What was stored under another name of a customer (a LID, another spelling) becomes theirs. Of
 -- several open atendimentos the oldest goes on with all the messages; the others are closed as
--- CANCELADO, with a note. Name and picture are taken over when given.
+-- CANCELADO, with a note. Name and picture are taken over when given; '' means no picture any more.
 create or replace function zapvisor.ingest_contacts(items zapvisor.item[]) returns jsonb
 language plpgsql volatile
 set search_path = ''
@@ -219,21 +216,37 @@ begin
                 update public.whatsapp_mensagens m set atendimento_id = keeper
                 where m.atendimento_id = any (opened[2:]);
                 update public.whatsapp_atendimentos a
-                set status = 'CANCELADO', data_fim = now(),
-                    observacoes = concat_ws(E'\n', a.observacoes, 'Unido ao atendimento ' || keeper || '.')
-                where a.id = any (opened[2:]);
-                update public.whatsapp_atendimentos a
                 set ultima_mensagem = greatest(a.ultima_mensagem, o.latest),
                     nome_cliente = coalesce(a.nome_cliente, o.name),
+                    foto_url = coalesce(a.foto_url, o.picture),
                     atendente_id = coalesce(a.atendente_id, o.attendant),
-                    status = case when o.attended then 'EM_ATENDIMENTO' else a.status end
+                    prioridade = greatest(a.prioridade, o.priority),
+                    status = case when o.attended then 'EM_ATENDIMENTO' else a.status end,
+                    tags = case
+                        -- What is not an array is somebody else's format and stays as it is.
+                        when o.tags is null or jsonb_typeof(a.tags) not in ('array', 'null') then a.tags
+                        when jsonb_typeof(a.tags) = 'array' then a.tags || (
+                            select coalesce(jsonb_agg(t), '[]') from jsonb_array_elements(o.tags) as t
+                            where not a.tags @> t)
+                        else o.tags
+                    end
                 from (
                     select max(x.ultima_mensagem) as latest, max(x.nome_cliente) as name,
+                           max(x.foto_url) as picture, max(x.prioridade) as priority,
                            (array_agg(x.atendente_id) filter (where x.atendente_id is not null))[1] as attendant,
-                           bool_or(x.atendente_id is not null) as attended
+                           bool_or(x.status = 'EM_ATENDIMENTO' or x.atendente_id is not null) as attended,
+                           (select jsonb_agg(distinct t)
+                            from public.whatsapp_atendimentos y
+                            cross join jsonb_array_elements(
+                                case jsonb_typeof(y.tags) when 'array' then y.tags else '[]' end) as t
+                            where y.id = any (opened[2:])) as tags
                     from public.whatsapp_atendimentos x where x.id = any (opened[2:])
                 ) as o
                 where a.id = keeper;
+                update public.whatsapp_atendimentos a
+                set status = 'CANCELADO', data_fim = now(),
+                    observacoes = concat_ws(E'\n', a.observacoes, 'Unido ao atendimento ' || keeper || '.')
+                where a.id = any (opened[2:]);
             end if;
             update public.whatsapp_atendimentos a set numero_cliente = contact.numero_cliente
             where a.owner_id = contact.owner_id and a.connection_id = contact.connection_id
@@ -243,7 +256,7 @@ begin
         if contact.nome_cliente ~ '\S' or contact.foto_url is not null then
             update public.whatsapp_atendimentos a
             set nome_cliente = coalesce(nullif(contact.nome_cliente, ''), a.nome_cliente),
-                foto_url = coalesce(contact.foto_url, a.foto_url)
+                foto_url = nullif(coalesce(contact.foto_url, a.foto_url), '')
             where a.owner_id = contact.owner_id and a.connection_id = contact.connection_id
               and a.numero_cliente = any (zapvisor.spellings(contact.numero_cliente))
               and a.status in ('AGUARDANDO', 'EM_ATENDIMENTO');

@@ -48,13 +48,15 @@ def inbox(shop: Shop, contact: str) -> list[dict[str, Any]]:
     return shop.simulator.get(f"/contacts/{contact}/inbox")
 
 
-def shown(shop: Shop, contact: str, kind: str) -> dict[str, Any]:
-    """The content of the first message of this kind that a customer was shown."""
+def shown(shop: Shop, contact: str, kind: str, *, whole: bool = False) -> dict[str, Any]:
+    """The content of the first message of this kind that a customer was shown; ``whole`` with what
+    it is wrapped in."""
     found = until(
         lambda: [one for one in inbox(shop, contact) if one["kind"] == kind],
         what=f"{contact} is shown a {kind}",
     )
-    return found[0]["message"][kind]
+    message: dict[str, Any] = found[0]["message"]
+    return message if whole else message[kind]
 
 
 def send(shop: Shop, to: str, **fields: Any) -> dict[str, Any]:

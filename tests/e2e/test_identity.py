@@ -89,6 +89,37 @@ def test_a_customer_is_one_however_addressed(shared_product, simulator, open_sho
     assert names == ["Maria Silva"]
 
 
+def test_a_customer_known_by_lid_alone_is_joined_when_the_number_shows(
+    shared_product, simulator, open_shop, customer
+):
+    """Two open atendimentos of one person become one, with all the messages."""
+    shop = open_shop(shared_product, "joined")
+    maria = customer("Maria")
+    simulator.post(f"/contacts/{maria}", addressing="lid", hidesNumber=True)
+    write(shop, maria, "quem sou eu?")
+    hidden = wait_row(shop, conteudo="quem sou eu?")
+    assert hidden["numero_cliente"] == simulator.get(f"/contacts/{maria}")["lid"]
+    # The number is written to for itself: nobody knows yet that it is the same person.
+    shared_product.query(
+        "insert into whatsapp_atendimentos (owner_id, connection_id, numero_cliente, status)"
+        " values (%s, 'joined', %s, 'EM_ATENDIMENTO') returning id",
+        shop.owner,
+        maria,
+    )
+    simulator.post(f"/contacts/{maria}", hidesNumber=False)
+    write(shop, maria, "agora sabem")
+    wait_row(shop, conteudo="agora sabem", numero_cliente=maria)
+    first = wait_row(shop, conteudo="quem sou eu?", numero_cliente=maria)
+    last = wait_row(shop, conteudo="agora sabem")
+    assert first["atendimento_id"] == last["atendimento_id"] == hidden["atendimento_id"]
+    found = shared_product.query(
+        "select status, numero_cliente from whatsapp_atendimentos where owner_id = %s"
+        " order by data_fim nulls first",
+        shop.owner,
+    )
+    assert found == [("EM_ATENDIMENTO", maria), ("CANCELADO", maria)]
+
+
 def test_checking_needs_a_connection_and_says_so(shared_product, simulator):
     Shop(shared_product, simulator, "unpaired", fresh_number())
     response: httpx.Response = shared_product.call(
@@ -99,20 +130,51 @@ def test_checking_needs_a_connection_and_says_so(shared_product, simulator):
     assert (response.status_code, response.json()["code"]) == (503, "not_connected")
 
 
-def test_the_picture_of_a_customer_is_kept_with_the_atendimento(
+def test_the_picture_of_a_customer_is_kept_up_to_date(
     shared_product, simulator, open_shop, customer
 ):
     shop = open_shop(shared_product, "pictures")
-    maria = customer()
-    url = "https://pps.whatsapp.net/v/t61/maria.jpg"
-    simulator.post(f"/contacts/{maria}", picture=url)
+    maria = customer("Maria")
+
+    def shows(*pictures):
+        found = shared_product.query(
+            "select nome_cliente, foto_url from whatsapp_atendimentos where owner_id = %s"
+            " order by data_inicio",
+            shop.owner,
+        )
+        return found == [("Maria", picture) for picture in pictures]
+
+    old, new = (f"https://pps.whatsapp.net/v/t61/{name}.jpg" for name in ("old", "new"))
+    simulator.post(f"/contacts/{maria}", picture=old)
     write(shop, maria, "oi")
-    until(
-        lambda: (
-            shared_product.query(
-                "select foto_url from whatsapp_atendimentos where owner_id = %s", shop.owner
-            )
-            == [(url,)]
-        ),
-        what="the picture is there",
-    )
+    until(lambda: shows(old), what="the picture is there")
+    send(shop, maria, content="olá")
+    until(lambda: inbox(shop, maria), what="WhatsApp knows that we know each other")
+    simulator.post(f"/contacts/{maria}", picture=new)
+    until(lambda: shows(new), what="the new picture is there")
+    row = wait_row(shop, conteudo="oi")
+    path = f"{API}/atendimentos/{row['atendimento_id']}"
+    shared_product.data("PATCH", path, json={"status": "FINALIZADO"})
+    send(shop, maria, content="mais uma coisa")
+    until(lambda: shows(new, new), what="the next atendimento knows the customer")
+    simulator.post(f"/contacts/{maria}", picture=None)
+    until(lambda: shows(new, None), what="the picture is shown no longer")
+
+
+def test_a_group_is_called_as_it_is_called(shared_product, simulator, open_shop, customer):
+    shop = open_shop(shared_product, "named-groups")
+    path = f"{API}/connections/named-groups"
+    shared_product.data("PATCH", path, json={"options": {"storeGroups": True}})
+    ana = customer("Ana")
+    group = simulator.post("/groups", subject="Turma", members=[ana, shop.number])["jid"]
+
+    def called():
+        return shared_product.query(
+            "select nome_cliente, numero_cliente from whatsapp_atendimentos where owner_id = %s",
+            shop.owner,
+        )
+
+    simulator.post(f"/contacts/{ana}/send", to=group, text="oi, turma")
+    until(lambda: called() == [("Turma", group)], what="the group's name")
+    simulator.post(f"/groups/{group}", subject="Turma de 2026")
+    until(lambda: called() == [("Turma de 2026", group)], what="its new name")

@@ -173,6 +173,9 @@ def test_locations_contacts_polls_and_answers_are_sent(
     answer = wait_row(shop, conteudo="aqui")
     assert answer["dados"]["resposta"]["id"] == question["id"]
     assert wait_row(shop, conteudo="📊 Volta?\n• sim\n• não")["remetente"] == "ATENDENTE"
+    place = next(row for row in rows(shop) if "localizacao" in (row["dados"] or {}))
+    edited = shared_product.call("PATCH", f"{API}/messages/{place['id']}", json={"content": "x"})
+    assert (edited.status_code, edited.json()["code"]) == (409, "not_editable")
     missing = shared_product.call(
         "POST",
         f"{API}/messages/send",
@@ -248,6 +251,12 @@ def test_a_call_is_a_row_and_is_rejected_where_the_connection_says_so(
     simulator.post(f"/contacts/{maria}/call", to=shop.number, video=True)
     row = wait_row(shop, conteudo="Chamada de vídeo recebida.")
     assert (row["tipo"], row["remetente"], row["numero_cliente"]) == ("SISTEMA", "SISTEMA", maria)
+    path = f"{API}/messages/{row['id']}"
+    for refused in (
+        shared_product.call("POST", f"{path}/reaction", json={"emoji": "👍"}),
+        shared_product.call("DELETE", path),
+    ):
+        assert (refused.status_code, refused.json()["code"]) == (409, "not_a_whatsapp_message")
     set_options(shop, rejectCalls=True)
     simulator.post(f"/contacts/{maria}/call", to=shop.number)
     wait_row(shop, conteudo="Chamada de voz recebida e recusada automaticamente.")

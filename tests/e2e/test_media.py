@@ -241,11 +241,13 @@ def test_a_text_after_a_file_arrives_after_it_and_other_chats_do_not_wait(
 def test_expired_media_is_uploaded_again_by_the_phone(shop, simulator, customer):
     """The file expires before anybody has fetched it: the connection was away."""
     maria = customer()
-    simulator.post("/faults", kind="media-status", code=503, times=1)
-    message = give(simulator, maria, shop.number, png(900), kind="image", mimetype="image/png")
-    simulator.post("/media/expire", id=message, code=410)
-    found = when(shop, message, "available")
-    assert shop.product.call("GET", found["midia_url"]).content == png(900)
+    before = simulator.get("/media")["reuploads"]
+    for size, code in ((900, 403), (901, 404), (902, 410)):
+        simulator.post("/faults", kind="media-status", code=code, times=1)
+        message = give(simulator, maria, shop.number, png(size), kind="image", mimetype="image/png")
+        found = when(shop, message, "available")
+        assert shop.product.call("GET", found["midia_url"]).content == png(size)
+    assert simulator.get("/media")["reuploads"] == before + 3
 
 
 def test_media_that_is_gone_fails_visibly_and_can_be_tried_again(shop, simulator, customer):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 
 from .harness import until
@@ -15,6 +16,45 @@ def test_delivered_and_read_reach_the_row(shared_product, simulator, open_shop, 
     wait_row(shop, conteudo="chegou?", status="delivered")
     simulator.post(f"/contacts/{maria}/read")
     wait_row(shop, conteudo="chegou?", status="read")
+
+
+def test_a_voice_message_is_played_and_a_refusal_is_a_failure_with_its_reason(
+    shared_product, simulator, open_shop, customer
+):
+    shop = open_shop(shared_product, "played")
+    maria = customer()
+    opus = b"OggS" + bytes(24) + b"OpusHead" + bytes(40)
+    url = "data:audio/ogg;base64," + base64.b64encode(opus).decode()
+    voice = send(shop, maria, type="audio", mediaUrl=url, ptt=True)["messageId"]
+    wait_row(shop, whatsapp_id=voice, status="delivered")
+    simulator.post(f"/contacts/{maria}/play")
+    wait_row(shop, whatsapp_id=voice, status="played")
+    simulator.post("/faults", kind="reject-sends", phone=shop.number, code=463, times=1)
+    refused = send(shop, maria, content="não vai")["messageId"]
+    failed = wait_row(shop, whatsapp_id=refused, status="failed")
+    assert "463" in failed["erro"]
+    told = [
+        (one["messageId"], one["status"], one["error"])
+        for one in _events(shop, "messageStatus", until_count=3)
+    ]
+    assert [status for message, status, _ in told if message == voice][-1] == "played"
+    assert (refused, "failed", failed["erro"]) in told
+
+
+def test_what_the_owner_reads_on_the_phone_is_read_here(
+    shared_product, simulator, open_shop, customer
+):
+    shop = open_shop(shared_product, "phone-reads")
+    maria, ana = customer("Maria"), customer("Ana")
+    simulator.post(f"/contacts/{ana}", addressing="pn")
+    for contact in (maria, ana):
+        write(shop, contact, f"para ler {contact}")
+        wait_row(shop, conteudo=f"para ler {contact}", lida=False)
+    for contact in (maria, ana):
+        simulator.post(f"/phones/{shop.number}/read", chat=contact)
+        wait_row(shop, conteudo=f"para ler {contact}", lida=True)
+    write(shop, maria, "ainda não")
+    wait_row(shop, conteudo="ainda não", lida=False)
 
 
 def test_reading_a_message_marks_those_before_it_and_tells_the_customer(
@@ -88,18 +128,22 @@ def test_what_customers_do_and_change_is_told_as_events(
     )
     wait_row(shop, conteudo="olá")
     simulator.post(f"/contacts/{maria}/presence", to=shop.number, state="recording")
-    changed, presence = _events(shop, "messageChanged"), _events(shop, "presence")
+    [changed] = _events(shop, "messageChanged", until_count=1)
+    [presence] = _events(shop, "presence", until_count=1)
     assert (changed["type"], changed["targetId"], changed["value"]) == ("edicao", row["id"], "olá")
     assert (presence["from"], presence["state"]) == (maria, "recording")
 
 
-def _events(shop, name):
-    """The data of the first event of this name, out of the stream."""
+def _events(shop, name, *, until_count):
+    """The data of the first events of this name, out of the stream."""
+    found = []
     with shop.product.client.stream(
         "GET", f"{API}/events", params={"connectionId": shop.name, "event": name, "recent": 10}
     ) as stream:
         assert stream.status_code == 200, stream.read()
         for line in stream.iter_lines():
             if line.startswith("data:"):
-                return json.loads(line.removeprefix("data:"))["data"]
-    raise AssertionError(f"the stream ended without {name}")
+                found.append(json.loads(line.removeprefix("data:"))["data"])
+                if len(found) == until_count:
+                    return found
+    raise AssertionError(f"the stream ended with {found} of {name}")

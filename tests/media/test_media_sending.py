@@ -12,19 +12,31 @@ import trio
 from media_support import OWNER, PNG, SHOP
 
 from runtime.errors import Conflict, Invalid, TooLarge, UnsupportedMedia
+from runtime.identity import recipient_jid
 from runtime.journal import CommandState
-from runtime.media.desk import MediaDesk, MediaRequest, read_data_url
+from runtime.media.desk import Addressed, MediaDesk, MediaRequest, read_data_url
 from runtime.media.fetch import Fetcher
 from runtime.media.policy import MIB
+from runtime.outbound.beside import Quoted
 from runtime.outbound.outbox import Outbox
 from runtime.whatsapp.link import RequestFailed
 
 MARIA, JOANA = "5511987654321", "5511987654322"
+MARIA_JID = f"{MARIA}@s.whatsapp.net"
 DATA = "data:image/png;base64," + base64.b64encode(PNG).decode()
 
 
 def picture(to=MARIA, **more):
     return MediaRequest(to=to, kind="image", **more)
+
+
+def to(request):
+    """The recipient as asked for, as if WhatsApp knew them by that spelling."""
+    return Addressed(recipient_jid(request.to))
+
+
+async def send(scene, request, url=DATA):
+    return await scene.desk.submit_url(SHOP, request, to(request), url)
 
 
 async def queued(scene):
@@ -36,7 +48,7 @@ async def state_of(scene, submitted):
 
 
 async def test_a_picture_waits_for_its_upload_then_goes(scene):
-    submitted = await scene.desk.submit_url(SHOP, picture(caption="veja"), DATA)
+    submitted = await send(scene, picture(caption="veja"))
     assert await queued(scene) == []
     async with scene.working():
         await scene.until_state(submitted.command.row_id, "available")
@@ -52,7 +64,7 @@ async def test_a_picture_waits_for_its_upload_then_goes(scene):
 
 
 async def test_its_file_is_shown_from_the_start(scene):
-    submitted = await scene.desk.submit_url(SHOP, picture(), DATA)
+    submitted = await send(scene, picture())
     file = await scene.desk.find(uuid.UUID(submitted.command.row_id), uuid.UUID(OWNER))
     file.check_available()
     async with scene.desk.open(file, 1, 3) as opened:
@@ -63,7 +75,7 @@ async def test_the_chat_waits_in_order_and_other_chats_do_not(scene):
     scene.bridge.gate = trio.Event()
     outbox = Outbox(scene.journal, scene.events)
     await outbox.submit(SHOP, to=MARIA, text="antes", idempotency_key=None)
-    await scene.desk.submit_url(SHOP, picture(), DATA)
+    await send(scene, picture())
     await outbox.submit(SHOP, to=MARIA, text="depois", idempotency_key=None)
     await outbox.submit(SHOP, to=JOANA, text="oi Joana", idempotency_key=None)
     async with scene.working():
@@ -86,8 +98,8 @@ async def test_the_chat_waits_in_order_and_other_chats_do_not(scene):
 
 async def test_the_same_file_is_uploaded_once(scene):
     async with scene.working():
-        for to in (MARIA, JOANA, MARIA):
-            submitted = await scene.desk.submit_url(SHOP, picture(to), DATA)
+        for chat in (MARIA, JOANA, MARIA):
+            submitted = await send(scene, picture(chat))
             await scene.until_state(submitted.command.row_id, "available")
     assert len(scene.bridge.calls) == 1
     assert len(await queued(scene)) == 3
@@ -95,7 +107,7 @@ async def test_the_same_file_is_uploaded_once(scene):
 
 async def test_an_upload_that_fails_is_tried_again(scene):
     scene.bridge.script = [RequestFailed("upload_failed", "x", retryable=True)] * 3 + [PNG]
-    submitted = await scene.desk.submit_url(SHOP, picture(), DATA)
+    submitted = await send(scene, picture())
     async with scene.working():
         await scene.until_state(submitted.command.row_id, "available")
     assert len(await queued(scene)) == 1
@@ -103,7 +115,7 @@ async def test_an_upload_that_fails_is_tried_again(scene):
 
 async def test_an_upload_that_cannot_succeed_fails_its_message_and_lets_the_chat_go_on(scene):
     scene.bridge.script = [RequestFailed("unusable", "x", retryable=False)]
-    submitted = await scene.desk.submit_url(SHOP, picture(), DATA)
+    submitted = await send(scene, picture())
     outbox = Outbox(scene.journal, scene.events)
     await outbox.submit(SHOP, to=MARIA, text="depois", idempotency_key=None)
     async with scene.working():
@@ -114,7 +126,7 @@ async def test_an_upload_that_cannot_succeed_fails_its_message_and_lets_the_chat
 
 
 async def test_a_message_that_failed_meanwhile_is_not_uploaded(scene):
-    submitted = await scene.desk.submit_url(SHOP, picture(), DATA)
+    submitted = await send(scene, picture())
     await scene.outbox.advance(
         SHOP,
         submitted.command.message_id,
@@ -128,8 +140,8 @@ async def test_a_message_that_failed_meanwhile_is_not_uploaded(scene):
 
 
 async def test_the_same_key_is_the_same_message_and_another_request_a_conflict(scene):
-    first = await scene.desk.submit_url(SHOP, picture(idempotency_key="k"), DATA)
-    again = await scene.desk.submit_url(SHOP, picture(idempotency_key="k"), DATA)
+    first = await send(scene, picture(idempotency_key="k"))
+    again = await send(scene, picture(idempotency_key="k"))
     assert again.existing
     assert again.command.message_id == first.command.message_id
     assert len(list(scene.spool.directory.iterdir())) == 1
@@ -138,14 +150,55 @@ async def test_the_same_key_is_the_same_message_and_another_request_a_conflict(s
         picture(JOANA, idempotency_key="k"),
     ):
         with pytest.raises(Conflict):
-            await scene.desk.submit_url(SHOP, other, DATA)
+            await send(scene, other)
+
+
+async def test_a_file_may_answer_mention_and_be_seen_once(scene):
+    question = Quoted("row", "3A01", False, "cadê a foto?")
+    request = picture(caption="aqui", view_once=True, mentions=["(11) 98765-4322"])
+    submitted = await scene.desk.submit_url(SHOP, request, Addressed(MARIA_JID, question), DATA)
+    [entry] = await scene.journal.pending(limit=9, max_bytes=10**6)
+    facts = entry.payload["dados"]
+    assert facts["resposta"] == {"id": "row", "mensagem_id": "3A01"}
+    assert facts["mencoes"] == [f"{JOANA}@s.whatsapp.net"]
+    assert facts["visualizacao_unica"] is True
+    async with scene.working():
+        await scene.until_state(submitted.command.row_id, "available")
+    [content] = await queued(scene)
+    assert content["image"] == {
+        "upload": "QUJD",
+        "caption": "aqui",
+        "viewOnce": True,
+        "mentions": [f"{JOANA}@s.whatsapp.net"],
+        "quoted": {"id": "3A01", "fromMe": False, "participant": None, "text": "cadê a foto?"},
+    }
+
+
+async def test_what_stands_beside_it_makes_it_another_request(scene):
+    await send(scene, picture(idempotency_key="k"))
+    for more in ({"view_once": True}, {"mentions": [JOANA]}, {"quoted_id": str(uuid.uuid4())}):
+        with pytest.raises(Conflict):
+            await send(scene, picture(idempotency_key="k", **more))
+
+
+async def test_it_goes_to_the_number_that_whatsapp_knows_and_keeps_its_place_there(scene):
+    """Asked for with the ninth digit, registered without it."""
+    registered = f"{MARIA[:4]}{MARIA[5:]}"
+    jid = f"{registered}@s.whatsapp.net"
+    submitted = await scene.desk.submit_url(SHOP, picture(), Addressed(jid), DATA)
+    outbox = Outbox(scene.journal, scene.events)
+    await outbox.submit(SHOP, to=registered, text="depois", idempotency_key=None)
+    assert await queued(scene) == []
+    assert submitted.command.to_jid == jid
+    entries = await scene.journal.pending(limit=9, max_bytes=10**6)
+    assert {entry.payload["numero_cliente"] for entry in entries} == {registered}
 
 
 async def upload(scene, request, content, mimetype=None):
     async with scene.desk.receive() as received:
         for at in range(0, len(content), 1000):
             await received.write(content[at : at + 1000])
-        return await scene.desk.submit_file(SHOP, request, received, mimetype)
+        return await scene.desk.submit_file(SHOP, request, to(request), received, mimetype)
 
 
 async def test_an_uploaded_file_with_the_same_key_is_the_same_message(scene):
@@ -180,8 +233,9 @@ async def test_a_file_from_a_url_is_fetched_once_for_a_key(scene):
     fetcher = Fetcher(resolver=resolver, network=Network())
     desk = MediaDesk(scene.journal, scene.spool, scene.store, scene.rows, fetcher)
     url = "http://cdn.example/foto.png"
-    first = await desk.submit_url(SHOP, picture(idempotency_key="k"), url)
-    again = await desk.submit_url(SHOP, picture(idempotency_key="k"), url)
+    request = picture(idempotency_key="k")
+    first = await desk.submit_url(SHOP, request, to(request), url)
+    again = await desk.submit_url(SHOP, request, to(request), url)
     assert again.command.message_id == first.command.message_id
     assert fetched == ["cdn.example"]
 
@@ -194,6 +248,7 @@ REFUSED = [
     (picture(caption="a\0b"), DATA, Invalid, "invalid_text"),
     (picture(caption="x" * 5000), DATA, Invalid, "content_too_long"),
     (picture(voice=True), DATA, Invalid, "invalid_request"),
+    (MediaRequest(MARIA, "document", view_once=True), DATA, Invalid, "invalid_request"),
     (picture(to="não"), DATA, Invalid, "invalid_phone"),
     (picture(), "ftp://a/b", Invalid, "invalid_media_url"),
     (MediaRequest(MARIA, "audio", caption="x"), DATA, Invalid, "caption_not_possible"),
@@ -204,7 +259,7 @@ REFUSED = [
 @pytest.mark.parametrize(("request_", "url", "kind", "code"), REFUSED)
 async def test_what_cannot_be_sent_leaves_nothing_behind(scene, request_, url, kind, code):
     with pytest.raises(kind) as refusal:
-        await scene.desk.submit_url(SHOP, request_, url)
+        await send(scene, request_, url)
     assert refusal.value.code == code
     assert await scene.tasks_left() == set()
     assert [path for path in (scene.directory / "media").rglob("*") if path.is_file()] == []
@@ -215,7 +270,7 @@ async def test_sizes_are_those_of_the_kind(scene):
         await upload(scene, picture(), PNG + bytes(16 * MIB))
     await upload(scene, MediaRequest(MARIA, "document"), PNG + bytes(16 * MIB))
     with pytest.raises(TooLarge):
-        await scene.desk.submit_url(SHOP, picture(), "data:image/png;base64," + "A" * (22 * MIB))
+        await send(scene, picture(), "data:image/png;base64," + "A" * (22 * MIB))
 
 
 @pytest.mark.parametrize(
@@ -236,5 +291,5 @@ def test_data_urls(url, read):
 async def test_a_full_disk_refuses_files_before_they_come(scene, monkeypatch):
     monkeypatch.setattr(scene.spool, "has_room", lambda size: False)
     with pytest.raises(Exception) as refusal:  # noqa: PT011 - its code is what counts
-        await scene.desk.submit_url(SHOP, picture(), DATA)
+        await send(scene, picture())
     assert refusal.value.code == "disk_full"

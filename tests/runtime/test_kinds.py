@@ -7,7 +7,7 @@ import pytest
 from runtime.identity import message_key, row_id
 from runtime.inbound.changes import read_change
 from runtime.inbound.content import read_content
-from runtime.inbound.entries import call_entry, message_entry
+from runtime.inbound.entries import MAX_READ, call_entry, message_entry, read_entries
 from runtime.journal import Connection
 
 LOJA = Connection("loja", "Loja", "owner", None, datetime(2026, 1, 1, tzinfo=UTC))
@@ -39,6 +39,13 @@ def row_of(message_id, sender=LID):
         ("locationMessage", {}, "maps"),
         ("pollCreationMessage", {}, "📊"),
         ("contactMessage", {"vcard": None}, "👤"),
+        ("pollCreationMessageV5", {"name": "Quando?"}, "Quando?"),
+        ("eventMessage", {"name": "Churrasco", "startTime": "1770000000"}, "Churrasco"),
+        ("buttonsMessage", {"contentText": "Escolha"}, "Escolha"),
+        ("listMessage", {"title": "Menu", "description": "Pizzas"}, "Menu\nPizzas"),
+        ("templateMessage", {"hydratedTemplate": {"hydratedContentText": "Oi"}}, "Oi"),
+        ("interactiveMessage", {"body": {"text": "Toque aqui"}}, "Toque aqui"),
+        ("interactiveResponseMessage", {"body": {"text": "Pix"}}, "Pix"),
     ],
 )
 def test_kinds_without_columns_are_readable_texts_with_facts(kind, body, text):
@@ -46,6 +53,42 @@ def test_kinds_without_columns_are_readable_texts_with_facts(kind, body, text):
     assert content.tipo == "TEXTO"
     assert text in content.conteudo
     assert content.dados
+
+
+@pytest.mark.parametrize(
+    "wrapper", ["associatedChildMessage", "lottieStickerMessage", "groupStatusMessageV2"]
+)
+def test_what_is_inside_a_wrapper_is_the_message(wrapper):
+    content = read_content({wrapper: {"message": {"stickerMessage": {"mimetype": "image/webp"}}}})
+    assert (content.tipo, content.midia_tipo) == ("STICKER", "image/webp")
+    poll = {"message": {"pollCreationMessage": {"name": "Quando?"}}}
+    assert read_content({"pollCreationMessageV4": poll}).dados["enquete"]["pergunta"] == "Quando?"
+
+
+def test_what_announces_pictures_is_no_message():
+    assert read_content({"albumMessage": {"expectedImageCount": 3}}) is None
+
+
+@pytest.mark.parametrize(
+    ("options", "text"), [(["sim", "não"], "Votou: sim, não"), ([], "Retirou o voto da enquete.")]
+)
+def test_a_vote_in_our_poll_says_what_it_chose(options, text):
+    vote = {"pollUpdateMessage": {"pollCreationMessageKey": {"id": "3B"}}}
+    entry = message_entry(LOJA, event(vote, vote={"options": options}))
+    assert (entry.payload["conteudo"], entry.payload["tipo"]) == (text, "SISTEMA")
+    facts = {"enquete": "3B", "id": row_of("3B", None), "opcoes": options}
+    assert entry.payload["dados"] == {"voto_em_enquete": facts}
+    unread = message_entry(LOJA, event(vote, vote=None))
+    assert unread.payload["dados"] == {"voto_em_enquete": {"enquete": "3B"}}
+
+
+def test_what_is_read_on_the_phone_names_the_rows_of_its_messages():
+    data = {"chat": LID, "phone": "5511987654321", "lid": LID, "ids": ["3A01", "3A02"]}
+    entries = read_entries(LOJA, data)
+    assert [entry.payload["id"] for entry in entries] == [row_of("3A01"), row_of("3A02")]
+    assert {entry.kind for entry in entries} == {"read"}
+    many = read_entries(LOJA, {**data, "ids": [f"3A{n}" for n in range(MAX_READ + 50)]})
+    assert len(many) == MAX_READ
 
 
 def test_a_vote_names_its_poll():

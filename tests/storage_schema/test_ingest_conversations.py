@@ -153,9 +153,66 @@ def test_two_open_atendimentos_of_one_person_become_one_and_no_row_is_lost(
         " from whatsapp_atendimentos a order by data_inicio"
     )
     assert [(row["numero_cliente"], row["n"]) for row in rows] == [(CUSTOMER, 2), (CUSTOMER, 0)]
-    assert [row["status"] for row in rows] == ["AGUARDANDO", "CANCELADO"]
+    # The attendant wrote to the one that is closed: that person is attended all the same.
+    assert [row["status"] for row in rows] == ["EM_ATENDIMENTO", "CANCELADO"]
     assert rows[0]["ultima_mensagem"] == NOON + timedelta(minutes=5)
     assert "Unido" in rows[1]["observacoes"]
+
+
+def test_what_attendants_noted_of_both_goes_on(project: Project) -> None:
+    project.ingest(message(project.owner, 1, numero_cliente=LID), message(project.owner, 2))
+    project.connection.execute(
+        "update whatsapp_atendimentos set tags = '[\"vip\"]' where numero_cliente = %s", (LID,)
+    )
+    project.connection.execute(
+        'update whatsapp_atendimentos set tags = \'["vip", "Vendas"]\', prioridade = 7,'
+        " foto_url = 'https://x/y' where numero_cliente = %s",
+        (CUSTOMER,),
+    )
+    project.ingest(contact(project, LID))
+    (kept,) = project.rows(
+        "select status, tags, prioridade, foto_url from whatsapp_atendimentos"
+        " where status <> 'CANCELADO'"
+    )
+    assert kept == {
+        "status": "AGUARDANDO",
+        "tags": ["vip", "Vendas"],
+        "prioridade": 7,
+        "foto_url": "https://x/y",
+    }
+
+
+@pytest.mark.parametrize("theirs", ["null", '{"a": 1}', '"vip"'])
+def test_tags_in_another_format_stay_and_keep_nobody_from_being_joined(
+    project: Project, theirs: str
+) -> None:
+    project.ingest(message(project.owner, 1, numero_cliente=LID), message(project.owner, 2))
+    project.connection.execute("update whatsapp_atendimentos set tags = %s", (theirs,))
+    project.ingest(contact(project, LID))
+    rows = project.rows("select tags::text as tags from whatsapp_atendimentos")
+    assert [row["tags"] for row in rows] == [theirs, theirs]
+
+
+def test_a_new_atendimento_knows_the_customer_of_earlier_ones(project: Project) -> None:
+    project.ingest(message(project.owner, 1, nome_cliente="Ana"))
+    project.ingest(contact(project, None, foto_url="https://x/y"))
+    project.connection.execute("update whatsapp_atendimentos set status = 'FINALIZADO'")
+    project.ingest(message(project.owner, 2, remetente="ATENDENTE"))
+    project.ingest(message(project.owner, 3, numero_cliente="5521912345678"))
+    rows = project.rows(
+        "select nome_cliente, foto_url from whatsapp_atendimentos"
+        " where status <> 'FINALIZADO' order by numero_cliente"
+    )
+    known, stranger = rows
+    assert known == {"nome_cliente": "Ana", "foto_url": "https://x/y"}
+    assert stranger == {"nome_cliente": None, "foto_url": None}
+
+
+def test_a_picture_that_was_removed_is_shown_no_longer(project: Project) -> None:
+    project.ingest(message(project.owner, 1), contact(project, None, foto_url="https://x/y"))
+    assert results(project.ingest(contact(project, None, foto_url=""))) == ["updated"]
+    (row,) = project.rows("select foto_url from whatsapp_atendimentos")
+    assert row["foto_url"] is None
 
 
 def test_name_and_picture_of_a_contact_are_taken_over(project: Project) -> None:

@@ -6,6 +6,7 @@ import {
   getBinaryNodeChild,
   getBinaryNodeChildren,
   getCallStatusFromNode,
+  isJidGroup,
   isLidUser,
   jidNormalizedUser,
 } from "baileys";
@@ -26,11 +27,29 @@ export interface StatusData {
   readonly timestamp: number;
 }
 
+/** `data` of a `read` event: the account's owner has read these on the phone. */
+export interface ReadData {
+  readonly chat: string;
+  readonly phone: string | null;
+  readonly lid: string | null;
+  readonly ids: readonly string[];
+}
+
+/** `data` of a `contact` event about a profile picture; `jid` may be a group's. */
+export interface PictureData {
+  readonly jid: string;
+  readonly phone: string | null;
+  readonly lid: string | null;
+  readonly name: null;
+  readonly picture: "changed" | "removed";
+}
+
 /** `data` of a `call` event. */
 export interface CallData {
   readonly id: string;
   readonly from: string;
   readonly phone: string | null;
+  readonly lid: string | null;
   readonly status: string;
   readonly isVideo: boolean;
   readonly timestamp: number;
@@ -58,9 +77,7 @@ export function statusesOfReceipt(node: BinaryNode, me: Me): StatusData[] {
   const status = RECEIPT_STATUS[type ?? ""];
   if (status === undefined || !from || !id || recipient) return [];
   if (isOwn(participant ?? from, me)) return [];
-  const list = Array.isArray(node.content) ? node.content[0] : undefined;
-  const more = getBinaryNodeChildren(list, "item").flatMap((item) => item.attrs["id"] ?? []);
-  return [id, ...more].map((messageId) => ({
+  return idsOfReceipt(node, id).map((messageId) => ({
     id: messageId,
     remoteJid: jidNormalizedUser(from),
     participant: participant ? jidNormalizedUser(participant) : null,
@@ -68,6 +85,39 @@ export function statusesOfReceipt(node: BinaryNode, me: Me): StatusData[] {
     error: null,
     timestamp: timestampOf(node),
   }));
+}
+
+function idsOfReceipt(node: BinaryNode, first: string): string[] {
+  const list = Array.isArray(node.content) ? node.content[0] : undefined;
+  return [first, ...getBinaryNodeChildren(list, "item").flatMap((item) => item.attrs["id"] ?? [])];
+}
+
+/** What the phone has read in a chat of two; in groups a receipt does not say whose message it is. */
+export function readOfReceipt(node: BinaryNode, me: Me, names: Directory): ReadData | null {
+  const { from, id, recipient, type } = node.attrs;
+  if (!from || !id || !recipient || !(type === "read" || type === "read-self")) return null;
+  if (!isOwn(from, me)) return null;
+  return {
+    chat: jidNormalizedUser(recipient),
+    phone: names.phoneOf(recipient),
+    lid: names.lidOf(recipient),
+    ids: idsOfReceipt(node, id),
+  };
+}
+
+/** A person's or group's picture that was changed or removed, or null for any other notification. */
+export function pictureOf(node: BinaryNode, names: Directory): PictureData | null {
+  const { from, type } = node.attrs;
+  if (type !== "picture" || !from) return null;
+  const changed = getBinaryNodeChild(node, "set") !== undefined;
+  if (!changed && getBinaryNodeChild(node, "delete") === undefined) return null;
+  return {
+    jid: jidNormalizedUser(from),
+    phone: names.phoneOf(from),
+    lid: isJidGroup(from) ? null : names.lidOf(from),
+    name: null,
+    picture: changed ? "changed" : "removed",
+  };
 }
 
 export function statusOfAck(node: BinaryNode): StatusData | null {
@@ -96,6 +146,7 @@ export function callOfStanza(node: BinaryNode, names: Directory): CallData | nul
     id,
     from: jidNormalizedUser(from),
     phone: names.phoneOf(info.attrs["caller_pn"]) ?? names.phoneOf(from),
+    lid: names.lidOf(from),
     status,
     isVideo: getBinaryNodeChild(info, "video") !== undefined,
     timestamp: timestampOf(node),

@@ -15,7 +15,7 @@ import type {
 
 import { errorMessage, log } from "../log.ts";
 import type { ConnectionState, Me } from "../protocol.ts";
-import { callOfStanza, groupStub, statusOfAck, statusesOfReceipt } from "./arrivals.ts";
+import { callOfStanza, groupStub, pictureOf, readOfReceipt, statusOfAck, statusesOfReceipt } from "./arrivals.ts";
 import { PLAIN } from "./behaviour.ts";
 import type { Behaviour } from "./behaviour.ts";
 import { decodeStanza } from "./codec.ts";
@@ -266,7 +266,8 @@ export class Connection {
       }
     });
     prepend("CB:receipt", (node, me) => {
-      journal(statusesOfReceipt(node, me).map((data) => ({ kind: "status", data })));
+      const read = readOfReceipt(node, me, names);
+      journal([...statusesOfReceipt(node, me).map((data) => ({ kind: "status" as const, data })), read && { kind: "read", data: read }]);
     });
     prepend("CB:ack,class:message", (node) => {
       const data = statusOfAck(node);
@@ -279,7 +280,8 @@ export class Connection {
     });
     prepend("CB:notification", (node, me) => {
       const data = groupStub(node, me);
-      journal([data && { kind: "message", data }]);
+      const picture = pictureOf(node, names);
+      journal([data && { kind: "message", data }, picture && { kind: "contact", data: picture }]);
     });
   }
 

@@ -29,13 +29,21 @@ export interface Quoted extends Target {
   readonly text: string;
 }
 
-interface Beside {
+/** What may stand beside any content but a change of another message. */
+export interface Beside {
   readonly quoted: Quoted | null;
   readonly mentions: readonly string[];
 }
 
+/** What a text shows of an address in it; given by the runtime, never fetched. */
+export interface Link {
+  readonly url: string;
+  readonly title: string;
+  readonly description: string | null;
+}
+
 export type PlainContent =
-  | ({ readonly type: "text"; readonly text: string } & Beside)
+  | ({ readonly type: "text"; readonly text: string; readonly link: Link | null } & Beside)
   | ({
       readonly type: "location";
       readonly latitude: number;
@@ -60,16 +68,17 @@ export type PlainContent =
 /** Read the content of a `send` frame; raises ProtocolError. */
 export function plainContent(value: unknown): PlainContent {
   const content = record(value, "content");
-  const { quoted, mentions, ...rest } = content;
+  const { quoted, mentions, link, ...rest } = content;
   const [name, ...others] = Object.keys(rest);
   if (name === undefined || others.length > 0) {
     throw new ProtocolError("field content must hold one of text, location, contacts, poll, reaction, edit, delete");
   }
-  const beside: Beside = { quoted: quotedOf(quoted), mentions: mentionsOf(mentions) };
+  const beside = besideOf(quoted, mentions);
+  if (link !== undefined && name !== "text") throw new ProtocolError("field content.link goes with a text");
   const body = rest[name];
   switch (name) {
     case "text":
-      return { type: "text", text: text(body, "text"), ...beside };
+      return { type: "text", text: text(body, "text"), link: linkOf(link), ...beside };
     case "location": {
       const fields = record(body, "location");
       return {
@@ -127,7 +136,7 @@ export function composePlain(to: string, content: PlainContent, myJid: string): 
   switch (content.type) {
     case "text":
       return proto.Message.fromObject({
-        extendedTextMessage: { text: content.text, ...contextOf(content, to, myJid) },
+        extendedTextMessage: { text: content.text, ...preview(content.link), ...contextOf(content, to, myJid) },
       });
     case "location":
       return proto.Message.fromObject({
@@ -196,7 +205,14 @@ export function stanzaNodes(message: WAMessageContent): { tag: string; attrs: Re
   return poll ? [{ tag: "meta", attrs: { polltype: "creation" } }] : [];
 }
 
-function contextOf({ quoted, mentions }: Beside, to: string, myJid: string): { contextInfo?: proto.IContextInfo } {
+function preview(link: Link | null): Partial<proto.Message.IExtendedTextMessage> {
+  if (link === null) return {};
+  const { url, title, description } = link;
+  const { NONE } = proto.Message.ExtendedTextMessage.PreviewType;
+  return { matchedText: url, title, previewType: NONE, ...(description === null ? {} : { description }) };
+}
+
+export function contextOf({ quoted, mentions }: Beside, to: string, myJid: string): { contextInfo?: proto.IContextInfo } {
   if (quoted === null && mentions.length === 0) return {};
   const contextInfo: proto.IContextInfo = {};
   if (mentions.length > 0) contextInfo.mentionedJid = [...mentions];
@@ -221,6 +237,17 @@ function target(value: unknown): Target {
     throw new ProtocolError("field content.key.participant must be the JID of a user");
   }
   return { id, fromMe, participant };
+}
+
+/** Read what stands beside a content; raises ProtocolError. */
+export function besideOf(quoted: unknown, mentions: unknown): Beside {
+  return { quoted: quotedOf(quoted), mentions: mentionsOf(mentions) };
+}
+
+function linkOf(value: unknown): Link | null {
+  if (value === undefined || value === null) return null;
+  const { url, title, description } = record(value, "link");
+  return { url: text(url, "url"), title: text(title, "title"), description: optionalText(description, "description") };
 }
 
 function quotedOf(value: unknown): Quoted | null {

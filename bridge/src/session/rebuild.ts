@@ -19,6 +19,8 @@ import type { Me } from "../protocol.ts";
 import { decodeStanza } from "./codec.ts";
 import type { MessageHeader } from "./stanza-join.ts";
 import type { Store } from "./store.ts";
+import { voteIn } from "./votes.ts";
+import type { Vote } from "./votes.ts";
 
 export interface MessageKey {
   readonly remoteJid: string;
@@ -39,6 +41,8 @@ export interface MessageData {
   readonly offline: boolean;
   readonly stub: string | null;
   readonly message: unknown;
+  /** Only with a vote in a poll. */
+  readonly vote?: Vote;
 }
 
 /** Looks both ways between phone numbers and LIDs, as far as the store knows. */
@@ -128,7 +132,11 @@ export async function messageData(inboundId: number, me: Me, store: Store): Prom
   try {
     const node = decodeStanza(row.stanza);
     const message = await rebuildMessage(node, me, store);
-    return describe(message, node, row.offline, me, names);
+    const data = describe(message, node, row.offline, me, names);
+    const { participant, participantAlt, remoteJid, remoteJidAlt } = message.key;
+    const voter = [participant, participantAlt, ...(participant ? [] : [remoteJid, remoteJidAlt])];
+    const vote = voteIn(message.message, voter.filter((jid) => typeof jid === "string"), me, store);
+    return vote === undefined ? data : { ...data, vote };
   } catch (error) {
     log("error", "rebuild_failed", { error: error instanceof Error ? error.name : "unknown" });
     const stub = { key: header.key, messageStubType: WAMessageStubType.CIPHERTEXT } as WAMessage;

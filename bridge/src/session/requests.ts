@@ -145,6 +145,12 @@ export async function picture(connection: Connection, jid: string): Promise<{ ur
   }
 }
 
+/** What a group is called, asked anew: who asks has a reason to. */
+export async function group(connection: Connection, jid: string): Promise<{ subject: string }> {
+  const metadata = openSocket(connection).groupMetadata(jid);
+  return { subject: (await asked(QUERY_DEADLINE_MS, metadata, "group")).subject };
+}
+
 /** Tell WhatsApp that this device leaves; that it cannot be told does not keep us from leaving. */
 export async function requestLogout(connection: Connection): Promise<void> {
   const sock = connection.openSocket;

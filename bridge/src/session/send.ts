@@ -92,7 +92,8 @@ export class Sender {
 }
 
 function compose(sock: Socket, to: string, content: SendContent): WAMessageContent {
-  return "upload" in content ? composeMedia(content) : composePlain(to, content, sock.user?.id ?? "");
+  const me = sock.user?.id ?? "";
+  return "upload" in content ? composeMedia(to, content, me) : composePlain(to, content, me);
 }
 
 /** What WhatsApp refuses in principle (no such group, not a member, malformed), as Baileys tells it. */

@@ -19,6 +19,7 @@ import { isRegistered } from "./me.ts";
 import { messageData } from "./rebuild.ts";
 import {
   checkPhones,
+  group,
   pairingCode,
   picture,
   probe,
@@ -173,6 +174,8 @@ export class Session {
         return { sent: this.#store.sent(request.messageId) !== null };
       case "picture":
         return picture(this.#connection, request.jid);
+      case "group":
+        return group(this.#connection, request.jid);
       case "logout":
         await requestLogout(this.#connection);
         return this.#startAnew();

@@ -94,6 +94,15 @@ export class Runtime {
     );
   }
 
+  /** The data of the first event of this kind that matches. */
+  kind(kind: string, match: (data: Record<string, unknown>) => boolean): Promise<Record<string, unknown>> {
+    return waitFor(`a ${kind} event`, () =>
+      this.events(kind)
+        .map((frame) => frame["data"] as Record<string, unknown>)
+        .find(match),
+    );
+  }
+
   status(id: string, status: string): Promise<Frame> {
     return waitFor(`status ${status} of ${id}`, () =>
       this.events("status").find((frame) => {

@@ -1,0 +1,173 @@
+"""Bodies of the calls that send messages; see ``schemas`` for the rest."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
+
+from runtime.identity import phone_digits, recipient_jid
+
+from .schemas import (
+    MAX_NAME,
+    MAX_TEXT,
+    ConnectionId,
+    IdempotencyKey,
+    RequestBody,
+    check_not_blank,
+)
+from .validation import checked, custom_error
+
+MAX_DATA_URL = 23 * 1024 * 1024  # 16 MiB in base64, and what surrounds them
+
+FileName = Annotated[
+    str | None,
+    Field(max_length=1024, description="Nome de um documento.", examples=["boleto.pdf"]),
+]
+Voice = Annotated[bool, Field(description="Mensagem de voz: só para audio em OGG com codec Opus.")]
+ViewOnce = Annotated[bool, Field(description="Visualização única: só para image, video e audio.")]
+QuotedId = Annotated[
+    UUID | None, Field(description="O id da linha da mensagem respondida.", examples=[None])
+]
+Mentions = Annotated[
+    list[Annotated[str, AfterValidator(checked(recipient_jid))]],
+    Field(max_length=100, description="Números ou JIDs mencionados no texto."),
+]
+
+
+def _split(value: object) -> object:
+    """A form has texts only: several in one, with commas."""
+    if not isinstance(value, str):
+        return value
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
+class LocationBody(RequestBody):
+    """A place on the map."""
+
+    latitude: Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False)]
+    longitude: Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False)]
+    name: Annotated[str, Field(max_length=256)] | None = None
+    address: Annotated[str, Field(max_length=256)] | None = None
+
+
+class ContactBody(RequestBody):
+    """A contact to share."""
+
+    name: Annotated[str, Field(max_length=MAX_NAME), AfterValidator(check_not_blank)]
+    phones: Annotated[
+        list[Annotated[str, AfterValidator(checked(phone_digits))]],
+        Field(min_length=1, max_length=10),
+    ]
+
+
+class PollBody(RequestBody):
+    """A question with 2 to 12 different options."""
+
+    name: Annotated[str, Field(max_length=255), AfterValidator(check_not_blank)]
+    options: Annotated[
+        list[Annotated[str, Field(max_length=100), AfterValidator(check_not_blank)]],
+        Field(min_length=2, max_length=12),
+    ]
+    selectable: Annotated[int, Field(ge=0, le=12, description="0: quantas quiser.")] = 1
+
+
+class LinkPreviewBody(RequestBody):
+    """What is shown of an address in the text; nobody visits it."""
+
+    url: Annotated[
+        str,
+        Field(max_length=2048, pattern="^https?://[^\\s]+$", description="Como está no texto."),
+    ]
+    title: Annotated[str, Field(max_length=300), AfterValidator(check_not_blank)]
+    description: Annotated[str, Field(max_length=1000)] | None = None
+
+
+class SendMessage(RequestBody):
+    """A message to one recipient."""
+
+    connection_id: ConnectionId
+    to: Annotated[
+        str,
+        Field(
+            max_length=64,
+            description="JID, ou número de telefone em qualquer grafia brasileira ou E.164.",
+            examples=["(11) 98765-4321", "+5511987654321", "5511987654321@s.whatsapp.net"],
+        ),
+        AfterValidator(checked(recipient_jid)),
+    ]
+    type: Annotated[
+        Literal[
+            "text",
+            "image",
+            "video",
+            "audio",
+            "document",
+            "sticker",
+            "location",
+            "contact",
+            "poll",
+        ],
+        Field(description="Arquivos precisam de mediaUrl; os outros, do campo de mesmo nome."),
+    ] = "text"
+    content: Annotated[
+        str,
+        Field(
+            max_length=MAX_TEXT,
+            description="O texto, ou a legenda do arquivo.",
+            examples=["Olá! Seu pedido saiu."],
+        ),
+    ] = Field(default="", validate_default=True)
+    media_url: Annotated[
+        str | None,
+        Field(
+            max_length=MAX_DATA_URL,
+            description="Endereço http(s) público do arquivo, ou o próprio arquivo como data URL.",
+            examples=[None],
+        ),
+    ] = None
+    file_name: FileName = None
+    ptt: Voice = False
+    view_once: ViewOnce = False
+    quoted_message_id: QuotedId = None
+    mentions: Mentions = Field(default=[])
+    link_preview: Annotated[LinkPreviewBody | None, Field(description="Só com type text.")] = None
+    location: Annotated[LocationBody | None, Field(description="Só com type location.")] = None
+    contacts: Annotated[
+        Annotated[list[ContactBody], Field(min_length=1, max_length=20)] | None,
+        Field(description="Só com type contact."),
+    ] = None
+    poll: Annotated[PollBody | None, Field(description="Só com type poll.")] = None
+    idempotency_key: Annotated[
+        IdempotencyKey | None,
+        Field(description="O mesmo que o cabeçalho Idempotency-Key."),
+    ] = None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether this is a text alone, in the way of the first versions."""
+        more = (self.quoted_message_id, self.link_preview)
+        return self.type == "text" and more == (None, None) and not self.mentions
+
+    @field_validator("content")
+    @classmethod
+    def _text_has_content(cls, value: str, info: ValidationInfo) -> str:
+        if info.data.get("type") == "text" and not value.strip():
+            raise custom_error("validation_error", "content é obrigatório e não pode ser vazio.")
+        return value
+
+
+class SendFile(RequestBody):
+    """The fields beside an uploaded file."""
+
+    connection_id: ConnectionId
+    to: Annotated[str, Field(max_length=64), AfterValidator(checked(recipient_jid))]
+    type: Literal["image", "video", "audio", "document", "sticker"]
+    content: Annotated[str, Field(max_length=MAX_TEXT)] = ""
+    file_name: FileName = None
+    ptt: Voice = False
+    view_once: ViewOnce = False
+    quoted_message_id: QuotedId = None
+    mentions: Annotated[Mentions, BeforeValidator(_split)] = Field(default=[])
+    idempotency_key: IdempotencyKey | None = None
