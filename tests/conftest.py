@@ -1,13 +1,18 @@
-"""Two sizes of the suite: everything that is quick, and with ``--faults`` what takes long, too."""
+"""Two sizes of the suite: everything that is quick, and with ``--faults`` what takes long, too.
+
+Hypothesis tells the same stories in every run, with no limit of time to a story: whoever sees a
+failure sees it again. ``--hypothesis-profile=long`` tells many more, and new ones each time.
+"""
 
 from __future__ import annotations
 
 import pytest
 from hypothesis import settings
 
-# An example takes as long as the machine is busy; a test that hangs has pytest's own limit.
-settings.register_profile("zapvisor", deadline=None)
-settings.load_profile("zapvisor")
+settings.register_profile("gate", deadline=None, derandomize=True)
+settings.register_profile("long", deadline=None, derandomize=False, max_examples=3000)
+# Before the option is looked at, which may name the other one.
+settings.load_profile("gate")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -31,6 +31,8 @@ STEP_TIMEOUT = 1200.0
 END_TIMEOUT = 15.0
 # A single Node test that takes longer hangs (pytest has its own limit, in pyproject.toml).
 NODE_TEST_TIMEOUT = 180.0
+# Test files at the same time: much of a test is waiting for processes.
+SIDE_BY_SIDE = ("--numprocesses=logical", "--maxprocesses=4", "--dist=loadfile")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +119,8 @@ def _static_steps(root: Path) -> list[Step]:
 def _test_steps(reports: Path, pytest_arguments: Sequence[str]) -> list[Step]:
     python_report = reports / "pytest.xml"
     node_report = reports / "node.xml"
-    pytest = pytest_step(python_report, pytest_arguments)
     if pytest_arguments:
-        return [pytest]
+        return [pytest_step(python_report, pytest_arguments)]
     node = Step(
         "node",
         [
@@ -135,7 +136,7 @@ def _test_steps(reports: Path, pytest_arguments: Sequence[str]) -> list[Step]:
         ],
         lambda: _node_counts(node_report),
     )
-    return [node, pytest]
+    return [node, pytest_step(python_report, SIDE_BY_SIDE)]
 
 
 def pytest_step(report: Path, arguments: Sequence[str], limit: float | None = None) -> Step:

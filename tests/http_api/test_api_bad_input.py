@@ -323,8 +323,6 @@ paths = st.sampled_from(
 
 @settings(
     max_examples=200,
-    deadline=None,
-    derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(path=paths, body=bodies)
@@ -346,8 +344,6 @@ def path_with(area, segment, tail):
 
 @settings(
     max_examples=100,
-    deadline=None,
-    derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(segment=segments.filter(lambda text: "/" not in text), tail=tails, area=areas)
@@ -360,8 +356,6 @@ async def test_an_id_that_nothing_has_is_refused(client, segment, tail, area):
 
 @settings(
     max_examples=100,
-    deadline=None,
-    derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(parts=st.lists(segments, min_size=1, max_size=3), tail=tails, area=areas)

@@ -156,6 +156,5 @@ TestAccounts = Accounts.TestCase
 TestAccounts.settings = settings(
     max_examples=25,
     stateful_step_count=30,
-    deadline=None,
     suppress_health_check=list(HealthCheck),
 )

@@ -127,7 +127,7 @@ def test_the_demo_of_the_installed_wheel_stores_messages(installed, place):
     assert {row["status"] for row in active} == {"AGUARDANDO"}
     assert messages[0]["remetente"] == "CLIENTE"
     assert messages[0]["atendimento_id"] in {row["id"] for row in active}
-    assert answer["status"] == "sent"
+    assert answer["status"] in {"sent", "delivered", "read"}
     assert "Olá! Já vamos te atender." in shown
     assert demo.returncode == 0, errors
 

@@ -308,7 +308,7 @@ SCENES = st.lists(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(SCENES, st.integers(1, 20))
 def test_in_every_story(scenes, tries):
     story = Story()

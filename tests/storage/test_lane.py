@@ -75,9 +75,7 @@ async def test_it_goes_on_where_it_stopped_looking(rig, limit):
     assert only[0] == 2
 
 
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     chats=st.lists(st.integers(0, 6), min_size=40, max_size=120),
     poison=st.sets(st.integers(0, 119), max_size=4),

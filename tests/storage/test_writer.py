@@ -71,7 +71,6 @@ async def test_a_poison_row_alone_becomes_a_dead_letter(rig, autojump_clock, pos
 
 @settings(
     max_examples=30,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(poison=st.sets(st.integers(0, 59)), transient=st.lists(st.integers(0, 3), max_size=8))

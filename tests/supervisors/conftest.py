@@ -1,9 +1,8 @@
-"""Fixtures and hypothesis profiles of the supervision tests."""
+"""Fixtures of the supervision tests."""
 
 from __future__ import annotations
 
 import pytest
-from hypothesis import settings
 
 from supervisors.testing import EventRecorder
 from supervisors.testing.fixtures import virtual_clock
@@ -11,9 +10,6 @@ from supervisors.testing.fixtures import virtual_clock
 pytest.register_assert_rewrite("supervision_pair", "supervision_walk")
 
 __all__ = ["recorder", "virtual_clock"]
-
-# pytest tests/supervisors --hypothesis-profile=long
-settings.register_profile("long", max_examples=3000)
 
 
 @pytest.fixture

@@ -77,7 +77,6 @@ LONG = settings.get_current_profile_name() == "long"
 CoreAgainstModel.TestCase.settings = settings(
     max_examples=settings().max_examples if LONG else 200,
     stateful_step_count=50,
-    deadline=None,
     suppress_health_check=list(HealthCheck),
 )
 TestCoreAgainstModel = CoreAgainstModel.TestCase
