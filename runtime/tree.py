@@ -48,13 +48,13 @@ def core_tree(
     )
     whatsapp = Supervisor(
         [
-            ChildSpec("bridge", bridge.run, backoff=STEADY, stop_deadline=10.0),
+            ChildSpec("bridge", bridge.run, backoff=STEADY, liveness=45.0, stop_deadline=10.0),
             ChildSpec("connections", connections.supervisor),
         ],
         strategy=Strategy.REST_FOR_ONE,
     )
     children = [
-        ChildSpec("journal", journal.run, stop_deadline=15.0),
+        ChildSpec("journal", journal.run, liveness=90.0, stop_deadline=15.0),
         ChildSpec("events", event_log.run, backoff=STEADY, liveness=60.0),
         ChildSpec("storage", storage),
         ChildSpec("whatsapp", whatsapp),

@@ -69,6 +69,11 @@ class Cluster:
         return self.home / "data"
 
     @property
+    def socket(self) -> Path:
+        """Where PostgreSQL listens."""
+        return self.sockets / ".s.PGSQL.5432"
+
+    @property
     def dsn(self) -> str:
         """libpq parameters of the superuser, who needs no password on the socket."""
         return make_conninfo(host=str(self.sockets), user=SUPERUSER, dbname=DATABASE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+from functools import partial
 from pathlib import Path
 
 import trio
@@ -12,7 +13,7 @@ import trio
 from supervisors import ChildContext, Escalate, SubprocessChild
 
 from . import account as accounts
-from . import binaries, cluster, leftovers
+from . import binaries, cluster, leftovers, vigil
 from .account import Account
 from .cluster import Cluster
 
@@ -25,6 +26,8 @@ STOP_DEADLINE = 30.0
 # The first start on a slow disk: copying 35 MB and initdb; later ones: at most a recovery.
 READY_DEADLINE = 180.0
 READY_LINE = "database system is ready to accept connections"
+# "May we speak TLS?": a new process of the server answers that, before it asks who we are.
+SSL_REQUEST = (8).to_bytes(4) + (80877103).to_bytes(4)
 
 
 class Postgres:
@@ -37,7 +40,8 @@ class Postgres:
     async def __call__(self, ctx: ChildContext) -> None:
         """Make the cluster where there is none, stop an orphan of an earlier run, then serve.
 
-        Raises SubprocessError when the server ends, Escalate where starting again cannot help.
+        Raises SubprocessError, in a group, when the server ends, and Escalate where starting again
+        cannot help.
         """
         claim, programs, account = await trio.to_thread.run_sync(self._prepare)
         try:
@@ -59,7 +63,7 @@ class Postgres:
                 stop_grace=STOP_GRACE,
                 user=account.uid if account.switch else None,
             )
-            await server(ctx)
+            await vigil.serve(ctx, server, partial(_ask, self.cluster.socket))
         finally:
             os.close(claim)
 
@@ -79,3 +83,10 @@ class Postgres:
         except (accounts.AccountError, binaries.BinariesError, cluster.ClusterError) as error:
             raise Escalate(str(error), "postgres_unusable") from error
         return claim, programs, account
+
+
+async def _ask(path: Path) -> None:
+    async with await trio.open_unix_socket(path) as stream:
+        await stream.send_all(SSL_REQUEST)
+        if not await stream.receive_some(1):
+            raise ConnectionResetError(f"{path} was closed without an answer")

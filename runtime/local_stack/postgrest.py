@@ -15,6 +15,7 @@ import trio
 
 from supervisors import ChildContext, SubprocessChild
 
+from . import vigil
 from .cluster import DATABASE, Cluster
 from .keys import Keys
 
@@ -25,6 +26,7 @@ STOP_DEADLINE = 10.0
 POLL_INTERVAL = 0.02
 MAX_ROWS = 1000
 POOL_SIZE = 10
+SCHEMA_VERSION = "/rpc/zapvisor_schema_version"
 
 
 class PostgrestError(Exception):
@@ -71,7 +73,7 @@ def environment(cluster: Cluster, keys: Keys) -> dict[str, str]:
 async def run(ctx: ChildContext, program: Path, cluster: Cluster, keys: Keys) -> None:
     """Serve until cancelled; ready when the schema is loaded and a call succeeds.
 
-    Raises SubprocessError when PostgREST ends by itself.
+    Raises SubprocessError, in a group, when PostgREST ends by itself.
     """
     server = SubprocessChild(
         [program],
@@ -81,19 +83,26 @@ async def run(ctx: ChildContext, program: Path, cluster: Cluster, keys: Keys) ->
         on_line=lambda stream, line: log.debug("%s", line),
         stop_grace=STOP_GRACE,
     )
-    await server(ctx)
+    async with _client(socket_path(cluster), keys) as client:
+        await vigil.serve(ctx, server, partial(client.post, SCHEMA_VERSION))
+
+
+def _client(socket: Path, keys: Keys) -> httpx.AsyncClient:
+    return httpx.AsyncClient(
+        base_url="http://postgrest",
+        headers={"Authorization": f"Bearer {keys.service_role_key}"},
+        transport=httpx.AsyncHTTPTransport(uds=str(socket)),
+        timeout=5,
+        trust_env=False,
+    )
 
 
 async def _wait_until_serving(socket: Path, keys: Keys) -> None:
     """Returns once the schema version can be called; bounded by the child's ready deadline."""
-    headers = {"Authorization": f"Bearer {keys.service_role_key}"}
-    transport = httpx.AsyncHTTPTransport(uds=str(socket))
-    async with httpx.AsyncClient(transport=transport, timeout=5, trust_env=False) as client:
+    async with _client(socket, keys) as client:
         while True:
             try:
-                response = await client.post(
-                    "http://postgrest/rpc/zapvisor_schema_version", headers=headers
-                )
+                response = await client.post(SCHEMA_VERSION)
                 if response.is_success:
                     return
             except httpx.TransportError:

@@ -12,7 +12,7 @@ import trio
 
 from supervisors import Backoff, ChildContext, ChildSpec, Restart, Strategy, Supervisor
 
-from . import cluster, gateway, keys, postgres, postgrest, schema
+from . import cluster, gateway, keys, postgres, postgrest, schema, vigil
 from .account import server_account
 
 # A database that is down is an outage, during which messages wait in the journal: its restarts cost
@@ -97,6 +97,7 @@ class LocalStack:
                     self._postgres,
                     backoff=BACKOFF,
                     ready_deadline=postgres.READY_DEADLINE,
+                    liveness=vigil.LIVENESS,
                     stop_deadline=postgres.STOP_DEADLINE,
                 ),
                 ChildSpec(
@@ -110,6 +111,7 @@ class LocalStack:
                     "postgrest",
                     self._run_postgrest,
                     backoff=BACKOFF,
+                    liveness=vigil.LIVENESS,
                     stop_deadline=postgrest.STOP_DEADLINE,
                 ),
                 ChildSpec(

@@ -78,7 +78,7 @@ class Bridge:
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(process, ctx)
-                await self._watch()
+                await self._watch(ctx)
         finally:
             self._port = None
 
@@ -139,12 +139,14 @@ class Bridge:
             raise BridgeHung(f"the bridge does not answer: {error!r}") from error
         return facts
 
-    async def _watch(self) -> None:
+    async def _watch(self, ctx: ChildContext) -> None:
+        """Beat for the process as long as it answers."""
         await self._listening.wait()  # bounded by the child's ready deadline
         async with self._client() as client:
             while True:
                 await trio.sleep(HEALTH_INTERVAL)
                 await self._ask(client)
+                ctx.beat()
 
     def _environment(self) -> Mapping[str, str]:
         inherited = {

@@ -38,6 +38,8 @@ SLOW_PACE = 60.0
 """Least seconds before a connection is taken back from another session."""
 PROBE_INTERVAL = 45.0
 """Seconds without a change after which an open connection is asked for a sign of life."""
+CONFIGURE = "configure"
+"""What an actor is called with when the options of its connection have changed."""
 LIVENESS = 180.0
 """Seconds without a beat after which the actor counts as hung."""
 
@@ -109,23 +111,22 @@ class ConnectionActor:
         await link.send("open", options=Options.of(self._connection).bridge())
 
     async def _obey(self, link: BridgeLink, intake: Intake, delivery: Delivery) -> None:
-        """Apply changed options to what runs; only another proxy takes another socket."""
-        while True:
-            await self._live.reconfigured.wait()
-            waiting, self._live.obeyed = self._live.obeyed, []
+        """Answer ``CONFIGURE``: apply the options of the moment to what runs.
+
+        Only another proxy takes another socket.
+        """
+        async for call in self._ctx.mailbox:
             changed = await self._services.journal.connection(self._connection.id)
-            if changed is None:
-                continue
-            before, after = Options.of(self._connection), Options.of(changed)
-            self._connection = intake.connection = delivery.connection = changed
-            await link.send("configure", options=after.bridge())
-            with suppress(RequestFailed):
-                # An answer says that the frame before was read, too.
-                await link.request("sent", messageId="0")
-            for obeyed in waiting:
-                obeyed.set()
-            if after.proxy != before.proxy and self._following:
-                await self._open(link)
+            if changed is not None:
+                before, after = Options.of(self._connection), Options.of(changed)
+                self._connection = intake.connection = delivery.connection = changed
+                await link.send("configure", options=after.bridge())
+                with suppress(RequestFailed):
+                    # An answer says that the frame before was read, too.
+                    await link.request("sent", messageId="0")
+                if after.proxy != before.proxy and self._following:
+                    await self._open(link)
+            call.reply()
 
     async def _tell_presences(self, link: BridgeLink) -> None:
         async for presence in link.presences:

@@ -60,9 +60,6 @@ class Live:
     disconnects: int = 0
     outbox: Doorbell = field(default_factory=Doorbell)
     qr_shown: Doorbell = field(default_factory=Doorbell)
-    reconfigured: Doorbell = field(default_factory=Doorbell)
-    obeyed: list[trio.Event] = field(default_factory=list)
-    """Set once the options of the moment are in force."""
     link: BridgeLink | None = None
 
     @contextmanager

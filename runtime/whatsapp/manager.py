@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import trio
 
-from supervisors import ChildContext, ChildSpec, DynamicSupervisor, Restart
+from supervisors import ChildContext, ChildSpec, DynamicSupervisor, Restart, SupervisionError
 
 from ..errors import Conflict, NotFound
 from ..identity import check_connection_id
 from ..journal import Connection
 from ..options import Options
-from .connection import BACKOFF, LIVENESS, ConnectionActor
+from .connection import BACKOFF, CONFIGURE, LIVENESS, ConnectionActor
 from .delivery import Delivery
 from .disconnects import LOGGED_OUT
 from .intake import Intake
@@ -33,7 +34,8 @@ logger = logging.getLogger("zapvisor.connections")
 MAX_CONNECTIONS = 200
 """Connections on one node; more belong on another one."""
 OBEY_DEADLINE = 5.0
-"""Seconds that a change of options waits until it is in force; without it the next start has it."""
+"""Seconds that a change of options waits until it is in force. An actor that does not run, or dies
+before it obeys, reads the options when it starts."""
 LOGOUT_DEADLINE = 15.0
 """Seconds that a logout may take until it goes on without WhatsApp's confirmation."""
 
@@ -105,14 +107,9 @@ class Connections:
         if options is not None:
             changes["options"] = Options.of(connection).changed(options).stored()
         connection = await self._services.journal.update_connection(connection_id, **changes)
-        live = self.live(connection_id)
-        await self._services.sessions.record(connection, live)
-        if live.link is not None:
-            obeyed = trio.Event()
-            live.obeyed.append(obeyed)
-            live.reconfigured.ring()
-            with trio.move_on_after(OBEY_DEADLINE):
-                await obeyed.wait()
+        await self._services.sessions.record(connection, self.live(connection_id))
+        with trio.move_on_after(OBEY_DEADLINE), suppress(SupervisionError):
+            await self.supervisor.child(connection_id).call(CONFIGURE)
         return connection
 
     async def restart(self, connection_id: str) -> None:

@@ -51,9 +51,9 @@ class Host:
         self.owner = uuid.UUID(int=0)
         self.client = httpx.Client(base_url=f"{self.stack.url}/rest/v1", timeout=15)
 
-    def start(self) -> None:
+    def start(self, *options: str) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, host.__file__, str(self.directory), str(self.stack.port)],
+            [sys.executable, host.__file__, str(self.directory), str(self.stack.port), *options],
             cwd=host.REPOSITORY,
             env={**os.environ, "PYTHONPATH": str(host.REPOSITORY)},
             stdin=subprocess.PIPE,

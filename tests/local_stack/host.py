@@ -1,4 +1,4 @@
-"""A runtime that consists of the local stack alone: ``python host.py DIRECTORY PORT``.
+"""A runtime that consists of the local stack alone: ``python host.py DIRECTORY PORT [LIVENESS]``.
 
 Prints one JSON line when all is ready, and ends with its standard input.
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import trio
 
-from runtime.local_stack import LocalStack
+from runtime.local_stack import LocalStack, vigil
 from supervisors import open_supervisor
 
 REPOSITORY = Path(__file__).parents[2]
@@ -19,7 +19,8 @@ NODE_MODULES = REPOSITORY / "node_modules"
 MIGRATIONS = REPOSITORY / "supabase" / "migrations"
 
 
-async def main(directory: str, port: str) -> None:
+async def main(directory: str, port: str, liveness: float = vigil.LIVENESS) -> None:
+    vigil.LIVENESS = float(liveness)
     stack = LocalStack(Path(directory), NODE_MODULES, MIGRATIONS, int(port))
     async with open_supervisor(stack.supervisor(), name="stack"):
         owner = await stack.create_owner("dona@example.test")

@@ -48,6 +48,19 @@ def test_a_killed_server_comes_back(own: Host, name: str) -> None:
     assert own.contents() == STORED
 
 
+@pytest.mark.parametrize("name", ["postgres", "postgrest"])
+def test_a_server_that_hangs_is_replaced(own: Host, name: str) -> None:
+    own.stop()
+    own.start("8")  # seconds of silence
+    store(own)
+    victim = own.program(name)
+    victim.suspend()
+    own.program(name, other_than=victim)
+    store(own)
+    assert own.contents() == STORED
+    own.stop()
+
+
 def test_a_killed_runtime_finds_everything_again(own: Host) -> None:
     store(own)
     own.kill()
