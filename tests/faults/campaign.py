@@ -19,7 +19,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -173,7 +173,8 @@ def _hold_at(dice: random.Random) -> tuple[str, Strike]:
 
 
 def _kill(pid: int) -> None:
-    os.kill(pid, signal.SIGKILL)
+    with suppress(ProcessLookupError):  # it has just ended by itself
+        os.kill(pid, signal.SIGKILL)
 
 
 def _drop(phone: Phone) -> None:
@@ -245,6 +246,8 @@ def main() -> int:
         except AssertionError as error:
             failure = str(error)
             print(f"trial {campaign.trials} of seed {seed} failed:\n{error}", flush=True)
+        except SystemExit:
+            failure = "ended from outside"
         finally:
             backend.close()
             simulator.close()

@@ -63,11 +63,11 @@ class Backend:
         return found
 
     def postgrest(self) -> int:
-        [server] = self.children("postgrest")
+        [server] = until(lambda: self.children("postgrest"), seconds=40, what="PostgREST runs")
         return server.pid
 
     def postmaster(self) -> int:
-        servers = self.children("postgres")
+        servers = until(lambda: self.children("postgres"), seconds=40, what="PostgreSQL runs")
         pids = {server.pid for server in servers}
         [head] = [server for server in servers if server.ppid() not in pids]
         return head.pid
