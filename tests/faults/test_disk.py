@@ -20,7 +20,7 @@ from .rig import Phone
 @pytest.mark.parametrize(
     "failure",
     [
-        "journal-write:enospc@5",
+        pytest.param("journal-write:enospc@5", marks=pytest.mark.long),
         pytest.param("journal-write:eio@5", marks=pytest.mark.long),
         "fsync:eio@5",
         pytest.param("fsync:enospc@5", marks=pytest.mark.long),
@@ -36,6 +36,7 @@ def test_a_write_or_sync_that_fails_once(failure: str, survivor: Phone) -> None:
     check_running(survivor)
 
 
+@pytest.mark.long
 def test_a_checkpoint_that_fails_when_the_file_is_opened(survivor: Phone) -> None:
     runtime = survivor.runtime
     traffic = Traffic(survivor, "disk checkpoint")

@@ -25,9 +25,28 @@ INTERLEAVED = [
     for place in pair
     if place is not None
 ]
+# The bridge is killed at each of its own in bridge/test/faults.test.ts, too.
+QUICK = {
+    "journal-write",
+    "fsync",
+    "ack",
+    "rpc-sent",
+    "rpc-committed",
+    "settle",
+    "command-written",
+    "sent",
+    "committed-before-receipt",
+    "frame-before-ack",
+}
 
 
-@pytest.mark.parametrize(("place", "passage"), INTERLEAVED, ids=[name for name, _ in INTERLEAVED])
+@pytest.mark.parametrize(
+    ("place", "passage"),
+    [
+        pytest.param(name, passage, id=name, marks=() if name in QUICK else pytest.mark.long)
+        for name, passage in INTERLEAVED
+    ],
+)
 def test_kill_9_at(place: str, passage: int, survivor: Phone) -> None:
     runtime = survivor.runtime
     bridge = runtime.bridge()
@@ -43,6 +62,7 @@ def test_kill_9_at(place: str, passage: int, survivor: Phone) -> None:
     check_running(survivor)
 
 
+@pytest.mark.long
 def test_kill_9_while_the_log_of_the_last_kill_is_moved_into_the_file(survivor: Phone) -> None:
     runtime = survivor.runtime
     traffic = Traffic(survivor, f"{next(_round)} checkpoint")

@@ -21,7 +21,7 @@ PLACES = [
     "command-written",
     pytest.param("send", marks=pytest.mark.long),
     pytest.param("stored-before-send", marks=pytest.mark.long),
-    "sent-before-reply",
+    pytest.param("sent-before-reply", marks=pytest.mark.long),
     "sent",
     pytest.param("server-ack", marks=pytest.mark.long),
 ]

@@ -86,6 +86,7 @@ def test_a_runtime_held_between_commit_and_answer(survivor: Phone) -> None:
     check_running(survivor)
 
 
+@pytest.mark.long
 def test_a_bridge_that_hangs_in_a_commit_is_replaced(survivor: Phone) -> None:
     runtime = survivor.runtime
     hung = runtime.bridge()

@@ -14,11 +14,11 @@ from .rig import Phone
 
 QUICK: list[dict[str, Any]] = [
     {"kind": "drop", "after": 7, "times": 1},
-    {"kind": "silence", "durationMs": 3000},
     {"kind": "duplicate", "times": 20},
     {"kind": "lose-receipts", "times": 10},
 ]
 LONG: list[dict[str, Any]] = [
+    {"kind": "silence", "durationMs": 3000},
     {"kind": "drop", "after": 5, "reset": True, "times": 2},
     {"kind": "freeze", "durationMs": 3000},
     {"kind": "delay", "ms": 200, "durationMs": 4000},
