@@ -3,6 +3,7 @@ import { test } from "node:test";
 
 import { DEFAULT_CONNECTION_CONFIG, initAuthCreds, proto } from "baileys";
 
+import type { ConnectionState } from "../src/protocol.ts";
 import { PLAIN } from "../src/session/behaviour.ts";
 import { Connection } from "../src/session/connection.ts";
 import { saveCredentials } from "../src/session/socket.ts";
@@ -16,16 +17,22 @@ DEFAULT_CONNECTION_CONFIG.waWebSocketUrl = "ws://127.0.0.1:9";
 
 const ME = { id: "5511900000001:1@s.whatsapp.net", lid: "222222222222222:1@lid", name: "Loja" };
 
-function scene(): { connection: Connection; store: ReturnType<typeof temporaryStore>; states: string[] } {
+interface Scene {
+  readonly connection: Connection;
+  readonly store: ReturnType<typeof temporaryStore>;
+  readonly states: ConnectionState[];
+}
+
+function scene(): Scene {
   const store = temporaryStore();
   saveCredentials(store, { ...initAuthCreds(), me: ME, account: {} });
-  const states: string[] = [];
+  const states: ConnectionState[] = [];
   const connection = new Connection({
     id: "loja",
     store,
     retries: new TtlCache(1000, 10),
     version: null,
-    onState: ({ state }) => states.push(state),
+    onState: (state) => states.push(state),
     onSocketMade: () => undefined,
     onPresence: () => undefined,
   });
@@ -54,5 +61,20 @@ test("what Baileys' event buffer holds when a socket ends is not lost with it", 
   connection.close();
   const events = store.eventsAfter(0, 10).map(({ data }) => JSON.parse(data!) as { key: { id: string } });
   assert.deepEqual(events.map(({ key }) => key.id), ["H1"]);
-  assert.deepEqual(states, ["connecting", "closed"]);
+  assert.deepEqual(states.map(({ state }) => state), ["connecting", "closed"]);
+});
+
+test("each renewal of the QR code is told, with the time at which it expires", () => {
+  const { connection, states } = scene();
+  connection.open();
+  const { ev } = connection.anySocket!;
+  const began = Date.now();
+  for (const qr of ["first", "second", "third"]) ev.emit("connection.update", { qr });
+  connection.close();
+  const shown = states.filter((state) => state.state === "qr");
+  assert.deepEqual(shown.map(({ qr }) => qr), ["first", "second", "third"]);
+  for (const [index, seconds] of [60, 20, 20].entries()) {
+    const left = shown[index]!.expiresAt - began;
+    assert.ok(left >= seconds * 1000 && left < (seconds + 10) * 1000, `${left} ms`);
+  }
 });

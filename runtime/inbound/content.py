@@ -66,10 +66,18 @@ class Content:
     media: MediaPart | None = field(default=None, compare=False)
 
 
+_NAMELESS = Content(
+    "SISTEMA",
+    "Mensagem de um tipo ainda desconhecido: abra-a no celular.",
+    dados={"tipo_whatsapp": None},
+)
+
+
 def read_content(message: Mapping[str, Any]) -> Content | None:
     """The content for a person to read, or None for WhatsApp's own housekeeping.
 
-    A kind that has no column of its own becomes SISTEMA with its name, never nothing.
+    A kind that has no column of its own becomes SISTEMA with its name, never nothing, even if it is
+    too new to have a name.
     """
     view_once = any(name in message for name in _VIEW_ONCE)
     message = unwrap(message)
@@ -83,7 +91,8 @@ def read_content(message: Mapping[str, Any]) -> Content | None:
         if view_once:
             facts["visualizacao_unica"] = True
         return replace(content, dados=facts or None)
-    return None
+    # A sender key may travel alone; anything else is of a kind that is too new to have a name here.
+    return None if message.keys() & _CARRIERS - {"messageContextInfo"} else _NAMELESS
 
 
 def _read(kind: str, body: Any) -> Content:

@@ -113,8 +113,18 @@ def test_name_and_options_are_changed_shown_and_survive(shared_product, open_sho
     assert changed["options"]["pacing"]["perMinute"] == 60
     changed = change(shop, options={"pacing": None})
     assert (changed["options"]["pacing"], changed["options"]["alwaysOnline"]) == (None, True)
+    everything = {
+        "storeGroups": True,
+        "rejectCalls": True,
+        "readAutomatically": True,
+        "pacing": {"minIntervalMs": 5, "perMinute": 600, "jitterMs": 5},
+        "history": {"days": 3, "maxMessages": 10},
+    }
+    changed = change(shop, options=everything)
+    assert {name: changed["options"][name] for name in everything} == everything
     assert changed["isConnected"]
     assert changed["since"] == before["since"]
+    assert changed["counters"]["sockets"] == before["counters"]["sockets"] == 1
     until(
         lambda: (
             shared_product.query(

@@ -1,5 +1,6 @@
 """URLs of clients: nothing but the public internet, whatever is tried (SSRF)."""
 
+import gzip
 import ssl
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from runtime.errors import Invalid, TooLarge, Unsendable, ZapvisorError
 from runtime.media.addresses import is_public
 from runtime.media.fetch import MAX_REDIRECTS, Fetcher, parse_url, resolve
+from runtime.media.sniff import sniff
 
 PUBLIC = "93.184.215.14"
 TLS = ssl.create_default_context()
@@ -291,6 +293,17 @@ async def test_size_and_status():
         with pytest.raises(Unsendable) as refusal:
             await fetching.fetch("http://a.example/", Sink())
         assert refusal.value.code == code
+
+
+async def test_what_was_packed_for_the_way_is_not_unpacked():
+    """A bomb of a gigabyte as Content-Encoding, which nobody asked for."""
+    packed = gzip.compress(bytes(2**20)) * 1024
+    answer = http(packed, Content_Encoding="gzip", Content_Type="image/png")
+    fetching, _ = fetcher({"a.example": [PUBLIC]}, {PUBLIC: answer})
+    sink = Sink(limit=len(packed))
+    await fetching.fetch("http://a.example/", sink)
+    assert sink.content == packed
+    assert sniff(sink.content) == "application/gzip"
 
 
 async def test_unknown_names_and_servers_that_never_end(autojump_clock):

@@ -65,10 +65,18 @@ def test_each_medium_has_its_type(kind, tipo):
 def test_housekeeping_is_no_message():
     assert read_content({"protocolMessage": {"type": 5}}) is None
     assert read_content({"senderKeyDistributionMessage": {"groupId": "x"}}) is None
-    assert read_content({}) is None
 
 
 def test_an_unknown_kind_is_named_never_lost():
     content = read_content({"hologramMessage": {"x": 1}})
     assert (content.tipo, content.conteudo) == ("SISTEMA", "[hologram]")
     assert content.dados == {"tipo_whatsapp": "hologram"}
+
+
+@pytest.mark.parametrize(
+    "message", [{}, {"messageContextInfo": {"messageSecret": "AA=="}}, {"imageMessage": None}]
+)
+def test_a_kind_too_new_to_have_a_name_is_not_lost(message):
+    content = read_content(message)
+    assert (content.tipo, content.dados) == ("SISTEMA", {"tipo_whatsapp": None})
+    assert "celular" in content.conteudo

@@ -1,0 +1,129 @@
+"""The actor of one connection: what it tells of its socket, to those who look and in events."""
+
+from __future__ import annotations
+
+import json
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+import pytest
+import trio
+from trio_websocket import ConnectionClosed, serve_websocket
+
+from runtime.events import EventBus, EventName
+from runtime.journal import Connection, Journal
+from runtime.outbound.outbox import Outbox
+from runtime.whatsapp.connection import ConnectionActor
+from runtime.whatsapp.link import open_link
+from runtime.whatsapp.live import LiveBook
+from runtime.whatsapp.services import Services
+from runtime.whatsapp.sessions import Sessions
+from supervisors import Park
+
+OWNER = "11111111-1111-4111-8111-111111111111"
+LOJA = Connection("loja", "Loja", OWNER, None, datetime(2026, 1, 1, tzinfo=UTC))
+EXPIRES = [1_770_000_060_000, 1_770_000_080_000, 1_770_000_100_000]
+
+
+class Context:
+    """Stands in for a ChildContext."""
+
+    incarnation = 1
+
+    def __init__(self) -> None:
+        self.is_ready = trio.Event()
+
+    def ready(self) -> None:
+        self.is_ready.set()
+
+    def beat(self) -> None:
+        """Nobody watches."""
+
+
+class Bridge:
+    """Tells one state after the other, each when the one before was seen; then the end."""
+
+    def __init__(self) -> None:
+        self.port = 0
+        self.states: list[dict] = []
+        self.seen = trio.Semaphore(0)
+
+    def link(self, connection_id):
+        return open_link(self.port, "token", connection_id)
+
+    async def __call__(self, request) -> None:
+        socket = await request.accept()
+        try:
+            await socket.get_message()
+            welcome = {"v": 1, "type": "welcome", "epoch": "e", "registered": False}
+            await socket.send_message(json.dumps(welcome))
+            for state in self.states:
+                frame = {"v": 1, "type": "state", "generation": 1, **state}
+                await socket.send_message(json.dumps(frame))
+                await self.seen.acquire()
+            while True:
+                await socket.get_message()
+        except ConnectionClosed:
+            return
+
+
+@asynccontextmanager
+async def services(tmp_path, bridge):
+    journal, events, context = Journal(tmp_path / "journal.sqlite"), EventBus(), Context()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(journal.run, context)
+        with trio.fail_after(15):
+            await context.is_ready.wait()
+        await journal.register(LOJA)
+        server = await nursery.start(serve_websocket, bridge, "127.0.0.1", 0, None)
+        bridge.port = server.port
+        yield Services(
+            journal=journal,
+            bridge=bridge,
+            outbox=Outbox(journal, events),
+            lives=LiveBook(),
+            sessions=Sessions(journal),
+            events=events,
+        )
+        nursery.cancel_scope.cancel()
+
+
+async def test_every_qr_code_is_shown_with_its_expiry_until_nobody_has_read_one(tmp_path):
+    bridge = Bridge()
+    bridge.states = [
+        *({"state": "qr", "qr": f"qr-{n}", "expiresAt": at} for n, at in enumerate(EXPIRES)),
+        {"state": "closed", "code": 408, "reason": "QR refs attempts ended", "qrEnded": True},
+    ]
+    shown, told = [], []
+    async with services(tmp_path, bridge) as parts, parts.events.subscribe() as events:
+
+        async def watch() -> None:
+            async for event in events:
+                told.append((event.event, event.data))
+                live = parts.lives["loja"]
+                shown.append((live.qr, live.qr_expires_at))
+                bridge.seen.release()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(watch)
+            with trio.fail_after(15), pytest.raises(Park) as parked:
+                await ConnectionActor(Context(), LOJA, parts).run()
+            await trio.testing.wait_all_tasks_blocked()
+            nursery.cancel_scope.cancel()
+        rows = [
+            entry.payload["qr_code"]
+            for entry in await parts.journal.pending(limit=99, max_bytes=10**6)
+            if entry.kind == "session"
+        ]
+        remembered = await parts.journal.connection("loja")
+    moments = [datetime.fromtimestamp(at / 1000, UTC) for at in EXPIRES]
+    codes = [f"qr-{n}" for n in range(3)]
+    assert shown[:3] == list(zip(codes, moments, strict=True))
+    assert told[:3] == [
+        (EventName.QR_CODE, {"qrCode": code, "expiresAt": at.isoformat()})
+        for code, at in zip(codes, moments, strict=True)
+    ]
+    assert told[-1][0] is EventName.CONNECTION_FAILED
+    assert parked.value.code == remembered.parked_code == "qr_expired"
+    assert parts.lives["loja"].qr is None
+    assert rows[-1] is None
