@@ -114,8 +114,14 @@ class Application(Lifecycle):
     async def pairing_code(self, connection_id: str, phone: str) -> dict[str, Any]:
         """``POST /connections/:id/pairing-code``: a code to be typed on the phone."""
         self._check_running()
-        await self.book.get(connection_id)
+        connection = await self.book.get(connection_id)
         number = phone_digits(phone)
+        if connection.parked_code is not None:
+            raise Conflict(
+                "A conexão está parada. Reinicie-a e peça o código de novo.",
+                code="connection_parked",
+                details={"statusCode": connection.parked_code},
+            )
         live = self.book.live(connection_id)
         if live.status is Status.CONNECTED:
             raise Conflict("Esta conexão já está conectada.", code="already_connected")

@@ -1,4 +1,7 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer } from "node:net";
+import type { AddressInfo } from "node:net";
 import { test } from "node:test";
 
 import { DEFAULT_CONNECTION_CONFIG, initAuthCreds, proto } from "baileys";
@@ -6,6 +9,7 @@ import { DEFAULT_CONNECTION_CONFIG, initAuthCreds, proto } from "baileys";
 import type { ConnectionState } from "../src/protocol.ts";
 import { PLAIN } from "../src/session/behaviour.ts";
 import { Connection } from "../src/session/connection.ts";
+import { pairingCode } from "../src/session/requests.ts";
 import { saveCredentials } from "../src/session/socket.ts";
 import { TtlCache } from "../src/session/ttl-cache.ts";
 import { temporaryStore } from "./support/signal.ts";
@@ -62,6 +66,31 @@ test("what Baileys' event buffer holds when a socket ends is not lost with it", 
   const events = store.eventsAfter(0, 10).map(({ data }) => JSON.parse(data!) as { key: { id: string } });
   assert.deepEqual(events.map(({ key }) => key.id), ["H1"]);
   assert.deepEqual(states.map(({ state }) => state), ["connecting", "closed"]);
+});
+
+test("a pairing code gets a socket that has all its time left", async (t) => {
+  const silent = createServer().listen(0, "127.0.0.1");
+  t.after(() => silent.close());
+  await once(silent, "listening");
+  const before = DEFAULT_CONNECTION_CONFIG.waWebSocketUrl;
+  DEFAULT_CONNECTION_CONFIG.waWebSocketUrl = `ws://127.0.0.1:${(silent.address() as AddressInfo).port}`;
+  t.after(() => (DEFAULT_CONNECTION_CONFIG.waWebSocketUrl = before));
+  const { connection } = scene();
+  connection.open();
+  const ask = (): Promise<{ pairingCode: string }> => {
+    const answer = pairingCode(connection, "5511900000001");
+    const sock = connection.anySocket!;
+    sock.requestPairingCode = () => Promise.resolve(sock === first ? "FIRST123" : "SECOND12");
+    sock.ev.emit("connection.update", { qr: "code" });
+    return answer;
+  };
+  const first = connection.anySocket!;
+  assert.deepEqual(await ask(), { pairingCode: "FIRST123" });
+  assert.equal(connection.anySocket, first, "it has just begun");
+  first.ev.emit("connection.update", { qr: "renewed" });
+  assert.deepEqual(await ask(), { pairingCode: "SECOND12" });
+  assert.notEqual(connection.anySocket, first);
+  connection.close();
 });
 
 test("each renewal of the QR code is told, with the time at which it expires", () => {

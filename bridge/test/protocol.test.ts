@@ -32,10 +32,20 @@ test("every content is read", () => {
   const beside = { quoted: null, mentions: [] };
   const key = { id: "3EB0A", fromMe: false, participant: null };
   const cases: [unknown, unknown][] = [
-    [{ text: "oi" }, { type: "text", text: "oi", ...beside }],
+    [{ text: "oi" }, { type: "text", text: "oi", link: null, ...beside }],
+    [
+      { text: "veja https://x", link: { url: "https://x", title: "X" } },
+      { type: "text", text: "veja https://x", link: { url: "https://x", title: "X", description: null }, ...beside },
+    ],
     [
       { text: "oi", quoted: { ...key, text: "antes" }, mentions: ["5511987654321@s.whatsapp.net"] },
-      { type: "text", text: "oi", quoted: { ...key, text: "antes" }, mentions: ["5511987654321@s.whatsapp.net"] },
+      {
+        type: "text",
+        text: "oi",
+        link: null,
+        quoted: { ...key, text: "antes" },
+        mentions: ["5511987654321@s.whatsapp.net"],
+      },
     ],
     [
       { location: { latitude: -23.5, longitude: -46.6, name: "Loja" } },
@@ -82,6 +92,8 @@ test("whatever is not in the protocol is refused with what is wrong", () => {
     [{ ...send, messageId: "a b", content: { text: "a" } }, /messageId/],
     [{ ...send, requestId: "", content: { text: "a" } }, /requestId/],
     [{ ...send, content: { text: "a", quoted: { id: "x y", text: "" } } }, /key.id/],
+    [{ ...send, content: { text: "a", link: { url: "https://x" } } }, /title/],
+    [{ ...send, content: { edit: {}, link: { url: "https://x", title: "X" } } }, /link/],
     [{ ...send, content: { location: { latitude: 91, longitude: 0 } } }, /degrees/],
     [{ ...send, content: { poll: { name: "a", options: ["só uma"] } } }, /options/],
     [{ ...send, content: { contacts: [] } }, /contacts/],
@@ -94,6 +106,7 @@ test("whatever is not in the protocol is refused with what is wrong", () => {
     [{ v: 1, type: "check", requestId: "r", phones: ["+55"] }, /phones/],
     [{ v: 1, type: "check", requestId: "r", phones: Array(51).fill("5511987654321") }, /phones/],
     [{ v: 1, type: "pairingCode", requestId: "r", phone: "abc" }, /phone/],
+    [{ v: 1, type: "group", requestId: "r", jid: "5511987654321@s.whatsapp.net" }, /jid/],
   ];
   for (const [frame, message] of cases) {
     assert.throws(

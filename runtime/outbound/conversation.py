@@ -31,6 +31,15 @@ _TEXTS = {
     "exclusao": "Apagou uma mensagem anterior.",
 }
 
+_SHOWN = {
+    "IMAGEM": "📷 Foto",
+    "VIDEO": "🎥 Vídeo",
+    "AUDIO": "🎤 Áudio",
+    "DOCUMENTO": "📄 Documento",
+    "STICKER": "Figurinha",
+}
+"""What a quoted file without a caption is called."""
+
 Operation = Literal["reacao", "edicao", "exclusao"]
 
 
@@ -193,6 +202,6 @@ def _quoted(row: Mapping[str, Any]) -> Quoted:
         row_id=row["id"],
         message_id=row["whatsapp_id"],
         from_me=row["remetente"] != "CLIENTE",
-        text=row["conteudo"][:1000],
+        text=(row["conteudo"] or row["midia_nome"] or _SHOWN.get(row["tipo"], "Mensagem"))[:1000],
         participant=_participant(row),
     )

@@ -33,6 +33,27 @@ def test_what_is_no_phone_is_refused(shared_product, simulator):
     assert (missing.status_code, missing.json()["code"]) == (404, "connection_not_found")
 
 
+def test_a_connection_that_waits_for_a_person_gives_no_code(shared_product, simulator):
+    shop = Shop(shared_product, simulator, "parked-code", fresh_number()).pair()
+    path = f"{API}/connections/parked-code"
+    shared_product.data("POST", f"{path}/logout")
+    body = {"phone": f"+{shop.number}"}
+    refused = shared_product.call("POST", f"{path}/pairing-code", json=body)
+    assert (refused.status_code, refused.json()["code"]) == (409, "connection_parked")
+    shared_product.data("POST", f"{path}/restart")
+    code = until(
+        lambda: (
+            shared_product.call("POST", f"{path}/pairing-code", json=body)
+            .json()
+            .get("data", {})
+            .get("pairingCode")
+        ),
+        what="a code",
+    )
+    simulator.post(f"/phones/{shop.number}/pair", code=code)
+    shop.wait_connected()
+
+
 def test_the_qr_code_says_when_it_expires(shared_product, simulator):
     shop = Shop(shared_product, simulator, "qr-expiry", fresh_number())
     answer = until(

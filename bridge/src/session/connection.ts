@@ -74,6 +74,8 @@ interface Live {
   readonly life: Life;
   readonly sock: Socket;
   readonly detach: (() => void)[];
+  /** QR codes shown so far. */
+  qrs: number;
   /** Runs from `open` until everything that waited offline has arrived. */
   offlineSync: ProgressDeadline | "done" | null;
 }
@@ -108,6 +110,11 @@ export class Connection {
   /** The socket in any state: pairing by code needs it before it is open. */
   get anySocket(): Socket | null {
     return this.#live?.sock ?? null;
+  }
+
+  /** QR codes that the live socket has shown; after a few it ends. */
+  get qrsShown(): number {
+    return this.#live?.qrs ?? 0;
   }
 
   me(): Me | null {
@@ -166,7 +173,7 @@ export class Connection {
       },
     });
     this.#options.onSocketMade();
-    this.#live = { life, sock, detach: [], offlineSync: null };
+    this.#live = { life, sock, detach: [], qrs: 0, offlineSync: null };
     this.#watchTransport(this.#live);
     this.#watchStanzas(this.#live, join);
     this.#watchEvents(this.#live);
@@ -294,7 +301,6 @@ export class Connection {
   #watchEvents(live: Live): void {
     const { sock, life } = live;
     const { store } = this.#options;
-    let qrs = 0;
     let named = Boolean(sock.authState.creds.me?.name);
     const onCredentials = (): void => {
       if (!life.alive) return;
@@ -309,8 +315,8 @@ export class Connection {
     const onUpdate = (update: Partial<BaileysState>): void => {
       if (!life.alive) return;
       if (update.qr !== undefined) {
-        const expiresAt = Date.now() + (qrs === 0 ? FIRST_QR_MS : NEXT_QR_MS);
-        qrs += 1;
+        const expiresAt = Date.now() + (live.qrs === 0 ? FIRST_QR_MS : NEXT_QR_MS);
+        live.qrs += 1;
         this.#enter({ state: "qr", qr: update.qr, expiresAt });
       }
       if (update.connection === "open") {

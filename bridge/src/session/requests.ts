@@ -88,6 +88,8 @@ export async function pairingCode(
   if (connection.state === "open") {
     throw new RequestError("already_paired", "this connection is paired", false);
   }
+  // A code is good as long as its socket lives, which ends with the last QR code.
+  if (connection.qrsShown > 1) connection.open();
   const until = Date.now() + PAIRING_READY_MS;
   while (connection.state === "connecting" && Date.now() < until) {
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
