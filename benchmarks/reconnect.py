@@ -18,7 +18,7 @@ from tests.faults.rig import Phone, Runtime
 from .figures import Result
 from .stage import PATIENCE, Stage, Usage, memory_mb, wait_rows, write_all
 
-CONNECTIONS = 5
+CONNECTIONS = 3
 WARM_UP = 10
 SETTLE_SECONDS = 5.0
 GOAL_GROWTH = 1.1

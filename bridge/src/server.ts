@@ -144,10 +144,10 @@ export class BridgeServer {
     if (match === null) return refuse("404 Not Found");
     const id = match[1]!;
     if (!isConnectionId(id)) return refuse("400 Bad Request");
-    this.#wss.handleUpgrade(request, socket, head, (ws) => this.#attach(id, ws));
+    this.#wss.handleUpgrade(request, socket, head, (ws) => this.#attach(id, ws, socket));
   }
 
-  #attach(id: string, ws: WebSocket): void {
+  #attach(id: string, ws: WebSocket, transport: Duplex): void {
     const older = this.#attached.get(id);
     if (older !== undefined) this.#detach(id, older, CLOSE_REPLACED, "replaced");
     ws.on("error", (error) => {
@@ -160,7 +160,14 @@ export class BridgeServer {
         directory: this.#options.directory,
         version: this.#options.version,
         retries: this.#retriesOf(id),
-        write: (text) => ws.send(text),
+        write: (text) => {
+          // What is written in one turn leaves in one piece.
+          if (transport.writableCorked === 0) {
+            transport.cork();
+            process.nextTick(() => transport.uncork());
+          }
+          ws.send(text);
+        },
         onSocketMade: () => {
           this.#socketsCreated += 1;
         },

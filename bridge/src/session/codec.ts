@@ -3,8 +3,12 @@
 import { BufferJSON, proto } from "baileys";
 import type { BinaryNode } from "baileys";
 
+/** A session as libsignal serialises it has no buffers to look for, and is read for each message. */
+const PLAIN_JSON = "session";
+
 /** Bytes stay bytes (Baileys wants sender keys as Buffers), everything else is BufferJSON. */
 export function encodeKey(type: string, value: unknown): Uint8Array | string {
+  if (type === PLAIN_JSON) return JSON.stringify(value);
   if (!(value instanceof Uint8Array)) return JSON.stringify(value, BufferJSON.replacer);
   if (type !== "sender-key") return value;
   // Baileys writes the buffers inside as arrays, which its own reader does not take for buffers:
@@ -15,6 +19,7 @@ export function encodeKey(type: string, value: unknown): Uint8Array | string {
 
 export function decodeKey(type: string, stored: unknown): unknown {
   if (stored instanceof Uint8Array) return Buffer.from(stored);
+  if (type === PLAIN_JSON) return JSON.parse(String(stored));
   const value: unknown = JSON.parse(String(stored), BufferJSON.reviver);
   if (type === "app-state-sync-key") {
     return proto.Message.AppStateSyncKeyData.fromObject(value as Record<string, unknown>);

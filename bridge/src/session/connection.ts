@@ -5,6 +5,8 @@
  * refuse to work, its listeners are gone, whatever it still emits is ignored.
  */
 
+import type { IncomingMessage } from "node:http";
+
 import { isJidGroup, isLidUser, isPnUser } from "baileys";
 import type {
   BaileysEventMap,
@@ -22,6 +24,7 @@ import { decodeStanza } from "./codec.ts";
 import { ProgressDeadline } from "./deadline.ts";
 import { fillsOf } from "./fills.ts";
 import { GroupCache } from "./groups.ts";
+import { holdWrites } from "./held-writes.ts";
 import { importable } from "./history.ts";
 import type { Life } from "./keys.ts";
 import { meOf } from "./me.ts";
@@ -172,6 +175,7 @@ export class Connection {
         },
       },
     });
+    sock.ws.on("upgrade", (response: IncomingMessage) => holdWrites(response.socket, store));
     this.#options.onSocketMade();
     this.#live = { life, sock, detach: [], qrs: 0, offlineSync: null };
     this.#watchTransport(this.#live);
@@ -421,6 +425,8 @@ export class Connection {
   #end(error: Error | null): void {
     const live = this.#live;
     if (live === null) return;
+    // The receipts of what is stored go out while they can.
+    this.#options.store.settle();
     this.#live = null;
     // What Baileys still holds back would be dropped with its buffer.
     live.sock.ev.flush();

@@ -1,8 +1,9 @@
 /**
  * One SQLite file with one writer: write-ahead log, `synchronous=FULL`, an exclusive lock.
  *
- * Every call is synchronous: when it returns, the change is on disk. An error while running goes
- * to `onFailure`, which must not return.
+ * Every call is synchronous: when it returns, the change is on disk, but for `join`, whose changes
+ * are there for whoever reads and on disk after the next `settle` or any other change. An error
+ * while running goes to `onFailure`, which must not return.
  */
 
 import { DatabaseSync } from "node:sqlite";
@@ -26,6 +27,9 @@ export class Database {
   readonly #sqlite: DatabaseSync;
   readonly #onFailure: (error: unknown) => never;
   readonly #statements = new Map<string, StatementSync>();
+  #onSettled: () => void = () => undefined;
+  #isOpen = false;
+  #isWorking = false;
   #closed = false;
 
   /** Open or create; raises when the file cannot be used (locked, damaged, not ours to read). */
@@ -47,21 +51,51 @@ export class Database {
     }
   }
 
+  /** Called whenever a transaction has been committed. */
+  set onSettled(listener: () => void) {
+    this.#onSettled = listener;
+  }
+
+  /** Whether everything written is on disk. */
+  get isSettled(): boolean {
+    return !this.#isOpen;
+  }
+
   transaction(work: () => void): void {
+    this.join(work);
+    this.settle();
+  }
+
+  /** Work in the transaction that is open, or in a new one that stays open. */
+  join(work: () => void): void {
     this.run(() => {
-      this.exec("BEGIN IMMEDIATE");
+      this.#isWorking = true;
+      if (!this.#isOpen) this.exec("BEGIN IMMEDIATE");
+      this.#isOpen = true;
       work();
-      this.exec("COMMIT");
+      this.#isWorking = false;
     });
+  }
+
+  /** Commit what is open. */
+  settle(): void {
+    if (!this.#isOpen) return;
+    this.run(() => {
+      this.#statement("COMMIT").run();
+      this.#isOpen = false;
+    });
+    this.#onSettled();
   }
 
   /** Fold the write-ahead log into the file. */
   checkpoint(): void {
+    this.settle();
     this.run(() => this.#sqlite.exec("PRAGMA wal_checkpoint(TRUNCATE)"));
   }
 
   close(): void {
     if (this.#closed) return;
+    this.settle();
     this.#closed = true;
     this.#statements.clear();
     this.#sqlite.close();
@@ -69,7 +103,9 @@ export class Database {
 
   /** The number of changed rows. */
   exec(sql: string, ...values: SQLInputValue[]): number {
-    return this.run(() => Number(this.#statement(sql).run(...values).changes));
+    const changes = this.run(() => Number(this.#statement(sql).run(...values).changes));
+    if (!this.#isWorking) this.settle();
+    return changes;
   }
 
   get(sql: string, ...values: SQLInputValue[]): Row | undefined {

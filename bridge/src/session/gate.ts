@@ -1,6 +1,7 @@
 /**
- * The receipt gate: a plaintext and the ratchet step that produced it are committed in one SQLite
- * transaction before Baileys gets the plaintext, hence before the receipt can go out.
+ * The receipt gate: a plaintext and the ratchet step that produced it are written in one SQLite
+ * transaction before Baileys gets the plaintext, and no frame leaves before that is committed
+ * (held-writes.ts), hence no receipt.
  *
  * It wraps Baileys' own Signal repository. For decryption it opens the key transaction itself and
  * adds the plaintext to it; Baileys' inner transaction joins. A ciphertext seen before is answered
@@ -24,7 +25,6 @@ import {
 import { unpadRandomMax16 } from "baileys";
 import type { SignalKeyStoreWithTransaction, SocketConfig } from "baileys";
 
-import { passed } from "../failpoints.ts";
 import { bug } from "../fatal.ts";
 import { PLAINTEXT, SocketEnded } from "./keys.ts";
 import type { Joined, StanzaJoin } from "./stanza-join.ts";
@@ -45,7 +45,7 @@ export interface GateOptions {
   readonly join: StanzaJoin;
   /** Earlier stubs that the plaintext of a peer message fills. */
   readonly fillsOf: (joined: Joined, plaintext: Uint8Array) => Fill[];
-  /** Called after the plaintext of a peer message was committed. */
+  /** Called after the plaintext of a peer message was stored. */
   readonly onPeer: (inboundId: number) => void;
 }
 
@@ -100,7 +100,6 @@ export function gatedRepository(options: GateOptions): MakeRepository {
         if (!(error instanceof SocketEnded)) store.storeFailure(joined.inbound);
         throw error;
       }
-      passed("committed-before-receipt");
       if (joined.inbound.peer) options.onPeer(store.inboundIdOf(joined.inbound.identity)!);
       return plaintext;
     };
@@ -108,14 +107,20 @@ export function gatedRepository(options: GateOptions): MakeRepository {
     const decryptDirect = async (args: DirectMessage): Promise<Uint8Array> => {
       if (args.type !== "msg") return inner.decryptMessage(args);
       const address = inner.jidToSignalProtocolAddress(await lidOf(args.jid));
-      const { [address]: before } = store.keys("session", [address]);
+      const before = await sessionsAt(address);
       const body = await inner.decryptMessage(args);
-      const { [address]: after } = await keys.get("session", [address]);
+      if (Object.keys(before?._sessions ?? {}).length < 2) return body;
+      const after = await sessionsAt(address);
       if (before && after) {
-        const mended = restoreTried(before as SessionRecord, after as unknown as SessionRecord);
+        const mended = restoreTried(before, after);
         await keys.set({ session: { [address]: mended as unknown as Uint8Array } });
       }
       return body;
+    };
+
+    const sessionsAt = async (address: string): Promise<SessionRecord | undefined> => {
+      const { [address]: record } = await keys.get("session", [address]);
+      return record as unknown as SessionRecord | undefined;
     };
 
     /** A group's sender key belongs to the commit of the message that brought it. */

@@ -1,12 +1,15 @@
 /**
  * The durable state of one connection: credentials, Signal keys, received plaintexts, events for
  * the runtime and sent messages. Calls are synchronous and durable; see database.ts.
+ *
+ * Received plaintexts share commits: they are on disk at the end of the turn of the event loop, and
+ * nothing may leave the process before (held-writes.ts). A sync takes as long for ten as for one.
  */
 
 import { randomUUID } from "node:crypto";
 import { renameSync } from "node:fs";
 
-import { failpoint } from "../failpoints.ts";
+import { failpoint, passed } from "../failpoints.ts";
 import type { EventKind } from "../protocol.ts";
 import { decodeKey, encodeKey } from "./codec.ts";
 import { Database } from "./database.ts";
@@ -75,7 +78,10 @@ export class Store {
   readonly epoch: string;
   readonly #database: Database;
   #onEvent: () => void = () => undefined;
+  #onSettled: () => void = () => undefined;
   #eventAdded = false;
+  /** Plaintexts that are not on disk yet. */
+  #unsettled = 0;
   #pendingEvents: number;
   #prunedAt = 0;
 
@@ -83,6 +89,7 @@ export class Store {
   constructor(path: string, onFailure: (error: unknown) => never) {
     this.path = path;
     this.#database = new Database(path, onFailure);
+    this.#database.onSettled = () => this.#settled();
     this.epoch = this.#initialEpoch();
     this.#pendingEvents = Number(this.#database.get("SELECT count(*) AS n FROM event")?.["n"]);
   }
@@ -91,9 +98,24 @@ export class Store {
     return this.#pendingEvents;
   }
 
-  /** Called (synchronously, after the commit) whenever an event was added. */
+  /** Called (synchronously) whenever an event was added; `eventsAfter` has it, and on disk. */
   set onEvent(listener: () => void) {
     this.#onEvent = listener;
+  }
+
+  /** Called (synchronously) whenever something was committed. */
+  set onSettled(listener: () => void) {
+    this.#onSettled = listener;
+  }
+
+  /** Whether everything is on disk. */
+  get isSettled(): boolean {
+    return this.#database.isSettled;
+  }
+
+  /** Put on disk what is not there yet. */
+  settle(): void {
+    this.#database.settle();
   }
 
   close(): void {
@@ -135,7 +157,8 @@ export class Store {
 
   /**
    * One transaction: Signal keys, the plaintexts that came out of them, the events that follow.
-   * `events` is asked inside it for what the key changes mean to the runtime.
+   * `events` is asked inside it for what the key changes mean to the runtime. With plaintexts it is
+   * on disk after `settle`, which comes by itself at the end of this turn of the event loop.
    */
   commit(
     writes: KeyWrites,
@@ -143,7 +166,7 @@ export class Store {
     events: readonly NewEvent[] = [],
   ): void {
     const now = Date.now();
-    this.#transaction(() => {
+    const write = (): void => {
       for (const [type, values] of Object.entries(writes)) {
         for (const [id, value] of Object.entries(values ?? {})) {
           if (value === null || value === undefined) {
@@ -157,7 +180,19 @@ export class Store {
       if (plaintexts.length > 0) failpoint("mid-commit");
       for (const plaintext of plaintexts) this.#storePlaintext(plaintext);
       for (const event of events) this.#appendEvent(event.kind, null, event.data, now);
-    });
+    };
+    if (plaintexts.length === 0) {
+      this.#transaction(write);
+      return;
+    }
+    if (this.#unsettled === 0) setImmediate(() => this.settle());
+    this.#unsettled += plaintexts.length;
+    this.#tellingOfEvents(() => this.#database.join(write));
+  }
+
+  #settled(): void {
+    for (; this.#unsettled > 0; this.#unsettled -= 1) passed("committed-before-receipt");
+    this.#onSettled();
   }
 
   // --- received messages -------------------------------------------------------------------
@@ -237,6 +272,7 @@ export class Store {
   }
 
   eventsAfter(seq: number, limit: number): EventRow[] {
+    this.settle();
     return this.#database.all("SELECT * FROM event WHERE seq > ? ORDER BY seq LIMIT ?", seq, limit).map(
       (row) => ({
         seq: Number(row["seq"]),
@@ -299,10 +335,13 @@ export class Store {
     this.#prune();
   }
 
-  /** `onEvent` is told after the commit. */
   #transaction(work: () => void): void {
+    this.#tellingOfEvents(() => this.#database.transaction(work));
+  }
+
+  #tellingOfEvents(work: () => void): void {
     this.#eventAdded = false;
-    this.#database.transaction(work);
+    work();
     if (this.#eventAdded) this.#onEvent();
   }
 
