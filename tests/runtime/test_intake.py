@@ -193,3 +193,55 @@ async def test_lone_surrogates_and_nul_arrive_with_their_original(tmp_path):
         assert "\ud800" not in entry.payload["conteudo"]
         assert entry.raw is not None
         assert entry.raw["message"]["conversation"] == "a\0b\ud800c"
+
+
+async def entries(journal: Journal):
+    pending = await journal.pending(limit=100, max_bytes=10**6)
+    return [(entry.kind, entry.payload) for entry in pending]
+
+
+async def test_who_called_by_lid_alone_is_joined_when_the_number_shows(tmp_path):
+    ring = {
+        "id": "C1",
+        "from": "1111@lid",
+        "phone": None,
+        "lid": "1111@lid",
+        "status": "offer",
+        "isVideo": False,
+        "timestamp": 1_769_860_800,
+    }
+    bridge = Bridge(event(1, "call", data=ring), event(2))
+    async with taking(tmp_path, bridge) as journal:
+        await bridge.wait_acknowledged(2)
+        (_, called), (kind, joined), (_, written) = await entries(journal)
+    assert (called["tipo"], called["numero_cliente"]) == ("SISTEMA", "1111@lid")
+    assert (kind, joined["apelido"], joined["numero_cliente"]) == (
+        "contact",
+        "1111@lid",
+        "5521980000001",
+    )
+    assert written["numero_cliente"] == "5521980000001"
+
+
+async def test_what_the_phone_read_and_a_picture_that_is_gone_are_passed_on(tmp_path):
+    who = {"phone": "5521980000001", "lid": "1111@lid"}
+    read = {**who, "chat": "1111@lid", "ids": ["M1"]}
+    gone = {**who, "jid": "1111@lid", "name": None, "picture": "removed"}
+    bridge = Bridge(event(1), event(2, "read", data=read), event(3, "contact", data=gone))
+    async with taking(tmp_path, bridge) as journal:
+        await bridge.wait_acknowledged(3)
+        (_, message), (kind, reading), (_, contact) = await entries(journal)
+    assert (kind, reading["id"]) == ("read", message["id"])
+    assert (contact["numero_cliente"], contact["foto_url"]) == ("5521980000001", "")
+
+
+@pytest.mark.parametrize(
+    "data", [{"ids": ["M1"]}, {"chat": "1111@lid"}, {"chat": "1111@lid", "ids": 7}, {"chat": 7}]
+)
+async def test_a_reading_that_makes_no_sense_is_a_dead_letter(tmp_path, data):
+    bridge = Bridge(event(1, "read", data=data), event(2))
+    async with taking(tmp_path, bridge) as journal:
+        await bridge.wait_acknowledged(2)
+        assert await contents(journal) == ["oi 2"]
+        [letter] = await letters_of(journal)
+    assert letter.code == "unreadable_event"
