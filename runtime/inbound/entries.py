@@ -64,7 +64,9 @@ def message_entry(connection: Connection, data: Mapping[str, Any]) -> NewEntry |
 
 def _voted(connection: Connection, chat: Chat, content: Content, options: Sequence[str]) -> Content:
     """A vote in a poll of ours, with what it chose."""
-    facts = (content.dados or {})["voto_em_enquete"]
+    facts = (content.dados or {}).get("voto_em_enquete")
+    if facts is None:  # something else stands before it
+        return content
     poll = str(row_id(chat.key_of(connection, {"fromMe": True, "id": facts["enquete"]})))
     read = {"voto_em_enquete": {**facts, "id": poll, "opcoes": list(options)}}
     return replace(content, conteudo=vote_cast(options), dados={**(content.dados or {}), **read})

@@ -78,6 +78,8 @@ def test_a_vote_in_our_poll_says_what_it_chose(options, text):
     assert (entry.payload["conteudo"], entry.payload["tipo"]) == (text, "SISTEMA")
     facts = {"enquete": "3B", "id": row_of("3B", None), "opcoes": options}
     assert entry.payload["dados"] == {"voto_em_enquete": facts}
+    mixed = message_entry(LOJA, event({"conversation": "oi", **vote}, vote={"options": options}))
+    assert (mixed.payload["conteudo"], mixed.payload["dados"]) == ("oi", None)
     unread = message_entry(LOJA, event(vote, vote=None))
     assert unread.payload["dados"] == {"voto_em_enquete": {"enquete": "3B"}}
 
