@@ -8,6 +8,7 @@ from uuid import UUID
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
 
 from runtime.identity import phone_digits, recipient_jid
+from runtime.outbound.beside import person_jid
 
 from .schemas import (
     MAX_NAME,
@@ -31,7 +32,7 @@ QuotedId = Annotated[
     UUID | None, Field(description="O id da linha da mensagem respondida.", examples=[None])
 ]
 Mentions = Annotated[
-    list[Annotated[str, AfterValidator(checked(recipient_jid))]],
+    list[Annotated[str, AfterValidator(checked(person_jid))]],
     Field(max_length=100, description="Números ou JIDs mencionados no texto."),
 ]
 

@@ -167,6 +167,8 @@ function integerField(frame: Fields, name: string, minimum: number, maximum: num
 
 const REQUEST_ID = /^[\x21-\x7e]{1,128}$/;
 const MESSAGE_ID = /^[A-Za-z0-9_.-]{1,128}$/;
+/** The ids of others' messages are what their clients make of them. */
+const FOREIGN_ID = /^\P{Cc}{1,255}$/u;
 const JID = /^[A-Za-z0-9_.:-]{1,64}@(s\.whatsapp\.net|lid|g\.us|newsletter)$/;
 const GROUP_JID = /^[0-9-]{5,64}@g\.us$/;
 const PHONE = /^[0-9]{5,20}$/;
@@ -184,7 +186,7 @@ function idsField(frame: Fields): readonly string[] {
     throw new ProtocolError(`field ids must list 1 to ${MAX_READ_IDS} messages`);
   }
   return ids.map((id: unknown) => {
-    if (typeof id !== "string" || !MESSAGE_ID.test(id)) throw new ProtocolError("field ids is malformed");
+    if (typeof id !== "string" || !FOREIGN_ID.test(id)) throw new ProtocolError("field ids is malformed");
     return id;
   });
 }
@@ -206,6 +208,19 @@ function phonesField(frame: Fields): readonly string[] {
     }
     return phone;
   });
+}
+
+/**
+ * The request in a frame that cannot be read, to be answered with the reason; null when there is none.
+ * One message that cannot be sent must not end the connection again and again.
+ */
+export function requestIn(text: string): string | null {
+  try {
+    const { v, requestId } = JSON.parse(text) as Fields;
+    return v === PROTOCOL_VERSION && typeof requestId === "string" && REQUEST_ID.test(requestId) ? requestId : null;
+  } catch {
+    return null;
+  }
 }
 
 /** Parse one frame of the runtime; raises ProtocolError for anything that is not in version 1. */

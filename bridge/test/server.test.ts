@@ -100,6 +100,24 @@ for (const [what, frame] of [
   });
 }
 
+test("a request that is not in the protocol is answered, and the connection lives on", async () => {
+  const runtime = await bridge.attach("patient");
+  await runtime.hello();
+  const to = "5511987654321@s.whatsapp.net";
+  for (const [type, fields] of [
+    ["send", { messageId: "M1", to, content: { text: "a", mentions: ["1@g.us"] } }],
+    ["send", { messageId: "M1", to, content: { hologram: {} } }],
+    ["read", { chat: to, ids: ["a\nb"] }],
+    ["check", { phones: [] }],
+  ] as const) {
+    const { code, retryable } = (await runtime.request(type, fields))["error"] as { code: string; retryable: boolean };
+    assert.deepEqual([code, retryable], ["malformed", false], JSON.stringify(fields));
+  }
+  const read = (await runtime.request("read", { chat: to, ids: ["what others' clients call it"] }))["error"];
+  assert.equal((read as { code: string }).code, "not_connected");
+  await runtime.close();
+});
+
 test("a frame that is too large closes the connection, the process lives on", async () => {
   const runtime = await bridge.attach("large");
   await runtime.hello();

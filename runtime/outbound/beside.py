@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..errors import Invalid
 from ..identity import recipient_jid
 
 MAX_MENTIONS = 100
@@ -20,6 +21,14 @@ class Quoted:
     from_me: bool
     text: str
     participant: str | None = None
+
+
+def person_jid(name: str) -> str:
+    """The JID of somebody who can be mentioned. Raises Invalid, also for a group."""
+    jid = recipient_jid(name)
+    if jid.endswith("@g.us"):
+        raise Invalid("Só pessoas podem ser mencionadas.", code="invalid_recipient")
+    return jid
 
 
 def beside(quoted: Quoted | None, mentions: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -38,7 +47,7 @@ def beside(quoted: Quoted | None, mentions: Sequence[str]) -> tuple[dict[str, An
         }
         facts["resposta"] = {"id": quoted.row_id, "mensagem_id": quoted.message_id}
     if mentions:
-        mentioned = [recipient_jid(one) for one in mentions[:MAX_MENTIONS]]
+        mentioned = [person_jid(one) for one in mentions[:MAX_MENTIONS]]
         content["mentions"] = mentioned
         facts["mencoes"] = mentioned
     return content, facts

@@ -188,11 +188,11 @@ class Delivery:
 
     async def _end(self, command: Command, state: CommandState, code: str) -> None:
         self._attempts.pop(command.message_id, None)
+        now = datetime.now(UTC)
+        if READ in command.content:
+            await self._journal.mark(
+                self.connection.id, command.message_id, state, error=code, at=now
+            )
+            return
         self._live.failed += 1
-        await self._outbox.advance(
-            self.connection,
-            command.message_id,
-            state,
-            error=code,
-            at=datetime.now(UTC),
-        )
+        await self._outbox.advance(self.connection, command.message_id, state, error=code, at=now)

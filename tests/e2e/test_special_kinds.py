@@ -125,6 +125,30 @@ def test_a_file_answers_and_mentions_like_a_text(shared_product, simulator, open
         },
     )
     assert (missing.status_code, missing.json()["code"]) == (404, "message_not_found")
+    group = {"content": "oi", "mentions": ["120363041234567890@g.us"]}
+    body = {"connectionId": shop.name, "to": maria, **group}
+    refused = shared_product.call("POST", f"{API}/messages/send", json=body)
+    assert (refused.status_code, refused.json()["code"]) == (400, "invalid_recipient")
+
+
+def test_strange_ids_of_others_messages_do_no_harm(shared_product, simulator, open_shop, customer):
+    """Ids are made by the sender's client; nothing in one may stop what an attendant does."""
+    shop = open_shop(shared_product, "strange-ids")
+    maria = customer()
+    strange = ["com espaço/e..barra", "emoji 🤔", "x" * 200, "linha\nquebrada"]
+    for message_id in strange:
+        simulator.post(f"/contacts/{maria}/send", to=shop.number, text="oi", id=message_id)
+        row = wait_row(shop, whatsapp_id=message_id)
+        shared_product.data("POST", f"{API}/messages/{row['id']}/read")
+        reacted = shared_product.call(
+            "POST", f"{API}/messages/{row['id']}/reaction", json={"emoji": "👍"}
+        )
+        assert reacted.status_code in (200, 202), reacted.text
+        send(shop, maria, content=f"sobre {len(message_id)}", quotedMessageId=row["id"])
+    sent = send(shop, maria, content="e a vida segue")
+    wait_row(shop, whatsapp_id=sent["messageId"], status="delivered")
+    assert all(wait_row(shop, whatsapp_id=one, lida=True) for one in strange)
+    assert shared_product.connection(shop.name)["counters"]["sockets"] == 1
 
 
 def test_a_link_is_shown_as_the_client_says(shared_product, simulator, open_shop, customer):

@@ -28,11 +28,14 @@ class Bridge:
         self.requests: list[tuple[str, dict]] = []
         self.checked = {"exists": True, "jid": f"{REGISTERED}@s.whatsapp.net", "lid": None}
         self.may_be_sent = False
+        self.refuses: str | None = None
 
     async def request(self, type_, **fields):
         self.requests.append((type_, fields))
         await trio.lowlevel.checkpoint()
         match type_:
+            case "send" | "read" if self.refuses is not None:
+                raise RequestFailed(self.refuses, "no", retryable=False)
             case "check" if self.checked is None:
                 raise RequestFailed("timeout", "no answer", retryable=True)
             case "check":
@@ -111,6 +114,17 @@ async def ended(run, message_id="m1"):
     return await until(check)
 
 
+async def told(run, count):
+    """The messages that the first events were about."""
+    messages = []
+    with trio.fail_after(10):
+        async for event in run.heard:
+            messages.append(event.data["messageId"])
+            if len(messages) == count:
+                return messages
+    raise AssertionError(f"the events ended with {messages}")
+
+
 async def test_a_number_is_asked_about_once_and_written_to_as_it_is_registered(tmp_path):
     async with delivering(tmp_path, command("m1"), command("m2")) as run:
 
@@ -161,9 +175,22 @@ async def test_what_is_too_old_is_not_sent_any_more(tmp_path, connected, may_be_
 
 async def test_a_read_receipt_is_told_and_is_no_message(tmp_path):
     receipt = command(to="1@lid", content={"read": {"ids": ["a", "b"]}})
-    async with delivering(tmp_path, receipt) as run:
+    late = command("m2", lifetime=timedelta(seconds=-1))
+    async with delivering(tmp_path, receipt, late) as run:
         found = await ended(run)
+        assert await told(run, 1) == ["m2"]
     assert found.state is CommandState.SENT
     assert run.bridge.named("read") == [{"chat": "1@lid", "ids": ["a", "b"]}]
     assert run.bridge.named("send") == []
-    assert [event async for event in run.heard] == []
+
+
+@pytest.mark.parametrize("content", [{"text": "oi"}, {"read": {"ids": ["a"]}}])
+async def test_what_the_bridge_refuses_fails_and_keeps_nobody_waiting(tmp_path, content):
+    bridge = Bridge()
+    bridge.refuses = "malformed"
+    refused, next_ = command("m1", content=content), command("m2")
+    async with delivering(tmp_path, refused, next_, bridge=bridge) as run:
+        assert (await ended(run)).error == "malformed"
+        assert (await ended(run, "m2")).error == "malformed"
+        heard = ["m2"] if "read" in content else ["m1", "m2"]
+        assert await told(run, len(heard)) == heard

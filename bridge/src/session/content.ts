@@ -12,7 +12,8 @@ const MAX_NAME = 1024;
 const MAX_CONTACTS = 50;
 const MAX_OPTIONS = 12;
 const MAX_MENTIONS = 256;
-const MESSAGE_ID = /^[A-Za-z0-9_.-]{1,128}$/;
+/** The ids of others' messages are what their clients make of them. */
+const FOREIGN_ID = /^\P{Cc}{1,255}$/u;
 const USER_JID = /^[0-9.:_-]{1,64}@(s\.whatsapp\.net|lid)$/;
 const { Type } = proto.Message.ProtocolMessage;
 
@@ -231,7 +232,7 @@ function keyOf(to: string, { id, fromMe, participant }: Target): proto.IMessageK
 function target(value: unknown): Target {
   const fields = record(value, "key");
   const { id, fromMe = true, participant = null } = fields;
-  if (typeof id !== "string" || !MESSAGE_ID.test(id)) throw new ProtocolError("field content.key.id is malformed");
+  if (typeof id !== "string" || !FOREIGN_ID.test(id)) throw new ProtocolError("field content.key.id is malformed");
   if (typeof fromMe !== "boolean") throw new ProtocolError("field content.key.fromMe must be a boolean");
   if (participant !== null && (typeof participant !== "string" || !USER_JID.test(participant))) {
     throw new ProtocolError("field content.key.participant must be the JID of a user");

@@ -10,7 +10,7 @@ import { fitting } from "../events/oversized.ts";
 import type { Outgoing } from "../events/oversized.ts";
 import { bug, storageFailure } from "../fatal.ts";
 import { errorMessage, log } from "../log.ts";
-import { ProtocolError, RequestError, encodeFrame, parseFrame } from "../protocol.ts";
+import { ProtocolError, RequestError, encodeFrame, parseFrame, requestIn } from "../protocol.ts";
 import type { BridgeFrame, EventKind, RuntimeFrame } from "../protocol.ts";
 import { PLAIN } from "./behaviour.ts";
 import { ProxyAgent } from "./proxy.ts";
@@ -88,9 +88,19 @@ export class Session {
     return proxy === null ? undefined : new ProxyAgent(proxy, true);
   }
 
-  /** Handle one frame; raises ProtocolError when it is not in the protocol. */
+  /** Handle one frame; raises ProtocolError when it is not in the protocol. A request is answered. */
   receive(text: string): void {
-    const frame = parseFrame(text);
+    let frame: RuntimeFrame;
+    try {
+      frame = parseFrame(text);
+    } catch (error) {
+      const requestId = this.#hello === null ? null : requestIn(text);
+      if (requestId === null || !(error instanceof ProtocolError)) throw error;
+      log("error", "malformed_request", { connection: this.id, message: error.message });
+      const { message } = error;
+      this.#send({ type: "reply", requestId, ok: false, error: { code: "malformed", message, retryable: false } });
+      return;
+    }
     if (this.#hello === null) {
       if (frame.type !== "hello") throw new ProtocolError("the first frame must be hello");
       this.#welcome(frame);
