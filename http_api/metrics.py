@@ -1,161 +1,113 @@
-"""Prometheus metrics: the API's own, and a first set from the runtime's statistics.
-
-Labels are route templates, methods, statuses and connection states, never ids: an operator may
-have used a phone number as a connection id.
-"""
+"""``/metrics``: the runtime's readings and the API's own, in the formats of Prometheus."""
 
 from __future__ import annotations
 
 import logging
-from collections import Counter as Tally
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from math import isinf
 
 import trio
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
-from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from runtime.distribution import LONG, Distribution
+from runtime.metrics import METRICS, PREFIX
+from runtime.readings import Reading
 
 from .facade import Application
 
 logger = logging.getLogger("zapvisor.http")
 
-_STATS_SECONDS = 5.0  # a scrape must not hang on a runtime in trouble
-
-# name → (help, path into Application.stats())
-_GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
-    "journal_pending": ("Entries not yet in Supabase", ("queue", "pending")),
-    "journal_oldest_pending_seconds": (
-        "Age of the oldest entry not yet in Supabase",
-        ("queue", "oldestPendingSeconds"),
-    ),
-    "journal_dead_letters": ("Entries that Supabase refuses for good", ("queue", "deadLetters")),
-    "journal_archived": ("Dead letters moved to an archive file", ("queue", "archived")),
-    "journal_drain_rate": ("Rows per second over the last minute", ("queue", "drainRate")),
-    "media_pending": ("Files of messages still to be fetched", ("media", "pending")),
-    "media_failed": ("Files of messages that could not be had", ("media", "failed")),
-    "webhooks_failing": ("Webhooks whose last delivery failed", ("webhooks", "failing")),
-    "webhooks_disabled": ("Webhooks that are given up or switched off", ("webhooks", "disabled")),
-    "send_success_ratio": (
-        "Of the messages whose fate is known, the part that WhatsApp took",
-        ("sendSuccessRate",),
-    ),
-    "supabase_up": ("1 when Supabase answers", ("supabaseConnected",)),
-    "initialized": ("1 when the supervised tree runs", ("isInitialized",)),
-}
-_COUNTERS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "journal_accepted": ("Entries ever accepted", ("queue", "accepted")),
-    "journal_stored": ("Entries ever stored in Supabase", ("queue", "stored")),
-}
-_QUANTILES = {"p50Ms": "0.5", "p95Ms": "0.95", "p99Ms": "0.99"}
+_READ_SECONDS = 5.0
+"""A scrape must not hang on a runtime in trouble."""
+_FRESH_SECONDS = 1.0
+"""Readings so young are told again: /metrics needs no key, and must not be a way to burden us."""
 
 
 class Metrics:
-    """One registry per application, so that two in one process do not mix."""
+    """What the API counts itself, and how all of it is told. One for each application."""
 
     def __init__(self) -> None:
-        self._registry = CollectorRegistry()
-        self.requests = Counter(
-            "zapvisor_http_requests",
-            "Requests by route, method and status",
-            ["route", "method", "status"],
-            registry=self._registry,
-        )
-        self.seconds = Histogram(
-            "zapvisor_http_request_seconds",
-            "Time from the request's headers to the end of the answer",
-            ["route"],
-            registry=self._registry,
-        )
-        self.active = Gauge(
-            "zapvisor_http_requests_active", "Requests being served", registry=self._registry
-        )
+        self.requests: Counter[tuple[str, str, str]] = Counter()
+        self.seconds: defaultdict[str, Distribution] = defaultdict(lambda: Distribution(LONG))
+        self.active = 0
+        self._readings: list[Reading] = []
+        self._read_at = float("-inf")
 
-    async def exposition(self, application: Application) -> tuple[bytes, str]:
-        """The text that Prometheus scrapes, and its content type.
+    async def exposition(self, application: Application, accept: str = "") -> tuple[bytes, str]:
+        """The text that Prometheus scrapes, in the format asked for, and its content type.
 
-        When the runtime cannot tell its statistics in time, the API's own metrics still come.
+        When the runtime cannot tell its figures in time, the API's own still come.
         """
-        stats: Mapping[str, Any] = {}
+        readings = [*await self._runtime(application), *self._own()]
+        registry = CollectorRegistry()
+        registry.register(_Snapshot(readings))
+        encode, content_type = choose_encoder(accept)
+        return encode(registry), content_type
+
+    async def _runtime(self, application: Application) -> list[Reading]:
+        if trio.current_time() - self._read_at < _FRESH_SECONDS:
+            return self._readings
+        readings: list[Reading] = []
         try:
-            with trio.move_on_after(_STATS_SECONDS):
-                stats = await application.stats()
+            with trio.move_on_after(_READ_SECONDS):
+                readings = await application.readings()
         except Exception:
-            logger.exception("no statistics for /metrics")
-        snapshot = CollectorRegistry()
-        snapshot.register(_Snapshot(stats))
-        return generate_latest(self._registry) + generate_latest(snapshot), CONTENT_TYPE_LATEST
+            logger.exception("no readings for /metrics")
+        else:
+            self._readings, self._read_at = readings, trio.current_time()
+        return readings
+
+    def _own(self) -> Iterator[Reading]:
+        for labels, count in self.requests.items():
+            yield Reading("http_requests", count, labels)
+        for route, distribution in self.seconds.items():
+            yield Reading("http_request_seconds", distribution, (route,))
+        yield Reading("http_requests_active", self.active)
 
 
 class _Snapshot(Collector):
-    """``Application.stats()`` as metrics; what is missing there is left out here."""
+    """Readings as families, in the order of the table; what was not read is left out."""
 
-    def __init__(self, stats: Mapping[str, Any]) -> None:
-        self._stats = stats
+    def __init__(self, readings: Sequence[Reading]) -> None:
+        self._by_name: defaultdict[str, list[Reading]] = defaultdict(list)
+        for reading in readings:
+            self._by_name[reading.name].append(reading)
 
     def collect(self) -> Iterator[Metric]:
-        stats = self._stats
-        for name, (text, path) in _GAUGES.items():
-            if (value := _number(stats, *path)) is not None:
-                yield GaugeMetricFamily(f"zapvisor_{name}", text, value=value)
-        for name, (text, path) in _COUNTERS.items():
-            if (value := _number(stats, *path)) is not None:
-                yield CounterMetricFamily(f"zapvisor_{name}", text, value=value)
-        if (uptime := _number(stats, "uptime")) is not None:
-            yield GaugeMetricFamily(
-                "zapvisor_uptime_seconds", "Time since the start", value=uptime / 1000
-            )
-        yield self._connections()
-        yield self._response_times()
-        yield GaugeMetricFamily(
-            "zapvisor_child_restarts",
-            "Restarts of all children of the supervision tree that exist now",
-            value=_restarts(stats.get("tree")),
-        )
-
-    def _connections(self) -> Metric:
-        family = GaugeMetricFamily(
-            "zapvisor_connections", "WhatsApp connections by status", labels=["status"]
-        )
-        connections = self._stats.get("connections")
-        states = Tally(
-            str(connection.get("status", "unknown"))
-            for connection in (connections if isinstance(connections, list) else [])
-        )
-        for state, count in sorted(states.items()):
-            family.add_metric([state], count)
-        return family
-
-    def _response_times(self) -> Metric:
-        family = GaugeMetricFamily(
-            "zapvisor_supabase_response_seconds",
-            "Response time of Supabase over the last calls",
-            labels=["quantile"],
-        )
-        for key, quantile in _QUANTILES.items():
-            value = _number(self._stats, "supabase", key)
-            if value is not None:
-                family.add_metric([quantile], value / 1000)
-        return family
+        for name in METRICS:
+            if readings := self._by_name.get(name):
+                yield _family(name, readings)
 
 
-def _number(value: Any, *path: str) -> float | None:
-    for key in path:
-        value = value.get(key) if isinstance(value, Mapping) else None
-    return float(value) if isinstance(value, int | float) else None
-
-
-def _restarts(node: Any) -> int:
-    """The sum of ``restarts`` over a tree snapshot."""
-    if isinstance(node, Mapping):
-        own = node.get("restarts")
-        children = node.get("children")
-        return (own if isinstance(own, int) else 0) + _restarts(children)
-    if isinstance(node, list | tuple):
-        return sum(_restarts(child) for child in node)
-    return 0
+def _family(name: str, readings: Sequence[Reading]) -> Metric:
+    metric = METRICS[name]
+    full, labels = f"{PREFIX}{name}", list(metric.labels)
+    if metric.kind == "histogram":
+        histogram = HistogramMetricFamily(full, metric.help, labels=labels)
+        for _, value, values in readings:
+            assert isinstance(value, Distribution)
+            buckets = [
+                ("+Inf" if isinf(bound) else str(bound), count)
+                for bound, count in value.cumulative()
+            ]
+            histogram.add_metric(values, buckets, value.total)
+        return histogram
+    simple = CounterMetricFamily if metric.kind == "counter" else GaugeMetricFamily
+    family = simple(full, metric.help, labels=labels)
+    for _, value, values in readings:
+        assert not isinstance(value, Distribution)
+        family.add_metric(values, float(value))
+    return family
 
 
 class RequestMetrics:
@@ -178,17 +130,18 @@ class RequestMetrics:
             await send(message)
 
         began = trio.current_time()
-        with self._metrics.active.track_inprogress():
-            try:
-                await self._app(scope, receive, observed)
-            finally:
-                # The template, never the path: a path may carry a phone number.
-                route = getattr(scope.get("route"), "path", "none")
-                method = scope["method"] if scope["method"] in _METHODS else "other"
-                self._metrics.requests.labels(route, method, status).inc()
-                elapsed = trio.current_time() - began
-                self._metrics.seconds.labels(route).observe(elapsed)
-                logger.debug("%s %s %s %.0f ms", method, route, status, elapsed * 1000)
+        self._metrics.active += 1
+        try:
+            await self._app(scope, receive, observed)
+        finally:
+            self._metrics.active -= 1
+            # The template, never the path: a path may carry a phone number.
+            route = getattr(scope.get("route"), "path", "none")
+            method = scope["method"] if scope["method"] in _METHODS else "other"
+            self._metrics.requests[route, method, status] += 1
+            elapsed = trio.current_time() - began
+            self._metrics.seconds[route].add(elapsed)
+            logger.debug("%s %s %s %.0f ms", method, route, status, elapsed * 1000)
 
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

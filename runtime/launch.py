@@ -13,7 +13,6 @@ from .local_stack import LocalStack
 from .node_parts import NodeParts
 from .settings import Settings
 from .storage import Supabase
-from .telemetry import Telemetry
 from .tree import BUDGET, CORE
 
 
@@ -46,7 +45,7 @@ async def running(
             intensity=BUDGET,
         )
         async with open_supervisor(
-            tree, name="zapvisor", observers=[Telemetry(application.events)]
+            tree, name="zapvisor", observers=[application.telemetry]
         ) as root:
             application.begin(root)
             yield application

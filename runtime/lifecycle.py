@@ -18,6 +18,7 @@ from supervisors import (
 )
 
 from .contacts.service import Contacts
+from .distribution import Distribution
 from .errors import Conflict, NotFound, Unavailable
 from .event_log import EventLog
 from .events import EventBus
@@ -35,12 +36,15 @@ from .notifier import Notifier, Sender
 from .outbound.conversation import Conversation
 from .outbound.outbox import Outbox
 from .outgoing_http import GuardedNetwork
+from .readings import Reading, read
 from .report import Report, describe_node
 from .robot import Robot
 from .self_test import run_self_test, self_tests
 from .settings import Settings
 from .storage import Atendimentos, Configuracoes, MediaStorage, Probe, Supabase, Writer
+from .telemetry import Telemetry
 from .tree import CONNECTIONS, CORE, core_tree
+from .way_in import WayIn
 from .whatsapp.bridge import Bridge
 from .whatsapp.live import LiveBook
 from .whatsapp.manager import Connections
@@ -65,6 +69,7 @@ class Lifecycle:
         self.settings = settings
         self._local_stack = local_stack
         self.events = EventBus()
+        self.telemetry = Telemetry(self.events)
         self.started_at = datetime.now(UTC)
         self.supabase = supabase
         self.journal = Journal(data / "journal.sqlite")
@@ -72,7 +77,8 @@ class Lifecycle:
         self.probe = Probe(supabase, self.events)
         self.atendimentos = Atendimentos(supabase)
         self.configuracoes = Configuracoes(supabase)
-        lives = LiveBook()
+        self.lives = lives = LiveBook()
+        self.way_in = WayIn()
         self.robot = Robot(
             self.journal,
             self.configuracoes,
@@ -80,7 +86,12 @@ class Lifecycle:
             ring=lambda connection_id: lives[connection_id].outbox.ring(),
         )
         self.writer = Writer(
-            self.journal, supabase, self.probe, self.events, hears=self.robot.hears
+            self.journal,
+            supabase,
+            self.probe,
+            self.events,
+            hears=self.robot.hears,
+            way_in=self.way_in,
         )
         self.bridge = Bridge(parts, data / "connections", data / "media")
         self.outbox = Outbox(self.journal, self.events)
@@ -114,12 +125,14 @@ class Lifecycle:
                 lives=lives,
                 sessions=Sessions(self.journal),
                 events=self.events,
+                way_in=self.way_in,
             )
         )
         self._webhook_network = GuardedNetwork(exempt=settings.webhook_exemptions)
         self.notifier = Notifier(self.journal, Sender(self._webhook_network))
         self.self_tests = self_tests()
-        self.pulse = Pulse()
+        self.loop_lag = Distribution()
+        self.pulse = Pulse(measured=self.loop_lag.add)
         self.report = Report(self)
         self.core = core_tree(
             local_stack=local_stack,
@@ -185,6 +198,10 @@ class Lifecycle:
     async def stats(self) -> dict[str, Any]:
         """``GET /stats``."""
         return await self.report.stats()
+
+    async def readings(self) -> list[Reading]:
+        """``GET /metrics``."""
+        return await read(self)
 
     def tree(self) -> dict[str, Any]:
         """The supervision tree as it is now."""

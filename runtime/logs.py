@@ -1,11 +1,13 @@
-"""Where log records go: JSON lines in files, readable lines on a terminal.
+"""Log records: readable on the console and in ``server.log``, JSON lines in ``logs/``.
 
-``logs/combined.log`` has everything from INFO up, ``logs/error.log`` from ERROR up,
-``logs/audit.log`` the control calls, ``server.log`` what the console shows. Files rotate by size.
-Records are written by a thread of their own, so a slow disk does not hold up the event loop; a
+``logs/combined.log`` holds all from INFO up, ``logs/error.log`` the errors, ``logs/audit.log`` who
+controlled what. A file ends with its day (UTC) or at ``MAX_BYTES``; old ones go by number and by
+age. Records are written by a thread of their own, so a slow disk does not hold up the event loop; a
 full queue drops records, never the message path.
 
-A record's own fields (``extra={...}``) become JSON keys. Loggers are named ``zapvisor.<area>``.
+A record's own fields (``extra={...}``) become JSON keys: ``connection``, ``incarnation`` and
+``message_id`` (WhatsApp's) tell which records belong together; `correlated` gives them to all
+records of a block. Loggers are named ``zapvisor.<area>``.
 """
 
 from __future__ import annotations
@@ -17,23 +19,50 @@ import logging.handlers
 import queue
 import re
 import sys
-from collections.abc import Iterator
-from datetime import UTC, datetime
+import time
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
+from datetime import UTC, date, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-MAX_BYTES = 20 * 1024 * 1024
-KEPT_FILES = 5
+MAX_BYTES = 10 * 1024 * 1024
+KEPT_FILES = 20
+"""Of each log, besides the one that is written: a file for each day, or more on busy ones."""
+KEPT_SECONDS = 14 * 24 * 3600
 QUEUE_RECORDS = 10_000
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-_PHONE = re.compile(r"(?<![0-9A-Fa-f-])(\d{2,4})\d{5,9}(\d{2})(?![0-9A-Fa-f-])")
+_UUID = r"(?<![0-9A-Fa-f])[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}(?![0-9A-Fa-f])"
+_PHONE = re.compile(
+    rf"{_UUID}|(?<![0-9A-Fa-f])(?P<first>\d{{2,4}})\d{{5,9}}(?P<last>\d{{2}})(?![0-9A-Fa-f])"
+)
 _LIBRARIES = ("httpx", "httpcore", "hypercorn", "hpack", "trio-websocket", "wsproto", "postgrest")
 
 
 def mask_phones(text: str) -> str:
     """Leave only the ends of anything that looks like a phone number or a JID's user part."""
-    return _PHONE.sub(r"\1…\2", text)
+    return _PHONE.sub(_masked, text)
+
+
+def _masked(found: re.Match[str]) -> str:
+    if found["first"] is None:
+        return found[0]
+    return f"{found['first']}…{found['last']}"
+
+
+_shared: ContextVar[Mapping[str, Any]] = ContextVar("shared", default=MappingProxyType({}))
+
+
+@contextlib.contextmanager
+def correlated(**fields: Any) -> Iterator[None]:
+    """Give these fields to every record of the block, and of the tasks started within it."""
+    token = _shared.set({**_shared.get(), **fields})
+    try:
+        yield
+    finally:
+        _shared.reset(token)
 
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:
@@ -78,13 +107,46 @@ class _LossyQueueHandler(logging.handlers.QueueHandler):
 
     def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
         # The default would merge arguments and drop exception details; the thread formats it all.
+        for name, value in _shared.get().items():
+            vars(record).setdefault(name, value)
         return record
 
 
+class _DailyFile(logging.handlers.RotatingFileHandler):
+    """Rotates by size and with the day; what is older than ``KEPT_SECONDS`` goes."""
+
+    def __init__(self, path: Path) -> None:
+        self._day = _day(path.stat().st_mtime if path.exists() else time.time())
+        super().__init__(
+            path, maxBytes=MAX_BYTES, backupCount=KEPT_FILES, encoding="utf-8", errors="replace"
+        )
+        self._forget_old()
+
+    def shouldRollover(self, record: logging.LogRecord) -> bool:  # noqa: N802 - logging's own
+        if _day(record.created) > self._day:
+            if self.stream is not None and self.stream.tell() > 0:
+                return True
+            self._day = _day(record.created)
+        return bool(super().shouldRollover(record))
+
+    def doRollover(self) -> None:  # noqa: N802
+        super().doRollover()
+        self._day = _day(time.time())
+        self._forget_old()
+
+    def _forget_old(self) -> None:
+        path = Path(self.baseFilename)
+        for old in path.parent.glob(f"{path.name}.*"):
+            if old.stat().st_mtime < time.time() - KEPT_SECONDS:
+                old.unlink(missing_ok=True)
+
+
+def _day(seconds: float) -> date:
+    return datetime.fromtimestamp(seconds, UTC).date()
+
+
 def _file(path: Path, level: int, formatter: logging.Formatter) -> logging.Handler:
-    handler = logging.handlers.RotatingFileHandler(
-        path, maxBytes=MAX_BYTES, backupCount=KEPT_FILES, encoding="utf-8", errors="replace"
-    )
+    handler = _DailyFile(path)
     handler.setLevel(level)
     handler.setFormatter(formatter)
     return handler

@@ -152,14 +152,8 @@ class Report:
             return None
 
     async def _send_success_rate(self) -> float | None:
-        """Of the messages whose fate is known: the part that WhatsApp took. None: no such yet."""
         statistics = await self._statistics()
-        if statistics is None:
-            return None
-        outbox = dict(statistics.outbox)
-        failed = outbox.get("failed", 0)
-        known = sum(outbox.values()) - outbox.get("queued", 0) - outbox.get("unknown", 0)
-        return (known - failed) / known if known else None
+        return None if statistics is None else statistics.send_success_ratio()
 
     async def supabase(self) -> dict[str, Any]:
         """``GET /stats/supabase``."""

@@ -19,6 +19,8 @@ CORE = "core"
 """Name of the subtree between WhatsApp and Supabase, below the root."""
 CONNECTIONS = f"{CORE}/whatsapp/connections"
 """Where the connections are, below the root; each is called by its id."""
+SELF_TESTS = f"{CORE}/self_tests"
+"""Where the self-test makes children crash, below the root."""
 BUDGET = Intensity(max_restarts=3, window=300.0)
 STEADY = Backoff(first=0.5, cap=30.0, reset_after=120.0)
 

@@ -57,6 +57,7 @@ export class BridgeServer {
   readonly #startedAt = performance.now();
   readonly #lag = monitorEventLoopDelay({ resolution: 20 });
   #socketsCreated = 0;
+  #decryptFailures = 0;
 
   constructor(options: ServerOptions) {
     this.#options = options;
@@ -128,6 +129,7 @@ export class BridgeServer {
       // The longest delay since the last question.
       eventLoopLagMs: Math.round(lagMs * 10) / 10,
       socketsCreated: this.#socketsCreated,
+      decryptFailures: this.#decryptFailures,
       connections: [...this.#attached.values()].map(({ session }) => session.health()),
     };
   }
@@ -170,6 +172,9 @@ export class BridgeServer {
         },
         onSocketMade: () => {
           this.#socketsCreated += 1;
+        },
+        onDecryptFailure: () => {
+          this.#decryptFailures += 1;
         },
       });
     } catch (error) {

@@ -22,11 +22,19 @@ const ME = { id: "5511900000001:1@s.whatsapp.net", lid: US, name: null, phone: "
 class Gated {
   readonly join = new StanzaJoin();
   readonly party: Party;
-  readonly failures: unknown[] = [];
+  failures = 0;
 
   constructor() {
     this.party = new Party(US, (store) =>
-      gatedRepository({ store, join: this.join, fillsOf: () => [], onPeer: () => undefined }),
+      gatedRepository({
+        store,
+        join: this.join,
+        fillsOf: () => [],
+        onPeer: () => undefined,
+        onDecryptFailure: () => {
+          this.failures += 1;
+        },
+      }),
     );
   }
 

@@ -35,6 +35,13 @@ after(async () => {
   await rm(data, { recursive: true });
 });
 
+async function health(): Promise<{
+  decryptFailures: number;
+  connections: { unfilledStubs: number }[];
+}> {
+  return (await (await bridge.health()).json()) as Awaited<ReturnType<typeof health>>;
+}
+
 test("a customer's message becomes an event", async () => {
   const [id] = await whatsapp.write(CUSTOMER, PHONE, { text: "Oi, tudo bem?" });
   const { data: message } = await runtime.message(id!);
@@ -149,6 +156,7 @@ test("group messages arrive with their sender", async () => {
 });
 
 test("a message that cannot be decrypted is a stub first and is filled later", async () => {
+  const { decryptFailures } = await health();
   await whatsapp.fault({ kind: "undecryptable", times: 1 });
   const [id] = await whatsapp.write(CUSTOMER, PHONE, { text: "chega depois" });
   const stub = await runtime.message(id!);
@@ -158,6 +166,9 @@ test("a message that cannot be decrypted is a stub first and is filled later", a
   assert.equal(filled.data.stub, null);
   assert.equal(textOf(filled.data.message), "chega depois");
   assert.deepEqual(filled.data.key, stub.data.key);
+  const after = await health();
+  assert.equal(after.decryptFailures, decryptFailures + 1);
+  assert.equal(after.connections[0]!.unfilledStubs, 0);
 });
 
 test("an unavailable message is filled by the phone", async () => {

@@ -65,11 +65,11 @@ test("health tells figures and connections", async () => {
   await runtime.hello();
   const health = (await (await bridge.health()).json()) as Record<string, unknown>;
   assert.equal(health["status"], "ok");
-  for (const figure of ["uptimeMs", "rssBytes", "heapUsedBytes", "eventLoopLagMs"]) {
+  for (const figure of ["uptimeMs", "rssBytes", "heapUsedBytes", "eventLoopLagMs", "decryptFailures"]) {
     assert.equal(typeof health[figure], "number", figure);
   }
   assert.deepEqual(health["connections"], [
-    { id: "healthy", state: "closed", lastFrameAt: null, pendingEvents: 0 },
+    { id: "healthy", state: "closed", lastFrameAt: null, pendingEvents: 0, unfilledStubs: 0 },
   ]);
   await runtime.close();
 });

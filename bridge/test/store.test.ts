@@ -157,9 +157,28 @@ test("a stub is announced once; what was complete is never a stub again", () => 
 
 test("a stanza without ciphertext is announced once", () => {
   const store = fresh();
-  store.storeUndecryptable(inbound("m", []));
-  store.storeUndecryptable(inbound("m", []));
+  store.storeUndecryptable(inbound("m", []), true);
+  store.storeUndecryptable(inbound("m", []), true);
   assert.equal(store.pendingEvents, 1);
+});
+
+test("what is still owed its content is counted until it comes, across a restart", () => {
+  const path = join(directory(), "c.sqlite");
+  const store = open(path);
+  store.storeUndecryptable(inbound("view once", []), false);
+  store.storeUndecryptable(inbound("from an advertisement", []), true);
+  store.storeFailure(inbound("broken", ["one"]));
+  store.acknowledge(store.lastSeq());
+  assert.equal(store.unfilledStubs(), 2);
+  receive(store, inbound("broken", ["resent"]), "resent");
+  assert.equal(store.unfilledStubs(), 1);
+  store.close();
+  const again = open(path);
+  assert.equal(again.unfilledStubs(), 1);
+  const answer = { messageId: "from an advertisement", data: "{}" };
+  const phone = { ...inbound("p", ["two"], { peer: true }) };
+  again.commit({}, [{ inbound: phone, hash: hash("two"), body: Buffer.from("two"), fills: [answer] }]);
+  assert.equal(again.unfilledStubs(), 0);
 });
 
 test("peer messages are kept until they were worked through, and are no events", () => {

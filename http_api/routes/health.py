@@ -51,12 +51,20 @@ async def ready(runtime: Runtime) -> Response:
     "/metrics",
     summary="Métricas para o Prometheus",
     response_class=Response,
-    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+    responses={
+        200: {
+            "content": {
+                kind: {"schema": {"type": "string"}}
+                for kind in ("text/plain", "application/openmetrics-text")
+            }
+        }
+    },
 )
 async def metrics(request: Request, runtime: Runtime) -> Response:
-    """Formato de texto do Prometheus."""
-    body, content_type = await request.app.state.metrics.exposition(runtime)
-    return Response(body, headers={"Content-Type": content_type})
+    """Formato de texto do Prometheus, ou OpenMetrics para quem o pede em `Accept`."""
+    accept = request.headers.get("accept", "")
+    body, content_type = await request.app.state.metrics.exposition(runtime, accept)
+    return Response(body, headers={"Content-Type": content_type, "Vary": "Accept"})
 
 
 @router.get("/docs", include_in_schema=False)

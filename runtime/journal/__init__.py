@@ -10,7 +10,7 @@ that returned is on the disk. Modules, from the disk upwards:
 - ``records``, ``codec``: the values callers see, and how they are stored.
 - ``events``, ``event_row``, ``endpoints``, ``deliveries``: the event log and what webhooks get.
 - ``inbox``, ``dead_letters``, ``outbox``, ``robot``, ``contacts``, ``registry``, ``statistics``,
-  ``upkeep``: what can be done in a transaction, as plain functions on a connection.
+  ``gauges``, ``upkeep``: what can be done in a transaction, as plain functions on a connection.
 - ``keeper``: the supervised child that keeps the file open; ``journal``: its methods for all.
 """
 

@@ -14,6 +14,7 @@ import trio
 
 from supervisors import Backoff, ChildContext, Delays, Escalate, Park
 
+from ..distribution import Distribution
 from ..errors import JournalUnavailable
 from .database import Checkpoints, open_database
 from .faults import Fault, FileReplaced, diagnose
@@ -54,6 +55,11 @@ class Keeper:
         """Whether it takes work, and why not."""
         fault = None if self._engine is None else self._engine.fault
         return self._state if fault is None else _unavailable(fault)
+
+    @property
+    def commit_seconds(self) -> Distribution:
+        """From each call to its durable answer, since the start of the process."""
+        return self._latencies.seconds
 
     async def run(self, ctx: ChildContext) -> None:
         """Keep the database open until cancelled.

@@ -274,3 +274,10 @@ class JournalStatistics:
     file_bytes: int
     commit_p50_ms: float | None
     commit_p99_ms: float | None
+
+    def send_success_ratio(self) -> float | None:
+        """Of the messages whose fate is known: the part that WhatsApp took. None: no such yet."""
+        failed = self.outbox.get(CommandState.FAILED, 0)
+        known = sum(self.outbox.values())
+        known -= self.outbox.get(CommandState.QUEUED, 0) + self.outbox.get(CommandState.UNKNOWN, 0)
+        return (known - failed) / known if known else None

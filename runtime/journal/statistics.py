@@ -9,18 +9,22 @@ from typing import NamedTuple
 
 import trio
 
+from ..distribution import Distribution
+
 LATENCY_WINDOW = 2048
 DRAIN_WINDOW_SECONDS = 60
 
 
 class Latencies:
-    """The last ``LATENCY_WINDOW`` durations, for percentiles."""
+    """The last ``LATENCY_WINDOW`` durations, for percentiles; all of them, counted by length."""
 
     def __init__(self) -> None:
         self._values: deque[float] = deque(maxlen=LATENCY_WINDOW)
+        self.seconds = Distribution()
 
     def add(self, milliseconds: float) -> None:
         self._values.append(milliseconds)
+        self.seconds.add(milliseconds / 1000)
 
     def percentile(self, fraction: float) -> float | None:
         """The value that ``fraction`` of the window does not exceed; None when empty."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -20,14 +20,20 @@ from ..journal import Command, CommandState, Connection, Journal, NewCommand, Ne
 MESSAGE_LIFETIME = timedelta(hours=24)
 """How long a message waits for its connection before it fails as expired."""
 MAX_TEXT_CHARACTERS = 65_536
+_OUTCOMES = (CommandState.SENT, CommandState.FAILED, CommandState.UNKNOWN)
 
 
 class Outbox:
-    """The way of a message from our API to the journal, and of its status back."""
+    """The way of a message from our API to the journal, and of its status back.
+
+    Attributes:
+        outcomes: how many messages left the queue since the start, and how.
+    """
 
     def __init__(self, journal: Journal, events: EventBus) -> None:
         self._journal = journal
         self._events = events
+        self.outcomes: Counter[CommandState] = Counter(dict.fromkeys(_OUTCOMES, 0))
         self._waiting: defaultdict[tuple[str, str], list[trio.Event]] = defaultdict(list)
 
     async def submit(
@@ -68,6 +74,8 @@ class Outbox:
         changed = await self._journal.mark(connection.id, message_id, state, error=error, at=at)
         if not changed:
             return
+        if state in _OUTCOMES:
+            self.outcomes[state] += 1
         for waiter in self._waiting.pop((connection.id, message_id), ()):
             waiter.set()
         name = EventName.MESSAGE_SENT if state is CommandState.SENT else EventName.MESSAGE_STATUS

@@ -30,6 +30,26 @@ class Action(StrEnum):
     PAUSE = "pause"
 
 
+class ErrorClass(StrEnum):
+    """What went wrong, in one word for whoever looks at a graph."""
+
+    NETWORK = "network"
+    """No answer: no way there, or the connection broke."""
+    TIMEOUT = "timeout"
+    BUSY = "busy"
+    """Too much at once: rate limit, pool, resources, locks."""
+    SERVER = "server"
+    """A fault over there: 5xx, shutdown, internal error."""
+    ACCESS = "access"
+    """Key, permission, quota, paused project."""
+    SCHEMA = "schema"
+    """Tables or functions are missing or different: `zapvisor migrate`."""
+    DATA = "data"
+    """A row was refused for what it contains."""
+    ANSWER = "answer"
+    """Not Supabase: something else answers at the address."""
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """``code`` is SQLSTATE, PGRST code, HTTP status or a word; ``reason`` a sentence for people."""
@@ -134,6 +154,37 @@ def classify(error: Exception) -> Verdict:
     if isinstance(error, UnicodeEncodeError):
         return Verdict(Action.BISECT, "unencodable_text", "text with lone surrogates")
     raise TypeError(f"{type(error).__name__} is not an error of Supabase") from error
+
+
+def error_class(error: Exception) -> ErrorClass:
+    """The class of an error that is in ``EXPECTED``."""
+    verdict = classify(error)
+    code = verdict.code
+    if code.isdigit() and len(code) == 3:
+        return _CLASS_OF_STATUS.get(
+            int(code), ErrorClass.SERVER if code >= "500" else ErrorClass.ANSWER
+        )
+    for prefixes, found in _CLASS_OF_CODE:
+        if code.startswith(prefixes):
+            return found
+    return ErrorClass.DATA if verdict.action is Action.BISECT else ErrorClass.SERVER
+
+
+_CLASS_OF_STATUS: dict[int, ErrorClass] = {
+    **dict.fromkeys((401, 402, 403, 540), ErrorClass.ACCESS),
+    **dict.fromkeys((408, 504, 524), ErrorClass.TIMEOUT),
+    **dict.fromkeys((409, 425, 429), ErrorClass.BUSY),
+    413: ErrorClass.DATA,
+}
+# The first that fits decides.
+_CLASS_OF_CODE: tuple[tuple[tuple[str, ...], ErrorClass], ...] = (
+    (("network",), ErrorClass.NETWORK),
+    (("timeout", "57014"), ErrorClass.TIMEOUT),
+    (("53", "55", "40", "PGRST003"), ErrorClass.BUSY),
+    (("28", "42501", "25006", "PGRST3"), ErrorClass.ACCESS),
+    ((MIGRATION_REQUIRED, "42", "3F", "0A", "PGRST2"), ErrorClass.SCHEMA),
+    (("unexpected_answer", "invalid_url"), ErrorClass.ANSWER),
+)
 
 
 def _from_postgrest(error: APIError) -> SupabaseError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -17,9 +17,10 @@ from postgrest import AsyncRequestBuilder
 
 from supabase import ASupabaseStorageClient, AsyncClient, AsyncClientOptions
 
+from ..distribution import LONG, Distribution
 from ..errors import Invalid, NotFound, StorageUnavailable
 from ..failpoints import armed, failpoint
-from .classify import EXPECTED, Action, classify
+from .classify import EXPECTED, Action, ErrorClass, classify, error_class
 from .errors import SupabaseError, UnexpectedAnswer, read_refusal
 
 T = TypeVar("T")
@@ -62,6 +63,9 @@ class Supabase:
     `ingest` and `schema_version` raise what happened as it came (``classify.EXPECTED``), for those
     who decide by it. The other calls raise StorageUnavailable, Invalid or NotFound.
 
+    Attributes:
+        seconds, errors: of every call since the start: how long, and what went wrong.
+
     Args:
         url: of the project, without ``/rest/v1``.
         service_role_key: never logged.
@@ -95,7 +99,8 @@ class Supabase:
         )
         self._timings: deque[float] = deque(maxlen=TIMING_WINDOW)
         self._calls = 0
-        self._failures = 0
+        self.seconds = Distribution(LONG)
+        self.errors: Counter[ErrorClass] = Counter(dict.fromkeys(ErrorClass, 0))
 
     async def __aenter__(self) -> Supabase:
         return self
@@ -166,7 +171,11 @@ class Supabase:
             return ordered[min(len(ordered) - 1, int(fraction * len(ordered)))]
 
         return SupabaseStatistics(
-            self._calls, self._failures, percentile(0.50), percentile(0.95), percentile(0.99)
+            self._calls,
+            self.errors.total(),
+            percentile(0.50),
+            percentile(0.95),
+            percentile(0.99),
         )
 
     # --- any table
@@ -299,11 +308,13 @@ class Supabase:
         try:
             with trio.fail_after(CALL_SECONDS):
                 return await execute()
-        except EXPECTED:
-            self._failures += 1
+        except EXPECTED as error:
+            self.errors[error_class(error)] += 1
             raise
         finally:
-            self._timings.append((time.perf_counter() - started) * 1000)
+            seconds = time.perf_counter() - started
+            self._timings.append(seconds * 1000)
+            self.seconds.add(seconds)
 
     async def _mapped(self, call: Callable[[], Awaitable[Any]]) -> Any:
         try:

@@ -17,6 +17,7 @@ from ..errors import JournalUnavailable
 from ..events import Event, EventBus, EventName
 from ..failpoints import failpoint
 from ..journal import Entry, Heard, Journal, Stored
+from ..way_in import WayIn
 from .batch import MAX_COUNT, BatchSize
 from .classify import EXPECTED, TOO_LARGE, Action, Verdict, classify
 from .lane import FastLane
@@ -94,6 +95,7 @@ class Writer:
         events: EventBus,
         *,
         hears: Hears | None = None,
+        way_in: WayIn | None = None,
         random: Random | None = None,
     ) -> None:
         random = random or Random()  # noqa: S311 - jitter
@@ -102,6 +104,7 @@ class Writer:
         self._probe = probe
         self._events = events
         self._hears = hears
+        self._way_in = way_in or WayIn()
         self._size = BatchSize()
         self._lane = FastLane(journal)
         self._retry = Delays(Backoff(first=RETRY_FIRST_SECONDS, cap=RETRY_CAP_SECONDS), random)
@@ -236,6 +239,8 @@ class Writer:
         await self._journal.settle(outcomes, self._heard(entries, outcomes), told)
         failpoint("settle")
         self._stored += len(entries)
+        for entry in entries:
+            self._way_in.stored(entry)
         self._batches += 1
         for event in told.values():
             self._events.tell(event)
@@ -299,7 +304,17 @@ class Writer:
         await self._journal.bury(entry.seq, code=verdict.code, reason=verdict.reason)
         self._size.set_aside()
         self._buried += 1
-        _log.warning("entry %d (%s) is a dead letter: %s", entry.seq, entry.kind, verdict.code)
+        self._way_in.left(entry)
+        _log.warning(
+            "entry %d (%s) is a dead letter: %s",
+            entry.seq,
+            entry.kind,
+            verdict.code,
+            extra={
+                "connection": entry.payload.get("connection_id"),
+                "message_id": entry.payload.get("whatsapp_id"),
+            },
+        )
         self._events.publish(
             EventName.DEAD_LETTER,
             {

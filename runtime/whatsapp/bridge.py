@@ -18,11 +18,15 @@ from typing import Any
 
 import httpx
 import trio
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.alias_generators import to_camel
 
 from supervisors import ChildContext, SubprocessChild
 
+from ..distribution import Distribution
 from ..failpoints import VARIABLE as FAILPOINT_VARIABLE
 from ..failpoints import for_bridge
+from ..logs import correlated
 from ..node_parts import NodeParts
 from ..settings import SECRET_VARIABLES
 from .link import BridgeLink, LinkLost, RequestFailed, open_link
@@ -42,8 +46,37 @@ class BridgeHung(Exception):
     """The process runs but does not answer."""
 
 
+class _Facts(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True, alias_generator=to_camel)
+
+
+class ConnectionFacts(_Facts):
+    """One connection as the bridge knows it; ``last_frame_at`` in ms since the epoch."""
+
+    id: str
+    state: str
+    last_frame_at: int | None
+    pending_events: int
+    unfilled_stubs: int
+
+
+class BridgeFacts(_Facts):
+    """What the process says about itself; counts since its start."""
+
+    rss_bytes: int
+    heap_used_bytes: int
+    event_loop_lag_ms: float
+    sockets_created: int
+    decrypt_failures: int
+    connections: list[ConnectionFacts]
+
+
 class Bridge:
     """The one Node process of this runtime, restarted by its supervisor.
+
+    Attributes:
+        facts: as last told, every few seconds; None while the process is not there.
+        lag: of its event loop, the worst between one question and the next.
 
     Args:
         parts: where Node and the bridge's program are.
@@ -59,9 +92,15 @@ class Bridge:
         self._listening = trio.Event()
         self._token = ""
         self.versions: dict[str, str] = {}
+        self.facts: BridgeFacts | None = None
+        self.lag = Distribution()
 
     async def run(self, ctx: ChildContext) -> None:
         """The child: until cancelled, or until the process ends or hangs (a crash)."""
+        with correlated(bridge=ctx.incarnation):
+            await self._run(ctx)
+
+    async def _run(self, ctx: ChildContext) -> None:
         self._token = secrets.token_hex(32)
         self._listening = trio.Event()
         # What a killed process had under way is of no use to its successor.
@@ -81,6 +120,7 @@ class Bridge:
                 await self._watch(ctx)
         finally:
             self._port = None
+            self.facts = None
 
     def link(self, connection_id: str) -> AbstractAsyncContextManager[BridgeLink]:
         """A link for one connection. Raises LinkLost while the process is not there."""
@@ -88,7 +128,7 @@ class Bridge:
             raise LinkLost("the bridge is not running")
         return open_link(self._port, self._token, connection_id)
 
-    async def health(self) -> dict[str, Any]:
+    async def health(self) -> BridgeFacts:
         """Facts about the process, from the process. Raises LinkLost, BridgeHung."""
         if self._port is None:
             raise LinkLost("the bridge is not running")
@@ -130,13 +170,15 @@ class Bridge:
             trust_env=False,
         )
 
-    async def _ask(self, client: httpx.AsyncClient) -> dict[str, Any]:
+    async def _ask(self, client: httpx.AsyncClient) -> BridgeFacts:
         try:
             answer = await client.get(f"http://127.0.0.1:{self._port}/health")
             answer.raise_for_status()
-            facts: dict[str, Any] = answer.json()
-        except (httpx.HTTPError, ValueError) as error:
+            facts = BridgeFacts.model_validate_json(answer.content)
+        except (httpx.HTTPError, ValidationError) as error:
             raise BridgeHung(f"the bridge does not answer: {error!r}") from error
+        self.facts = facts
+        self.lag.add(facts.event_loop_lag_ms / 1000)
         return facts
 
     async def _watch(self, ctx: ChildContext) -> None:
@@ -144,9 +186,9 @@ class Bridge:
         await self._listening.wait()  # bounded by the child's ready deadline
         async with self._client() as client:
             while True:
-                await trio.sleep(HEALTH_INTERVAL)
                 await self._ask(client)
                 ctx.beat()
+                await trio.sleep(HEALTH_INTERVAL)
 
     def _environment(self) -> Mapping[str, str]:
         inherited = {
@@ -178,7 +220,14 @@ class Bridge:
         level = _LEVELS.get(str(record.pop("level", "info")), logging.INFO)
         event = str(record.pop("event", "log"))
         record.pop("time", None)
-        logger.log(level, event, extra={f"bridge_{name}": record[name] for name in record})
+        logger.log(
+            level,
+            event,
+            extra={
+                name if name == "connection" else f"bridge_{name}": value
+                for name, value in record.items()
+            },
+        )
 
 
 def _make_empty(directory: Path) -> None:

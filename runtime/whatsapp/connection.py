@@ -22,6 +22,7 @@ from supervisors import Backoff, ChildContext, Delays, Park
 
 from ..events import EventName
 from ..journal import Connection
+from ..logs import correlated
 from ..options import Options
 from . import frames
 from .delivery import Delivery
@@ -59,6 +60,10 @@ class ConnectionActor:
 
     async def run(self) -> None:
         """Serve the connection until it must be given up; then raise Park with the reason."""
+        with correlated(connection=self._connection.id, incarnation=self._ctx.incarnation):
+            await self._serve()
+
+    async def _serve(self) -> None:
         connection = self._connection
         if connection.parked_code is not None:
             reason = connection.parked_reason or ""
@@ -90,13 +95,11 @@ class ConnectionActor:
             self._following = False
             if open_for >= BACKOFF.reset_after:
                 delays.reset()
-            self._live.disconnects += 1
             code = closed.code if closed.code is not None else _LOST
+            self._live.disconnects += 1
+            self._services.lives.disconnects[code] += 1
             decision = self._policy.decide(code, qr_ended=closed.qrEnded, now=trio.current_time())
-            logger.info(
-                "closed",
-                extra={"connection": self._connection.id, "code": code, "reason": closed.reason},
-            )
+            logger.info("closed", extra={"code": code, "reason": closed.reason})
             if isinstance(decision, GiveUp):
                 return decision
             if decision.pace == "now":
@@ -179,17 +182,16 @@ class ConnectionActor:
     async def _alive(self, link: BridgeLink) -> bool:
         """Whether WhatsApp still answers: an open socket alone proves nothing."""
         try:
-            await link.request("probe")
+            answer = await link.request("probe")
         except RequestFailed as failure:
-            logger.warning(
-                "no sign of life",
-                extra={"connection": self._connection.id, "code": failure.code},
-            )
+            logger.warning("no sign of life", extra={"code": failure.code})
             return False
+        self._live.probe_seconds = float(answer["rttMs"]) / 1000
         return True
 
     async def _show_qr(self, state: frames.State) -> None:
         self._live.qr = state.qr
+        self._live.qr_since = datetime.now(UTC)
         self._live.qr_shown.ring()
         if state.expiresAt is not None:
             self._live.qr_expires_at = datetime.fromtimestamp(state.expiresAt / 1000, UTC)

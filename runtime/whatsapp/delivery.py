@@ -37,6 +37,7 @@ MAX_ADDRESSES = 20_000
 """Recipients whose address is kept in mind; beyond it begins to forget."""
 READ = "read"
 """A command with this content is a read receipt, not a message."""
+_EXPIRED = "expired"
 _USER = "@s.whatsapp.net"
 _MAY_BE_SENT = frozenset({"timeout", "no_reply"})
 
@@ -115,7 +116,12 @@ class Delivery:
             )
         except RequestFailed as failure:
             logger.warning(
-                "send refused", extra={"connection": self.connection.id, "code": failure.code}
+                "send refused",
+                extra={
+                    "connection": self.connection.id,
+                    "message_id": command.message_id,
+                    "code": failure.code,
+                },
             )
             if failure.code == _SAYS_NOTHING:
                 return False
@@ -184,7 +190,7 @@ class Delivery:
         except RequestFailed:
             return  # asked again the next time
         state = CommandState.UNKNOWN if answer["sent"] else CommandState.FAILED
-        await self._end(command, state, "expired")
+        await self._end(command, state, _EXPIRED)
 
     async def _end(self, command: Command, state: CommandState, code: str) -> None:
         self._attempts.pop(command.message_id, None)
@@ -195,4 +201,14 @@ class Delivery:
             )
             return
         self._live.failed += 1
+        self._live.expired += code == _EXPIRED
+        logger.warning(
+            "not sent",
+            extra={
+                "connection": self.connection.id,
+                "message_id": command.message_id,
+                "state": state.value,
+                "code": code,
+            },
+        )
         await self._outbox.advance(self.connection, command.message_id, state, error=code, at=now)

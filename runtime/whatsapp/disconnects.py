@@ -61,6 +61,10 @@ _GIVE_UP = {
         archive=True,
     ),
 }
+KNOWN_CODES = (
+    *("401", "402", "403", "405", "406", "408", "411", "428", "440", "500", "503", "515"),
+)
+"""What a socket may end with; any other is ``other`` to an operator."""
 _REPLACED = GiveUp(
     "replaced",
     "Outra sessão assumiu esta conexão várias vezes. Encerre a outra e reinicie esta.",

@@ -44,6 +44,9 @@ _STATES = {
 MAX_MET = 20_000
 """People whom one incarnation keeps in mind; beyond it begins to forget."""
 
+_Arrived = tuple[NewEntry, float]
+"""An entry, and when its event reached the bridge, in seconds since the epoch."""
+
 _UNREADABLE = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
 
 
@@ -56,6 +59,7 @@ class Intake:
         self._journal = services.journal
         self._outbox = services.outbox
         self._live = services.lives[connection.id]
+        self._way_in = services.way_in
         self._met: dict[tuple[str | None, str | None], str | None] = {}
         self._portraits = Portraits(link, services.journal)
         self._taken = 0
@@ -93,7 +97,7 @@ class Intake:
     async def _store(self, batch: list[BridgeEvent]) -> None:
         """Messages that follow each other in one transaction; everything in its order."""
         await self._meet(batch)
-        entries: list[NewEntry] = []
+        entries: list[_Arrived] = []
         for event in batch:
             self._live.last_seen = datetime.now(UTC)
             try:
@@ -102,7 +106,7 @@ class Intake:
                 reason = f"{type(error).__name__}: {error}"
                 step = partial(self._bury, event, "unreadable_event", reason)
             if isinstance(step, NewEntry):
-                entries.append(step)
+                entries.append((step, event.receivedAt / 1000))
             elif step is not None:
                 await self._accept(entries)
                 entries = []
@@ -176,11 +180,17 @@ class Intake:
     async def _read_on_phone(self, entries: list[NewEntry]) -> None:
         await self._journal.accept(entries)
 
-    async def _accept(self, entries: list[NewEntry]) -> None:
-        if not entries:
+    async def _accept(self, arrived: list[_Arrived]) -> None:
+        if not arrived:
             return
-        accepted = await self._journal.accept(entries)
-        self._live.received += sum(not one.duplicate for one in accepted)
+        accepted = await self._journal.accept([entry for entry, _ in arrived])
+        for (entry, at), one in zip(arrived, accepted, strict=True):
+            if one.duplicate:
+                continue
+            self._live.received += 1
+            if entry.kind == "message":
+                self._live.last_message = datetime.now(UTC)
+                self._way_in.arrived(one.seq, at)
 
     async def _advance(
         self, message_id: str, state: CommandState, error: str | None, at: datetime
@@ -192,9 +202,15 @@ class Intake:
 
     async def _bury(self, event: BridgeEvent, code: str, reason: str) -> None:
         """Keep an event that cannot become a row where an operator sees it."""
+        told = event.data.get("key")
         logger.error(
             "event is a dead letter",
-            extra={"connection": self.connection.id, "kind": event.kind, "code": code},
+            extra={
+                "connection": self.connection.id,
+                "kind": event.kind,
+                "code": code,
+                "message_id": told.get("id") if isinstance(told, dict) else None,
+            },
         )
         connection = self.connection
         key = message_key(

@@ -5,7 +5,8 @@ What must survive (who, whose, parked or not) is in the journal's registry.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -51,11 +52,15 @@ class Live:
     since: datetime = field(default_factory=lambda: datetime.now(UTC))
     qr: str | None = None
     qr_expires_at: datetime | None = None
+    qr_since: datetime | None = None
     last_error: str | None = None
     last_seen: datetime | None = None
+    last_message: datetime | None = None
+    probe_seconds: float | None = None
     received: int = 0
     sent: int = 0
     failed: int = 0
+    expired: int = 0
     sockets: int = 0
     disconnects: int = 0
     outbox: Doorbell = field(default_factory=Doorbell)
@@ -109,6 +114,7 @@ class Live:
             "received": self.received,
             "sent": self.sent,
             "failed": self.failed,
+            "expired": self.expired,
             "sockets": self.sockets,
             "disconnects": self.disconnects,
         }
@@ -122,7 +128,7 @@ class Live:
         if error is not None or status is Status.CONNECTED:
             self.last_error = error
         if status is not Status.CONNECTING:
-            self.qr = self.qr_expires_at = None
+            self.qr = self.qr_expires_at = self.qr_since = None
         return changed
 
 
@@ -131,14 +137,26 @@ class LiveBook:
 
     def __init__(self) -> None:
         self._lives: dict[str, Live] = {}
+        self._forgotten: Counter[str] = Counter()
+        self.disconnects: Counter[int] = Counter()
+        """Sockets that ended, by the code of WhatsApp or Baileys."""
 
     def __getitem__(self, connection_id: str) -> Live:
         return self._lives.setdefault(connection_id, Live())
 
     def forget(self, connection_id: str) -> None:
-        """Drop the state of a deleted connection."""
-        self._lives.pop(connection_id, None)
+        """Drop the state of a deleted connection; what it did stays in the totals."""
+        live = self._lives.pop(connection_id, None)
+        if live is not None:
+            self._forgotten.update(live.counters())
 
-    def connected(self) -> int:
-        """How many connections are open."""
-        return sum(live.status is Status.CONNECTED for live in self._lives.values())
+    def all(self) -> Mapping[str, Live]:
+        """By connection id, as of now."""
+        return dict(self._lives)
+
+    def totals(self) -> Counter[str]:
+        """The counters of all connections together, those of deleted ones included."""
+        totals = self._forgotten.copy()
+        for live in self._lives.values():
+            totals.update(live.counters())
+        return totals

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ..events import EventBus
 from ..journal import Journal
 from ..outbound.outbox import Outbox
+from ..way_in import WayIn
 from .bridge import Bridge
 from .live import LiveBook
 from .sessions import Sessions
@@ -22,3 +23,4 @@ class Services:
     lives: LiveBook
     sessions: Sessions
     events: EventBus
+    way_in: WayIn

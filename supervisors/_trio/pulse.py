@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,8 @@ class Pulse:
         Seconds between measurements. Default 1.
     max_lag
         Seconds of lateness up to which the loop counts as alive. Default 5.
+    measured
+        Told each lateness, in seconds. Default nobody.
     notifier
         systemd's watchdog, when ``NOTIFY_SOCKET`` is set (default). READY=1 is told when the whole
         tree is ready, STOPPING=1 when it stops. Between the two the watchdog is pinged, at half
@@ -50,7 +53,12 @@ class Pulse:
     """
 
     def __init__(
-        self, *, interval: float = 1.0, max_lag: float = 5.0, notifier: Notifier | None = None
+        self,
+        *,
+        interval: float = 1.0,
+        max_lag: float = 5.0,
+        measured: Callable[[float], None] = lambda _lag: None,
+        notifier: Notifier | None = None,
     ) -> None:
         if not (interval > 0 and max_lag > 0):
             raise ValueError("interval and max_lag must be positive")
@@ -59,6 +67,7 @@ class Pulse:
             interval = min(interval, self._notifier.watchdog / 2)
         self._interval = interval
         self._max_lag = max_lag
+        self._measured = measured
         self._due: float | None = None  # when the next measurement is due; None: not running
         self._lag = 0.0
         self._hung: dict[str, None] = {}
@@ -83,6 +92,7 @@ class Pulse:
                 now = trio.current_time()
                 self._lag = now - self._due
                 self._due = now + self._interval
+                self._measured(self._lag)
                 ctx.beat()
                 if self._armed and self._notifier.watchdog is not None and self.live().ok:
                     self._notifier.tell("WATCHDOG=1")

@@ -7,60 +7,30 @@ import hmac
 import json
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from .harness import Product, free_port, until
+from .harness import Product, until
+from .receiver import Receiver
 
 EVENTS = "/api/whatsapp-integration/events"
 WEBHOOKS = "/api/whatsapp-integration/webhooks"
 TEXTS = [f"mensagem {number}" for number in range(30)]
 
 
-class Receiver:
-    """A program of the CRM; ``failing`` makes it answer 500."""
-
-    def __init__(self) -> None:
-        self.port = free_port()
-        self.deliveries: list[tuple[dict[str, str], bytes]] = []
-        self.failing = False
-        receiver = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                if not receiver.failing:
-                    headers = {name.lower(): value for name, value in self.headers.items()}
-                    receiver.deliveries.append((headers, body))
-                self.send_response(500 if receiver.failing else 204)
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/zapvisor"
+class Crm(Receiver):
+    """A program of the CRM."""
 
     def events(self, name: str) -> list[dict]:
-        told = [json.loads(body) for _, body in list(self.deliveries)]
-        return [one for one in told if one["event"] == name]
+        return [one for one in self.bodies() if one["event"] == name]
 
     def contents(self) -> list[str]:
         return [one["data"]["content"] for one in self.events("messageReceived")]
 
-    def close(self) -> None:
-        self.server.shutdown()
-        self.server.server_close()
-
 
 @pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    receiver = Receiver()
+def receiver() -> Iterator[Crm]:
+    receiver = Crm()
     yield receiver
     receiver.close()
 

@@ -15,6 +15,7 @@ from runtime.errors import (
 )
 from runtime.event_log import EventLog
 from runtime.events import EventBus
+from runtime.readings import Reading
 from runtime.settings import Settings
 
 OWNER = "7f1d7f0e-6f0e-4c0c-9a53-0c3f6a1b2c3d"
@@ -80,6 +81,7 @@ class FakeApplication:
         self.is_ready = True
         self.send_status = "sent"
         self.book: dict[str, dict] = {}
+        self.told: list[Reading] = []
         self.log = FakeLog()
         self.event_log = EventLog(self.log, EventBus(), health=dict)
 
@@ -132,6 +134,10 @@ class FakeApplication:
             "sendSuccessRate": 0.75,
             "tree": {"name": "root", "restarts": 1, "children": [{"name": "a", "restarts": 2}]},
         }
+
+    async def readings(self):
+        await self._called("readings")
+        return self.told
 
     def tree(self):
         return {"name": "zapvisor", "path": "zapvisor", "state": "running", "children": []}

@@ -2,11 +2,12 @@
 
 import re
 
-import pytest
-from fake_application import OWNER
+import trio
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
-from http_api.metrics import Metrics
+from runtime.distribution import Distribution
+from runtime.readings import Reading
 
 API = "/api/whatsapp-integration"
 
@@ -42,26 +43,48 @@ async def samples(client):
     }
 
 
-async def test_metrics_of_the_runtime(client, application):
-    body = {"connectionId": "5511987654321", "name": "Loja", "ownerId": OWNER}
-    await client.post(f"{API}/connections", json=body)
+async def test_metrics_of_the_runtime_in_every_kind(client, application):
+    seconds = Distribution((0.1, 1.0))
+    for one in (0.05, 0.5, 5.0):
+        seconds.add(one)
+    application.told = [
+        Reading("journal_pending", 3),
+        Reading("journal_accepted", 9),
+        Reading("connections", 1, ("connecting",)),
+        Reading("connections", 2, ("connected",)),
+        Reading("supabase_response_seconds", seconds),
+    ]
     values = await samples(client)
     assert values["zapvisor_journal_pending", ()] == 3
-    assert values["zapvisor_journal_oldest_pending_seconds", ()] == 1.5
-    assert values["zapvisor_journal_dead_letters", ()] == 1
-    assert values["zapvisor_journal_drain_rate", ()] == 10
-    assert values["zapvisor_journal_archived", ()] == 2
-    accepted = values["zapvisor_journal_accepted_total", ()]
-    stored = values["zapvisor_journal_stored_total", ()]
-    assert accepted == stored + 3 + 1 + 2 == 11
-    assert values["zapvisor_send_success_ratio", ()] == 0.75
-    assert values["zapvisor_supabase_up", ()] == 1
-    assert values["zapvisor_initialized", ()] == 1
-    assert values["zapvisor_uptime_seconds", ()] == 5
-    assert values["zapvisor_child_restarts", ()] == 3
+    assert values["zapvisor_journal_accepted_total", ()] == 9
     assert values["zapvisor_connections", (("status", "connecting"),)] == 1
-    assert values["zapvisor_supabase_response_seconds", (("quantile", "0.95"),)] == 0.005
-    assert ("zapvisor_supabase_response_seconds", (("quantile", "0.99"),)) not in values
+    assert values["zapvisor_connections", (("status", "connected"),)] == 2
+    assert values["zapvisor_supabase_response_seconds_bucket", (("le", "0.1"),)] == 1
+    assert values["zapvisor_supabase_response_seconds_bucket", (("le", "1.0"),)] == 2
+    assert values["zapvisor_supabase_response_seconds_bucket", (("le", "+Inf"),)] == 3
+    assert values["zapvisor_supabase_response_seconds_count", ()] == 3
+    assert values["zapvisor_supabase_response_seconds_sum", ()] == 5.55
+    assert ("zapvisor_journal_stored_total", ()) not in values
+
+
+async def test_openmetrics_for_those_who_ask_for_it(client, application):
+    application.told = [Reading("journal_accepted", 9)]
+    accept = "application/openmetrics-text;version=1.0.0;q=0.9,text/plain;version=0.0.4;q=0.2"
+    response = await client.get("/metrics", headers={"Accept": accept})
+    assert response.headers["content-type"].startswith(
+        "application/openmetrics-text; version=1.0.0"
+    )
+    assert "Accept" in response.headers["vary"]
+    assert response.text.endswith("# EOF\n")
+    (family,) = (
+        family
+        for family in openmetrics(response.text)
+        if family.name == "zapvisor_journal_accepted"
+    )
+    assert family.type == "counter"
+    assert [(sample.name, sample.value) for sample in family.samples] == [
+        ("zapvisor_journal_accepted_total", 9)
+    ]
 
 
 async def test_metrics_of_requests_name_routes_and_never_ids(client):
@@ -73,30 +96,31 @@ async def test_metrics_of_requests_name_routes_and_never_ids(client):
     assert values["zapvisor_http_requests_total", labels] == 1
     labels = (("method", "GET"), ("route", "none"), ("status", "404"))
     assert values["zapvisor_http_requests_total", labels] == 1
+    route = (("route", f"{API}/connections/{{id}}"),)
+    assert values["zapvisor_http_request_seconds_count", route] == 1
+    assert values["zapvisor_http_requests_active", ()] == 1
     assert not any("5511987654321" in str(key) for key in values)
 
 
 async def test_metrics_survive_a_runtime_in_trouble(client, application, autojump_clock):
-    application.failure = RuntimeError("no statistics")
+    application.failure = RuntimeError("no readings")
     assert ("zapvisor_http_requests_active", ()) in await samples(client)
     application.failure = None
+    application.told = [Reading("journal_pending", 3)]
     application.delay = 1000
     values = await samples(client)
     assert ("zapvisor_http_requests_active", ()) in values
     assert ("zapvisor_journal_pending", ()) not in values
 
 
-@pytest.mark.parametrize(
-    "stats", [{}, {"queue": None, "connections": 3, "tree": "x", "supabase": []}]
-)
-async def test_metrics_leave_out_what_is_not_there(application, stats):
-    async def partial():
-        return stats
-
-    application.stats = partial
-    text, _ = await Metrics().exposition(application)
-    assert b"zapvisor_child_restarts 0.0" in text
-    assert b"zapvisor_journal_pending" not in text
+async def test_the_runtime_is_asked_once_a_second_at_most(client, application, autojump_clock):
+    application.told = [Reading("journal_pending", 3)]
+    for _ in range(5):
+        assert (await samples(client))["zapvisor_journal_pending", ()] == 3
+    await trio.sleep(1)
+    application.told = [Reading("journal_pending", 4)]
+    assert (await samples(client))["zapvisor_journal_pending", ()] == 4
+    assert application.calls.count(("readings",)) == 2
 
 
 # --- documentation

@@ -12,6 +12,7 @@ PACKAGES = {
     "prometheus": "prometheus",
     "promtool": "prometheus",
     "amtool": "prometheus-alertmanager",
+    "prometheus-alertmanager": "prometheus-alertmanager",
 }
 INSTALL_SECONDS = 150
 

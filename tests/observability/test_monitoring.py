@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
-from http_api.metrics import Metrics
+from deploy.grafana.make_dashboards import DASHBOARDS, render
+from runtime.metrics import METRICS
 
 from . import monitoring
+from .alert_cases import CASES, HEALTHY, promtool_input
 
 
 def run(*command: str) -> None:
@@ -30,7 +32,6 @@ def run(*command: str) -> None:
     [
         ("check", "config", "prometheus.yml"),
         ("check", "rules", "rules.yml"),
-        ("test", "rules", "rules.test.yml"),
     ],
     ids=" ".join,
 )
@@ -46,13 +47,31 @@ def test_amtool_agrees(prometheus_tools):
     )
 
 
-def test_every_alert_is_proved_to_fire_and_to_stay_silent():
-    fires, silent = set(), set()
-    for test in monitoring.load(monitoring.PROMETHEUS / "rules.test.yml")["tests"]:
-        for case in test["alert_rule_test"]:
-            (fires if case["exp_alerts"] else silent).add(case["alertname"])
+def test_every_alert_fires_when_it_should_and_only_then(prometheus_tools, tmp_path):
+    path = tmp_path / "rules.test.json"
+    rules_file = str(monitoring.PROMETHEUS / "rules.yml")
+    path.write_text(json.dumps(promtool_input(rules_file, monitoring.alerts())))
 
-    assert fires == silent == set(monitoring.alerts())
+    assert {case.alert for case in CASES} == set(monitoring.alerts())
+    run(prometheus_tools["promtool"], "test", "rules", str(path))
+
+
+def test_a_healthy_zapvisor_tells_every_series_that_an_alert_looks_at():
+    """Else an alert would stay silent for want of data."""
+    told = {name.partition("{")[0] for name in HEALTHY}
+    recorded_from = {
+        name
+        for rule in monitoring.rules()
+        if "record" in rule
+        for name in monitoring.metric_names(rule["expr"])
+    }
+    used = {
+        name
+        for rule in monitoring.alerts().values()
+        for name in monitoring.metric_names(rule["expr"])
+    }
+
+    assert (used | recorded_from) - told - monitoring.recorded() == set()
 
 
 def test_alerts_and_sections_of_the_runbook_are_the_same():
@@ -79,41 +98,15 @@ def test_what_alertmanager_keeps_back_exists():
     assert set(re.findall(r"Zapvisor\w+", text)) <= set(monitoring.alerts())
 
 
-class Told:
-    """An application that tells every figure."""
-
-    async def stats(self):
-        return {
-            "isInitialized": True,
-            "supabaseConnected": True,
-            "uptime": 1000,
-            "queue": {
-                "accepted": 1,
-                "stored": 1,
-                "pending": 0,
-                "deadLetters": 0,
-                "oldestPendingSeconds": 0.0,
-                "drainRate": 0.0,
-            },
-            "media": {"pending": 0, "failed": 0},
-            "webhooks": {"failing": 0, "disabled": 0},
-            "sendSuccessRate": 1.0,
-            "connections": [{"status": "connected"}],
-            "supabase": {"p50Ms": 1.0, "p95Ms": 1.0, "p99Ms": 1.0},
-            "tree": {"restarts": 0, "children": []},
-        }
+def series(metric):
+    """The names under which Prometheus knows a metric."""
+    if metric.kind != "histogram":
+        return {metric.exposed}
+    return {f"{metric.exposed}_{part}" for part in ("bucket", "sum", "count")}
 
 
-async def test_every_metric_of_rules_and_dashboard_is_exposed():
-    metrics = Metrics()
-    metrics.requests.labels("/status", "GET", "200").inc()
-    metrics.seconds.labels("/status").observe(0.1)
-    text, _ = await metrics.exposition(Told())
-    exposed = {
-        sample.name
-        for family in text_string_to_metric_families(text.decode())
-        for sample in family.samples
-    }
+def test_every_metric_of_rules_and_dashboards_is_in_the_table():
+    exposed = {name for metric in METRICS.values() for name in series(metric)}
     used = {
         name
         for expression in [
@@ -127,6 +120,20 @@ async def test_every_metric_of_rules_and_dashboard_is_exposed():
     assert {name for name in used if ":" not in name}, "the expressions name no metric"
 
 
+def test_every_metric_is_on_a_dashboard():
+    shown = {
+        name
+        for _, expression in monitoring.queries()
+        for name in monitoring.metric_names(expression)
+    }
+    # What is shown by a recorded series counts as shown.
+    for rule in monitoring.rules():
+        if rule.get("record") in shown:
+            shown |= monitoring.metric_names(rule["expr"])
+
+    assert [metric.exposed for metric in METRICS.values() if not shown & series(metric)] == []
+
+
 def test_dashboard_and_provisioning_fit_compose():
     mounts = monitoring.load(monitoring.ROOT / "deploy" / "compose.yaml")["services"]
     (source,) = monitoring.load(
@@ -135,10 +142,18 @@ def test_dashboard_and_provisioning_fit_compose():
     (provider,) = monitoring.load(
         monitoring.GRAFANA / "provisioning" / "dashboards" / "zapvisor.yml"
     )["providers"]
-    (dashboard,) = monitoring.dashboards()
 
     assert f"./grafana/dashboards:{provider['options']['path']}:ro" in mounts["grafana"]["volumes"]
     assert source["url"] == "http://prometheus:9090"
-    assert {panel["datasource"]["uid"] for panel in dashboard["panels"]} == {source["uid"]}
-    identifiers = [panel["id"] for panel in dashboard["panels"]]
-    assert len(set(identifiers)) == len(identifiers) > 0
+    for dashboard in monitoring.dashboards():
+        assert {panel["datasource"]["uid"] for panel in dashboard["panels"]} == {source["uid"]}
+        identifiers = [panel["id"] for panel in dashboard["panels"]]
+        assert len(set(identifiers)) == len(identifiers) > 0
+
+
+@pytest.mark.parametrize("dashboard", DASHBOARDS, ids=lambda one: one.uid)
+def test_dashboards_are_made_from_their_code(dashboard):
+    written = monitoring.GRAFANA / "dashboards" / f"{dashboard.uid}.json"
+
+    assert written.read_text() == render(dashboard), "run: deploy/grafana/make_dashboards.py"
+    assert len(monitoring.dashboards()) == len(DASHBOARDS)

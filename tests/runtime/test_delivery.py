@@ -80,7 +80,7 @@ async def delivering(tmp_path, *commands, connected=True, bridge=None):
         lives["loja"].status = Status.CONNECTED if connected else Status.DISCONNECTED
         async with events.subscribe() as heard:
             nursery.start_soon(Delivery(LOJA, bridge, services).run)
-            yield SimpleNamespace(journal=journal, bridge=bridge, heard=heard)
+            yield SimpleNamespace(journal=journal, bridge=bridge, heard=heard, lives=lives)
         nursery.cancel_scope.cancel()
 
 
@@ -169,7 +169,9 @@ async def test_what_is_too_old_is_not_sent_any_more(tmp_path, connected, may_be_
     old = command(lifetime=timedelta(seconds=-1))
     async with delivering(tmp_path, old, connected=connected, bridge=bridge) as run:
         found = await ended(run)
+        totals = run.lives.totals()
     assert (found.state, found.error) == (state, "expired")
+    assert (totals["expired"], totals["failed"]) == (1, 1)
     assert bridge.named("send") == []
 
 

@@ -31,7 +31,7 @@ import { meOf } from "./me.ts";
 import { directory, rebuildMessage, resentData } from "./rebuild.ts";
 import { loadCredentials, makeSocket, saveCredentials } from "./socket.ts";
 import type { Socket } from "./socket.ts";
-import { StanzaJoin, isRefused } from "./stanza-join.ts";
+import { StanzaJoin, isOwed, isRefused } from "./stanza-join.ts";
 import type { NewEvent, Store } from "./store.ts";
 import { endSocket } from "./teardown.ts";
 import type { TtlCache } from "./ttl-cache.ts";
@@ -60,6 +60,7 @@ export interface ConnectionOptions {
   readonly version: WAVersion | null;
   readonly onState: (state: ConnectionState) => void;
   readonly onSocketMade: () => void;
+  readonly onDecryptFailure: () => void;
   readonly onPresence: (presence: SeenPresence) => void;
 }
 
@@ -167,6 +168,7 @@ export class Connection {
         store,
         join,
         fillsOf: (joined, plaintext) => fillsOf(joined, plaintext, meOf(creds), store),
+        onDecryptFailure: this.#options.onDecryptFailure,
         onPeer: (id) => {
           // Queued behind the message in hand: runs when Baileys is done with it.
           void sock.messageMutex.mutex(() => {
@@ -269,7 +271,7 @@ export class Connection {
 
     prepend("CB:message", (node, me) => {
       const inbound = join.note(node, me, Date.now());
-      if (inbound.hashes.length === 0 || isRefused(node)) store.storeUndecryptable(inbound);
+      if (inbound.hashes.length === 0 || isRefused(node)) store.storeUndecryptable(inbound, isOwed(node));
       // One queue for live and offline messages keeps the order of the wire.
       node.attrs["offline"] ??= "1";
       if (this.#isBacklogFull()) {

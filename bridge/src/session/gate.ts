@@ -47,6 +47,8 @@ export interface GateOptions {
   readonly fillsOf: (joined: Joined, plaintext: Uint8Array) => Fill[];
   /** Called after the plaintext of a peer message was stored. */
   readonly onPeer: (inboundId: number) => void;
+  /** A ciphertext could not be decrypted (this time). */
+  readonly onDecryptFailure: () => void;
 }
 
 /** `makeSignalRepository` for the socket configuration. */
@@ -97,7 +99,10 @@ export function gatedRepository(options: GateOptions): MakeRepository {
           }, lock),
         );
       } catch (error) {
-        if (!(error instanceof SocketEnded)) store.storeFailure(joined.inbound);
+        if (!(error instanceof SocketEnded)) {
+          store.storeFailure(joined.inbound);
+          options.onDecryptFailure();
+        }
         throw error;
       }
       if (joined.inbound.peer) options.onPeer(store.inboundIdOf(joined.inbound.identity)!);

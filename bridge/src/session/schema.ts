@@ -13,6 +13,7 @@ const STEPS: readonly string[] = [
 
   -- One row per message stanza. The stanza (its ciphertexts replaced by their hashes) goes away
   -- when the runtime has acknowledged the event, the identity stays to recognise redelivery.
+  -- complete: 0 not all is decrypted, 1 nothing is missing, 2 it came without content.
   CREATE TABLE inbound (
     id INTEGER PRIMARY KEY,
     identity BLOB NOT NULL UNIQUE,
@@ -53,6 +54,9 @@ const STEPS: readonly string[] = [
   `,
 ];
 
+/** Not a step: an earlier release, which knows nothing of it, may go on with the file. */
+const INDEX = "CREATE INDEX IF NOT EXISTS inbound_incomplete ON inbound (id) WHERE complete <> 1 AND peer = 0";
+
 export function migrate(database: DatabaseSync): void {
   const row = database.prepare("PRAGMA user_version").get();
   const version = Number(row?.["user_version"] ?? 0);
@@ -61,4 +65,5 @@ export function migrate(database: DatabaseSync): void {
     if (index < version) continue;
     database.exec(`BEGIN IMMEDIATE; ${step} PRAGMA user_version = ${index + 1}; COMMIT;`);
   }
+  database.exec(INDEX);
 }

@@ -42,6 +42,15 @@ export interface SessionOptions {
   /** Write one text frame to the runtime. */
   readonly write: (text: string) => void;
   readonly onSocketMade: () => void;
+  readonly onDecryptFailure: () => void;
+}
+
+export interface SessionHealth {
+  readonly id: string;
+  readonly state: string;
+  readonly lastFrameAt: number | null;
+  readonly pendingEvents: number;
+  readonly unfilledStubs: number;
 }
 
 type Request = Extract<RuntimeFrame, { requestId: string }>;
@@ -68,12 +77,13 @@ export class Session {
     this.#sender = this.#makeSender();
   }
 
-  health(): { id: string; state: string; lastFrameAt: number | null; pendingEvents: number } {
+  health(): SessionHealth {
     return {
       id: this.id,
       state: this.#connection.state,
       lastFrameAt: this.#connection.lastFrameAt,
       pendingEvents: this.#store.pendingEvents,
+      unfilledStubs: this.#store.unfilledStubs(),
     };
   }
 
@@ -246,6 +256,7 @@ export class Session {
       retries: this.#options.retries,
       version: this.#options.version,
       onSocketMade: this.#options.onSocketMade,
+      onDecryptFailure: this.#options.onDecryptFailure,
       onState: (state) => {
         this.#send({ type: "state", generation: this.#hello?.generation ?? 0, ...state });
       },

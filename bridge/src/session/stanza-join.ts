@@ -7,7 +7,7 @@
 
 import { createHash } from "node:crypto";
 
-import { cleanMessage, decodeMessageNode } from "baileys";
+import { cleanMessage, decodeMessageNode, getBinaryNodeChild } from "baileys";
 import type { BinaryNode, WAMessage } from "baileys";
 
 import type { Me } from "../protocol.ts";
@@ -91,6 +91,12 @@ function ciphertextsOf(node: BinaryNode): Uint8Array[] {
 export function isRefused(node: BinaryNode): boolean {
   if (!Array.isArray(node.content)) return false;
   return node.content.find(({ tag }) => tag === "enc")?.attrs["type"] === "msmsg";
+}
+
+/** It came without its content, which the phone has: what an advertisement brings, for instance. */
+export function isOwed(node: BinaryNode): boolean {
+  const unavailable = getBinaryNodeChild(node, "unavailable");
+  return unavailable !== undefined && unavailable.attrs["type"] !== "view_once";
 }
 
 function sha256(...parts: Uint8Array[]): Buffer {

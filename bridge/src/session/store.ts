@@ -98,6 +98,13 @@ export class Store {
     return this.#pendingEvents;
   }
 
+  /** Messages that were announced without their content and are still owed it. */
+  unfilledStubs(): number {
+    return Number(
+      this.#database.get("SELECT count(*) AS n FROM inbound WHERE complete <> 1 AND peer = 0")?.["n"],
+    );
+  }
+
   /** Called (synchronously) whenever an event was added; `eventsAfter` has it, and on disk. */
   set onEvent(listener: () => void) {
     this.#onEvent = listener;
@@ -207,12 +214,12 @@ export class Store {
     return row["body"] === null ? "erased" : Buffer.from(row["body"] as Uint8Array);
   }
 
-  /** A stanza that has nothing to decrypt: kept and announced once. */
-  storeUndecryptable(inbound: InboundStanza): void {
+  /** A stanza that has nothing to decrypt: kept and announced once; `owed` when its content may come. */
+  storeUndecryptable(inbound: InboundStanza, owed: boolean): void {
     this.#transaction(() => {
       if (this.#inboundId(inbound.identity) !== null) return;
       const id = this.#upsertInbound(inbound);
-      this.#database.exec("UPDATE inbound SET complete = 1 WHERE id = ?", id);
+      this.#database.exec("UPDATE inbound SET complete = ? WHERE id = ?", owed ? 2 : 1, id);
       if (!inbound.peer) this.#appendEvent("message", id, null, inbound.receivedAt);
     });
   }
@@ -225,7 +232,7 @@ export class Store {
          FROM inbound WHERE identity = ?`,
         inbound.identity,
       );
-      if (known !== undefined && (known["complete"] === 1 || known["announced"] === 1)) return;
+      if (known !== undefined && (known["complete"] !== 0 || known["announced"] === 1)) return;
       const id = this.#upsertInbound(inbound);
       if (!inbound.peer) this.#appendEvent("message", id, null, inbound.receivedAt);
     });
