@@ -27,6 +27,7 @@ import psycopg
 
 from runtime.local_stack import LocalStack
 from runtime.node_parts import NodeParts
+from tests import log_contents
 
 T = TypeVar("T")
 API_KEY = "zv_test_" + "k" * 40
@@ -140,6 +141,7 @@ class Simulator:
         }
 
     def post(self, path: str, **body: Any) -> Any:
+        log_contents.use(body)
         response = self.admin.post(path, json=body)
         assert response.is_success, f"{path}: {response.status_code} {response.text}"
         return response.json()
@@ -178,6 +180,7 @@ class Product:
             base_url=f"http://127.0.0.1:{self.port}",
             headers={"Authorization": f"Bearer {API_KEY}"},
             timeout=30,
+            event_hooks={"request": [log_contents.used_request]},
         )
         self.process: Process | None = None
 
@@ -230,6 +233,12 @@ class Product:
         if self.process is not None and self.process.popen.poll() is None:
             self.process.stop()
         self.client.close()
+        self.check_logs()
+
+    def check_logs(self) -> None:
+        """No secret, text or number that the suite used is in the logs."""
+        stack = self.stack
+        log_contents.check(self.directory, API_KEY, stack.service_role_key, stack.jwt_secret)
 
     # --- the API
 

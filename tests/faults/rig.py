@@ -24,6 +24,7 @@ import psutil
 import psycopg
 
 from runtime.local_stack import LocalStack
+from tests import log_contents
 from tests.e2e.harness import API_KEY, READY_SECONDS, Process, Simulator, free_port, until
 from tests.local_stack import host
 
@@ -117,6 +118,7 @@ class Runtime:
             base_url=f"http://127.0.0.1:{self.port}",
             headers={"Authorization": f"Bearer {API_KEY}"},
             timeout=30,
+            event_hooks={"request": [log_contents.used_request]},
         )
 
     # --- the process
@@ -202,6 +204,8 @@ class Runtime:
         finally:
             self.client.close()
             self.proxy.close()
+        stack = self.backend.stack
+        log_contents.check(self.directory, API_KEY, stack.service_role_key, stack.jwt_secret)
 
     # --- the API
 

@@ -1,0 +1,50 @@
+"""What is in the logs of a running product, and what is not."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests import log_contents
+
+from .harness import API_KEY, until
+
+
+def test_a_message_leaves_traces_that_belong_together_but_not_itself(
+    shared_product, simulator, open_shop, customer
+):
+    shop, maria = open_shop(shared_product, "discreta"), customer()
+    simulator.post(f"/contacts/{maria}/send", to=shop.number, text="um segredo só nosso")
+    shared_product.send("discreta", maria, "ninguém mais precisa saber")
+    until(lambda: shop.texts(maria) and shop.texts(maria, "ATENDENTE"), what="both are stored")
+    shared_product.data("POST", "/api/whatsapp-integration/connections/discreta/restart")
+    shop.wait_connected()
+
+    log = shared_product.directory / "logs" / "combined.log"
+    records = [json.loads(line) for line in log.read_text().splitlines()]
+    own = [record for record in records if record.get("connection") == "discreta"]
+
+    assert {"attached", "closed"} & {record["event"].rpartition("_")[2] for record in own}
+    assert {"time", "level", "logger", "event"} <= own[0].keys()
+    shared_product.check_logs()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "para 5511912345678: guarde bem",
+        f"Authorization: Bearer {API_KEY}",
+        "token " + "0f" * 32,
+        "apikey eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.e30.x",
+        "content=a mensagem inteira",
+    ],
+)
+def test_the_check_finds_what_should_not_be_there(tmp_path, line):
+    log_contents.use({"number": "5511912345678"})
+    log_contents.use({"connectionId": "loja", "content": "a mensagem inteira"})
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "combined.log.1").write_text(f"{line}\n")
+
+    with pytest.raises(AssertionError, match=r"combined\.log\.1 holds"):
+        log_contents.check(tmp_path)
