@@ -228,7 +228,8 @@ class Check(Answer):
     name: str
     ok: bool
     duration_ms: float
-    error: str | None = None
+    error: str | None = Field(default=None, description="O que está errado.")
+    action: str | None = Field(default=None, description="O que fazer.")
 
 
 class SelfTest(Answer):

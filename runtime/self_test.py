@@ -10,7 +10,9 @@ import trio
 
 from supervisors import ChildContext, ChildSpec, DynamicSupervisor, SupervisionError
 
+from . import advice
 from .errors import JournalUnavailable, ZapvisorError
+from .storage.classify import EXPECTED, ErrorClass, error_class
 from .whatsapp.bridge import BridgeHung
 from .whatsapp.link import LinkLost
 
@@ -41,22 +43,51 @@ async def run_self_test(app: Lifecycle) -> dict[str, Any]:
 
 async def _check(name: str, run: Callable[[], Awaitable[None]]) -> dict[str, Any]:
     started = trio.current_time()
-    error: str | None = None
+    error, action = None, None
     try:
         with trio.fail_after(CHECK_DEADLINE):
             await run()
-    except trio.TooSlowError:
-        error = f"sem resposta em {CHECK_DEADLINE:.0f} s"
-    except ZapvisorError as failure:
-        error = failure.message
-    except (LinkLost, BridgeHung, SupervisionError, OSError) as failure:
-        error = str(failure)
+    except (ZapvisorError, LinkLost, BridgeHung, SupervisionError, OSError) as failure:
+        error, action = _sentence(failure), _action(name, failure)
+    except trio.TooSlowError as failure:
+        error = f"Sem resposta em {CHECK_DEADLINE:.0f} s."
+        action = _action(name, failure)
     return {
         "name": name,
         "ok": error is None,
         "durationMs": round((trio.current_time() - started) * 1000, 1),
         "error": error,
+        "action": action,
     }
+
+
+def _sentence(failure: Exception) -> str:
+    """What is wrong, for a person."""
+    match failure:
+        case ZapvisorError(details={"reason": reason}):
+            return f"{failure.message} ({reason})"
+        case ZapvisorError():
+            return failure.message
+        case LinkLost():
+            return "A ponte do WhatsApp não está em execução."
+        case BridgeHung():
+            return "A ponte do WhatsApp não responde."
+        case _:
+            return f"{type(failure).__name__}: {failure}"
+
+
+def _action(name: str, failure: Exception) -> str:
+    """What to do about it, for a person."""
+    if name == "supabase":
+        cause = failure.__cause__ or failure
+        kind = error_class(cause) if isinstance(cause, EXPECTED) else ErrorClass.SERVER
+        return advice.about_supabase(kind).pt
+    if isinstance(failure, JournalUnavailable):
+        return advice.about_journal(failure.code).pt
+    return {
+        "integration": advice.BRIDGE,
+        "messageQueue": advice.about_journal("journal_io_error"),
+    }.get(name, advice.SUPERVISION).pt
 
 
 async def _supabase(app: Lifecycle) -> None:
@@ -74,7 +105,9 @@ async def _journal(app: Lifecycle) -> None:
     await app.journal.touch()
     problems = await app.journal.audit()
     if problems:
-        raise JournalUnavailable(f"A fila durável tem defeitos: {problems[0]}")
+        raise JournalUnavailable(
+            f"A fila durável tem defeitos: {problems[0]}.", code="journal_corrupt"
+        )
 
 
 async def _supervision(app: Lifecycle) -> None:

@@ -5,6 +5,7 @@ Source: the process environment over the file ``.env.supabase`` in the working d
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from pydantic import AliasChoices, Field, SecretStr, field_validator
@@ -50,6 +51,13 @@ class Settings(BaseSettings):
     webhook_private_hosts: str = Field(
         default="", validation_alias="ZAPVISOR_WEBHOOK_PRIVATE_HOSTS"
     )
+
+    @field_validator("supabase_url")
+    @classmethod
+    def _web_address(cls, value: str | None) -> str | None:
+        if value is not None and not re.match(r"https?://[^/\s]", value):
+            raise ValueError("it must begin with https:// (the project's URL, without /rest/v1)")
+        return value
 
     @field_validator("webhook_private_hosts")
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import platform
 import shutil
@@ -17,7 +18,10 @@ import click
 import httpx
 import trio
 
+from runtime.advice import about_journal, about_supabase
 from runtime.journal import DataDirectoryInUse, DataDirectoryLock
+from runtime.journal.faults import diagnose
+from runtime.journal.schema import MIGRATIONS
 from runtime.local_stack.postgrest import PostgrestError, executable
 from runtime.node_parts import (
     NodePartsError,
@@ -28,7 +32,7 @@ from runtime.node_parts import (
 )
 from runtime.settings import Settings
 from runtime.storage import REQUIRED_SCHEMA_VERSION, Supabase, classify
-from runtime.storage.classify import EXPECTED
+from runtime.storage.classify import EXPECTED, ErrorClass, error_class
 
 from .prerequisites import load_settings
 from .remote import BOOTSTRAP, Remote
@@ -41,6 +45,13 @@ LOW_DISK_BYTES = 1024**3
 COMMAND_TIMEOUT = 20.0
 ANSWER_TIMEOUT = 5.0
 SUPABASE_TIMEOUT = 15.0
+
+
+_ADDRESS_ADVICE = {
+    errno.EADDRINUSE: "stop the program that does, or set PORT",
+    errno.EADDRNOTAVAIL: "it is none of this machine: set HOST",
+    errno.EACCES: "set PORT to one above 1023",
+}
 
 
 class Ailing(Exception):
@@ -148,6 +159,7 @@ def _journal(settings: Settings) -> str:
         with DataDirectoryLock(path.parent, f"{path.name}.lock"):
             connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
             try:
+                (version,) = connection.execute("PRAGMA user_version").fetchone()
                 (finding,) = connection.execute("PRAGMA quick_check(1)").fetchone()
                 accounts = Accounts(
                     *connection.execute(
@@ -159,9 +171,13 @@ def _journal(settings: Settings) -> str:
     except DataDirectoryInUse as error:
         return f"in use by the running zapvisor (pid {error.pid}); {_running_accounts(settings)}"
     except (sqlite3.Error, OSError) as error:
-        raise Ailing(f"{path} is not readable ({error})") from None
+        fault = diagnose(error)
+        code = "journal_io_error" if fault is None else fault.code
+        raise Ailing(f"{path} is not readable ({error}); {about_journal(code).en}") from None
+    if version > len(MIGRATIONS):
+        raise Ailing(f"{path} is of a newer release; {about_journal('journal_too_new').en}")
     if finding != "ok":
-        raise Ailing(f"{path} is damaged ({finding}); restore it from a backup")
+        raise Ailing(f"{path} is damaged ({finding}); {about_journal('journal_corrupt').en}")
     return f"readable, {path.stat().st_size // 1024} KB; {accounts.balance()}"
 
 
@@ -186,9 +202,8 @@ def _port(settings: Settings) -> str:
         except OSError as error:
             if _answers(address):
                 return f"zapvisor answers on {address}"
-            raise Ailing(
-                f"{address} cannot be used ({error.strerror}); stop what does, or set HOST and PORT"
-            ) from None
+            what = _ADDRESS_ADVICE.get(error.errno or 0, "set HOST and PORT")
+            raise Ailing(f"{address} cannot be used ({error.strerror}); {what}") from None
     return f"{address} is free"
 
 
@@ -203,12 +218,18 @@ def _supabase(settings: Settings) -> str:
     if settings.uses_local_stack:
         return _local_stack(settings)
     if settings.supabase_service_role_key is None:
-        raise Ailing("SUPABASE_URL is set, but SUPABASE_SERVICE_ROLE_KEY is not")
+        raise Ailing(
+            "SUPABASE_URL is set, but SUPABASE_SERVICE_ROLE_KEY is not; "
+            "set it too (Supabase: Project Settings, API keys)"
+        )
     try:
         version = trio.run(_schema_version, settings)
     except EXPECTED as error:
-        verdict = classify(error)
-        raise Ailing(f"{settings.supabase_url}: {verdict.reason} ({verdict.code})") from None
+        verdict, kind = classify(error), error_class(error)
+        reason = f"{verdict.reason} ({verdict.code})"
+        if kind is ErrorClass.SCHEMA:
+            reason = "zapvisor's tables or functions are missing or old"
+        raise Ailing(f"{settings.supabase_url}: {reason}; {about_supabase(kind).en}") from None
     if version < REQUIRED_SCHEMA_VERSION:
         raise Ailing(f"schema {version} is too old; run `zapvisor migrate`")
     return f"{settings.supabase_url}, schema {version}"

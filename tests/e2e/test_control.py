@@ -72,6 +72,7 @@ def test_the_self_test_exercises_each_part(shared_product):
         "messageQueue": True,
     }
     assert all(check["ok"] and check["durationMs"] > 0 for check in answer["checks"])
+    assert {(check["error"], check["action"]) for check in answer["checks"]} == {(None, None)}
 
 
 def test_the_self_test_says_what_is_broken(own_product):
@@ -86,7 +87,8 @@ def test_the_self_test_says_what_is_broken(own_product):
     assert answer["results"]["integration"] is False
     assert answer["results"]["supabase"] is True
     [broken] = [check for check in answer["checks"] if not check["ok"]]
-    assert broken["error"]
+    assert "ponte" in broken["error"]
+    assert "zapvisor tree" in broken["action"]
 
 
 def test_statistics_name_every_part(shared_product):

@@ -152,7 +152,9 @@ class FakeApplication:
         return {
             "success": True,
             "results": dict.fromkeys(("supabase", "integration", "watchdog", "messageQueue"), True),
-            "checks": [{"name": "supabase", "ok": True, "durationMs": 3.0, "error": None}],
+            "checks": [
+                {"name": "supabase", "ok": True, "durationMs": 3.0, "error": None, "action": None}
+            ],
         }
 
     def live(self):
