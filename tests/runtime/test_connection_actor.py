@@ -13,6 +13,7 @@ from trio_websocket import ConnectionClosed, serve_websocket
 from runtime.events import EventBus, EventName
 from runtime.journal import Connection, Journal
 from runtime.outbound.outbox import Outbox
+from runtime.way_in import WayIn
 from runtime.whatsapp.connection import ConnectionActor
 from runtime.whatsapp.link import open_link
 from runtime.whatsapp.live import LiveBook
@@ -32,6 +33,7 @@ class Context:
 
     def __init__(self) -> None:
         self.is_ready = trio.Event()
+        self.orders, self.mailbox = trio.open_memory_channel(0)
 
     def ready(self) -> None:
         self.is_ready.set()
@@ -84,6 +86,7 @@ async def services(tmp_path, bridge):
             lives=LiveBook(),
             sessions=Sessions(journal),
             events=events,
+            way_in=WayIn(),
         )
         nursery.cancel_scope.cancel()
 

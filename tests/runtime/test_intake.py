@@ -14,6 +14,7 @@ from trio_websocket import ConnectionClosed, serve_websocket
 from runtime.events import EventBus
 from runtime.journal import Connection, Journal
 from runtime.outbound.outbox import Outbox
+from runtime.way_in import WayIn
 from runtime.whatsapp.intake import Intake
 from runtime.whatsapp.link import WINDOW, LinkLost, open_link
 from runtime.whatsapp.live import LiveBook
@@ -95,7 +96,7 @@ async def taking(tmp_path, bridge: Bridge):
     """The journal of a running intake that is linked to ``bridge`` by a real WebSocket."""
     journal, ctx = Journal(tmp_path / "journal.sqlite"), Ready()
     services = SimpleNamespace(
-        journal=journal, outbox=Outbox(journal, EventBus()), lives=LiveBook()
+        journal=journal, outbox=Outbox(journal, EventBus()), lives=LiveBook(), way_in=WayIn()
     )
     bridge.journal = journal
     async with trio.open_nursery() as nursery:
