@@ -253,7 +253,9 @@ def _check_metrics(phone: Phone) -> None:
 
 def check(phone: Phone, seconds: float = 120.0) -> dict[str, Any]:
     """As `check_running`, then stop the runtime and audit its journal file; returns the figures."""
+    begun = time.monotonic()
     books = wait_settled(phone, seconds)
+    note_settled(time.monotonic() - begun)
     assert phone.runtime.stop() == 0, phone.runtime.output()
     journal = tables_of(phone.runtime.data_dir / "journal.sqlite")
     assert journal["damage"] == ["ok"]
