@@ -66,7 +66,7 @@ def demo(every: float) -> None:
     run(every=every)
 
 
-@cli.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
+@cli.command(context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]})
 @click.option("--faults", is_flag=True, help="All fault tests, the long ones and random kills too.")
 @click.option("--soak", type=click.FloatRange(min=0.1), metavar="MINUTES", help="Random faults.")
 @click.option("--kills", type=click.IntRange(min=1), help="How many with --faults; 200 by default.")
@@ -86,6 +86,10 @@ def test(
     """
     from . import checks, fault_checks
 
+    if faults and soak is not None:
+        raise click.UsageError("either --faults or --soak")
+    if (kills or seed is not None) and (pytest_arguments or not (faults or soak is not None)):
+        raise click.UsageError("--kills and --seed are for the random faults")
     if faults and pytest_arguments:  # chosen ones of them
         sys.exit(checks.run_checks(["--faults", *pytest_arguments]))
     if faults:

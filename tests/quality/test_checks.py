@@ -113,6 +113,13 @@ def test_a_campaign_is_reproducible_and_told_how(monkeypatch, capsys):
     assert f"repeat with --seed {seed}" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    "arguments", [["--seed", "3"], ["--faults", "--soak", "1"], ["--kills", "9", "-x"]]
+)
+def test_options_that_do_not_go_together_are_wrong_usage(arguments):
+    assert run(*arguments).returncode == 2
+
+
 @pytest.mark.parametrize(("option", "selected"), [([], 1), (["--faults"], 2)])
 def test_what_takes_long_is_left_out_unless_asked_for(option, selected):
     finished = subprocess.run(
