@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, readdirSync, statSync } from "node:fs";
+import { copyFileSync, mkdtempSync, readFileSync, readdirSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -90,6 +90,20 @@ test("the file is private, and the write-ahead log is in use", () => {
   const store = open(path);
   assert.equal(store.credentials(), "{}");
   store.close();
+});
+
+test("what a killed process left in the log is written anew before anything rests on it", () => {
+  const path = join(directory(), "killed.sqlite");
+  const dying = open(path);
+  receive(dying, inbound("A1", ["a"]), "a");
+  const copy = join(directory(), "copy.sqlite");
+  for (const end of ["", "-wal"]) copyFileSync(`${path}${end}`, `${copy}${end}`);
+  assert.notEqual(statSync(`${copy}-wal`).size, 0);
+  const next = open(copy);
+  assert.equal(statSync(`${copy}-wal`).size, 0);
+  assert.deepEqual(next.eventsAfter(0, 10).map(({ kind }) => kind), ["message"]);
+  next.close();
+  dying.close();
 });
 
 test("a second writer is kept out", () => {

@@ -44,6 +44,10 @@ export class Database {
       `);
       const check = this.#sqlite.prepare("PRAGMA quick_check(1)").get();
       if (check?.["quick_check"] !== "ok") throw new Error("quick_check found damage");
+      // After a failed sync the log may be in the page cache only, though it reads well. Moving all
+      // of it into the main file writes it anew, so that everything rests on fresh syncs.
+      const moved = this.#sqlite.prepare("PRAGMA wal_checkpoint(TRUNCATE)").get();
+      if (moved?.["busy"] !== 0) throw new Error("the write-ahead log is in use");
       migrate(this.#sqlite);
     } catch (error) {
       this.#sqlite.close();
