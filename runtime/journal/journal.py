@@ -243,10 +243,12 @@ class Journal(Keeper):
             lambda connection: outbox.submitted(connection, connection_id, idempotency_key)
         )
 
-    async def outgoing(self, connection_id: str, *, limit: int) -> list[Command]:
-        """Queued commands in the order they were submitted."""
+    async def outgoing(
+        self, connection_id: str, *, limit: int, after_seq: int = 0
+    ) -> list[Command]:
+        """Queued commands in the order they were submitted, those behind ``after_seq``."""
         return await self._execute(
-            lambda connection: outbox.outgoing(connection, connection_id, limit)
+            lambda connection: outbox.outgoing(connection, connection_id, limit, after_seq)
         )
 
     async def command(self, message_id: str, connection_id: str) -> Command | None:

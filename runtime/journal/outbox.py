@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
+from collections.abc import Iterable
 from typing import Any
 
 from .. import identity
@@ -93,19 +95,33 @@ def submit(
     return Submitted(stored, existing=False)
 
 
-def outgoing(connection: sqlite3.Connection, connection_id: str, limit: int) -> list[Command]:
-    """Queued commands in the order of their submission.
+def outgoing(
+    connection: sqlite3.Connection, connection_id: str, limit: int, after_seq: int = 0
+) -> list[Command]:
+    """Queued commands in the order of their submission, those behind ``after_seq``.
 
     A message whose file WhatsApp does not have yet is left out, and what follows it in its chat.
     """
     rows = connection.execute(
         f"{_HELD} SELECT {_COLUMNS} FROM command INDEXED BY command_queued "  # noqa: S608
         "LEFT JOIN held ON jid = to_jid "
-        "WHERE connection_id = ?1 AND state = 'queued' AND (since IS NULL OR seq < since) "
-        "ORDER BY seq LIMIT ?2",
-        (connection_id, limit),
+        "WHERE connection_id = ?1 AND state = 'queued' AND seq > ?3 "
+        "AND (since IS NULL OR seq < since) ORDER BY seq LIMIT ?2",
+        (connection_id, limit, after_seq),
     )
     return [_command(row) for row in rows]
+
+
+def still_queued(
+    connection: sqlite3.Connection, connection_id: str, message_ids: Iterable[str]
+) -> set[str]:
+    """Which of these WhatsApp has not acknowledged."""
+    rows = connection.execute(
+        "SELECT message_id FROM command WHERE connection_id = ? AND state = 'queued'"
+        " AND message_id IN (SELECT value FROM json_each(?))",
+        (connection_id, json.dumps(list(message_ids))),
+    )
+    return {message_id for (message_id,) in rows}
 
 
 def submitted(

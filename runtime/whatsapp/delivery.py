@@ -1,7 +1,8 @@
 """A message's way out, second half: queued commands to the bridge, in order.
 
 A command leaves ``queued`` only by WhatsApp's own acknowledgement. Until then it may be handed over
-again, always under the same message id, which makes it the same message to whoever receives it.
+again, always under the same message id, which makes it the same message to whoever receives it; and
+the next one of its chat waits, so that no repetition can come behind it.
 """
 
 from __future__ import annotations
@@ -9,12 +10,13 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from datetime import UTC, datetime
+from functools import partial
 
 import trio
 
 from ..contacts.service import read_checked
 from ..failpoints import failpoint
-from ..journal import Command, CommandState, Connection
+from ..journal import Command, CommandState, Connection, outbox
 from ..options import Options
 from ..outbound.pacing import Pace
 from .link import BridgeLink, RequestFailed
@@ -27,9 +29,13 @@ MAX_IN_FLIGHT = 32
 """Messages handed to WhatsApp and not yet acknowledged by it."""
 ACK_DEADLINE = 30.0
 """Seconds without WhatsApp's acknowledgement after which a message is handed over again."""
+PAGE = 64
+MAX_PAGES = 16
+"""Of the queue, as far as is looked ahead at once past chats that wait for an acknowledgement."""
 MAX_ATTEMPTS = 5
 """Failed hand-overs of one message on one open socket before it counts as failed."""
 RETRY_DELAY = 2.0
+NEXT_DELAY = 0.1
 
 _SAYS_NOTHING = "not_connected"
 """A refusal that is about the connection, not about the message."""
@@ -75,25 +81,52 @@ class Delivery:
             self._socket = self._live.sockets
             self._in_flight.clear()
             self._attempts.clear()
-        commands = await self._journal.outgoing(self.connection.id, limit=MAX_IN_FLIGHT * 2)
-        waiting = {command.message_id for command in commands}
-        oldest_allowed = trio.current_time() - ACK_DEADLINE
-        self._in_flight = {
-            message_id: since
-            for message_id, since in self._in_flight.items()
-            if message_id in waiting and since > oldest_allowed
-        }
+        await self._forget_acknowledged()
         pacing = Options.of(self.connection).pacing
-        for command in commands:
-            if command.message_id in self._in_flight:
-                continue
+        again_after = ACK_DEADLINE / 2
+        for command in await self._next():
             if (pause := self._pace.wait(pacing, trio.current_time())) > 0:
                 return min(pause, ACK_DEADLINE / 2)
             if len(self._in_flight) >= MAX_IN_FLIGHT:
                 break
             if not await self._hand_over(command):
                 return RETRY_DELAY
-        return ACK_DEADLINE / 2
+            if command.message_id not in self._in_flight:
+                again_after = NEXT_DELAY  # it has ended, the next one of its chat may go
+        return again_after
+
+    async def _forget_acknowledged(self) -> None:
+        """And those that were not in time: they are to go once more."""
+        waiting = await self._journal.transact(
+            partial(
+                outbox.still_queued,
+                connection_id=self.connection.id,
+                message_ids=list(self._in_flight),
+            )
+        )
+        oldest_allowed = trio.current_time() - ACK_DEADLINE
+        self._in_flight = {
+            message_id: since
+            for message_id, since in self._in_flight.items()
+            if message_id in waiting and since > oldest_allowed
+        }
+
+    async def _next(self) -> list[Command]:
+        """The oldest of each chat that has nothing in flight, as many as there is room for."""
+        found: list[Command] = []
+        chats: set[str] = set()
+        after = 0
+        for _ in range(MAX_PAGES):
+            page = await self._journal.outgoing(self.connection.id, limit=PAGE, after_seq=after)
+            for command in page:
+                chat = self._addresses.get(command.to_jid, command.to_jid)
+                if chat not in chats and command.message_id not in self._in_flight:
+                    found.append(command)
+                chats.add(chat)
+            if len(page) < PAGE or len(found) >= MAX_IN_FLIGHT - len(self._in_flight):
+                break
+            after = page[-1].seq
+        return found
 
     async def _hand_over(self, command: Command) -> bool:
         """Whether to go on with the next command."""
@@ -179,7 +212,7 @@ class Delivery:
     async def expire(self) -> None:
         """End what nobody may send any more, also while there is no connection."""
         now = datetime.now(UTC)
-        for command in await self._journal.outgoing(self.connection.id, limit=MAX_IN_FLIGHT * 2):
+        for command in await self._journal.outgoing(self.connection.id, limit=PAGE):
             if command.expires_at <= now:
                 await self._give_up(command)
 

@@ -12,6 +12,7 @@ import trio
 from runtime.events import EventBus
 from runtime.journal import CommandState, Connection, Journal, NewCommand, NewEntry
 from runtime.outbound.outbox import Outbox
+from runtime.whatsapp import delivery
 from runtime.whatsapp.delivery import Delivery
 from runtime.whatsapp.link import RequestFailed
 from runtime.whatsapp.live import LiveBook, Status
@@ -29,6 +30,7 @@ class Bridge:
         self.checked = {"exists": True, "jid": f"{REGISTERED}@s.whatsapp.net", "lid": None}
         self.may_be_sent = False
         self.refuses: str | None = None
+        self.on_send = None
 
     async def request(self, type_, **fields):
         self.requests.append((type_, fields))
@@ -42,7 +44,12 @@ class Bridge:
                 return [{"phone": fields["phones"][0], **self.checked}]
             case "sent":
                 return {"sent": self.may_be_sent}
+            case "send" if self.on_send is not None:
+                self.on_send(fields["messageId"])
         return {}
+
+    def sent(self):
+        return [fields["messageId"] for fields in self.named("send")]
 
     def named(self, name):
         return [fields for type_, fields in self.requests if type_ == name]
@@ -80,6 +87,15 @@ async def delivering(tmp_path, *commands, connected=True, bridge=None):
         lives["loja"].status = Status.CONNECTED if connected else Status.DISCONNECTED
         async with events.subscribe() as heard:
             nursery.start_soon(Delivery(LOJA, bridge, services).run)
+
+            async def acknowledge(message_id):
+                await journal.mark("loja", message_id, CommandState.SENT, at=datetime.now(UTC))
+                lives["loja"].outbox.ring()
+
+            bridge.acknowledge = acknowledge
+            bridge.acknowledge_at_once = lambda: setattr(
+                bridge, "on_send", lambda message_id: nursery.start_soon(acknowledge, message_id)
+            )
             yield SimpleNamespace(journal=journal, bridge=bridge, heard=heard, lives=lives)
         nursery.cancel_scope.cancel()
 
@@ -106,6 +122,15 @@ async def until(check, seconds=10.0):
         return found
 
 
+def sent(run, *message_ids):
+    """Whether just these were handed over, in this order."""
+
+    async def check():
+        return run.bridge.sent() == list(message_ids)
+
+    return check
+
+
 async def ended(run, message_id="m1"):
     async def check():
         found = await run.journal.command(message_id, "loja")
@@ -127,11 +152,9 @@ async def told(run, count):
 
 async def test_a_number_is_asked_about_once_and_written_to_as_it_is_registered(tmp_path):
     async with delivering(tmp_path, command("m1"), command("m2")) as run:
-
-        async def both():
-            return len(run.bridge.named("send")) == 2
-
-        await until(both)
+        await until(sent(run, "m1"))
+        await run.bridge.acknowledge("m1")
+        await until(sent(run, "m1", "m2"))
     assert [fields["to"] for fields in run.bridge.named("send")] == [
         f"{REGISTERED}@s.whatsapp.net"
     ] * 2
@@ -196,3 +219,49 @@ async def test_what_the_bridge_refuses_fails_and_keeps_nobody_waiting(tmp_path, 
         assert (await ended(run, "m2")).error == "malformed"
         heard = ["m2"] if "read" in content else ["m1", "m2"]
         assert await told(run, len(heard)) == heard
+
+
+async def test_the_next_one_of_a_chat_waits_for_the_acknowledgement_other_chats_do_not(tmp_path):
+    a, b = "1@lid", "2@lid"
+    commands = [command("a1", to=a), command("a2", to=a), command("b1", to=b), command("a3", to=a)]
+    async with delivering(tmp_path, *commands) as run:
+        await until(sent(run, "a1", "b1"))
+        await run.bridge.acknowledge("a1")
+        await until(sent(run, "a1", "b1", "a2"))
+        await run.bridge.acknowledge("b1")
+        await run.bridge.acknowledge("a2")
+        await until(sent(run, "a1", "b1", "a2", "a3"))
+
+
+async def test_one_without_acknowledgement_goes_again_before_what_follows_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(delivery, "ACK_DEADLINE", 0.2)
+    commands = [command("a1", to="1@lid"), command("a2", to="1@lid")]
+    async with delivering(tmp_path, *commands) as run:
+        await until(sent(run, "a1", "a1"))
+        await run.bridge.acknowledge("a1")
+
+        async def followed():
+            return "a2" in run.bridge.sent()
+
+        await until(followed)
+    assert run.bridge.sent()[:2] == ["a1", "a1"]
+
+
+async def test_a_long_queue_of_one_chat_holds_up_nobody(tmp_path):
+    many = [command(f"a{n}", to="1@lid") for n in range(delivery.PAGE * 2)]
+    async with delivering(tmp_path, *many, command("b1", to="2@lid")) as run:
+        await until(sent(run, "a0", "b1"))
+        run.bridge.acknowledge_at_once()
+        await run.bridge.acknowledge("a0")
+
+        async def all_of_them():
+            return len(run.bridge.sent()) == len(many) + 1
+
+        await until(all_of_them, seconds=60)
+    assert run.bridge.sent() == ["a0", "b1", *(f"a{n}" for n in range(1, len(many)))]
+
+
+async def test_one_that_fails_lets_the_next_of_its_chat_go(tmp_path):
+    old = command("a1", to="1@lid", lifetime=timedelta(seconds=-1))
+    async with delivering(tmp_path, old, command("a2", to="1@lid")) as run:
+        await until(sent(run, "a2"), seconds=5)
