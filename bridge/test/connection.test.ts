@@ -38,6 +38,7 @@ function scene(): Scene {
     version: null,
     onState: (state) => states.push(state),
     onSocketMade: () => undefined,
+    onDecryptFailure: () => undefined,
     onPresence: () => undefined,
   });
   connection.configure({ ...PLAIN, history: { days: 7, maxMessages: 10 } });
