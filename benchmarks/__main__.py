@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import time
 
 from . import report
@@ -33,11 +34,13 @@ def main() -> None:
         parser.error(f"no such benchmark: {', '.join(sorted(unknown))}")
     for name in options.names or NAMES:
         began = time.monotonic()
+        others = os.getloadavg()[0]
         with staged() as stage:
             result = importlib.import_module(f".{name}", __package__).run(
                 stage, quick=options.quick
             )
         print(f"\n## {name} ({time.monotonic() - began:.0f} s)\n")
+        result.busy = f"Load average before it: {others:.1f} on {os.cpu_count()} cores."
         print(report.table(result), flush=True)
         if options.write:
             report.keep(name, result)

@@ -17,6 +17,8 @@ class Result:
     goals: list[list[str]] = field(default_factory=list)
     """Each: the goal, the figure, ``yes`` or ``no``."""
     plot: dict[str, Any] = field(default_factory=dict)
+    busy: str = ""
+    """What else the machine did: figures of a busy one are worse than they could be."""
 
     def row(self, *cells: object) -> None:
         """Add a row; numbers are rounded to what they are worth."""

@@ -21,6 +21,8 @@ def table(result: Result) -> str:
     tables = [_markdown(result.columns, result.rows)]
     if result.goals:
         tables.append(_markdown(["goal", "figure", "reached"], result.goals))
+    if result.busy:
+        tables.append(result.busy)
     return "\n\n".join(tables)
 
 

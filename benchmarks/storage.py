@@ -40,7 +40,7 @@ _COUNT = "select count(*) from whatsapp_mensagens where owner_id = %s"
 
 def run(stage: Stage, *, quick: bool = False) -> Result:
     """Each in turn; the queue is filled while Supabase is away."""
-    seconds, rows = (1.0, 500) if quick else (10.0, 100_000)
+    seconds, rows = (1.0, 500) if quick else (10.0, 50_000)
     earlier = _earlier(stage, seconds)
     copied = _copy(stage.backend, rows)
     drained, back = _drain(stage, rows)

@@ -37,6 +37,8 @@ HEALTH_INTERVAL = 5.0
 HEALTH_DEADLINE = 10.0
 """Seconds without an answer after which the process counts as hung; the interval comes on top."""
 STOP_GRACE = 4.0
+YOUNG_MB = 8
+"""Half of what Node may fill with new objects before it tidies up; more is memory for nothing."""
 
 _NOT_INHERITED = SECRET_VARIABLES | {FAILPOINT_VARIABLE}
 _LEVELS = {"error": logging.ERROR, "warn": logging.WARNING, "info": logging.INFO}
@@ -106,7 +108,7 @@ class Bridge:
         # What a killed process had under way is of no use to its successor.
         await trio.to_thread.run_sync(_make_empty, self._media / "sending")
         process = SubprocessChild(
-            [self._parts.node, "src/main.ts"],
+            [self._parts.node, f"--max-semi-space-size={YOUNG_MB}", "src/main.ts"],
             env=self._environment(),
             cwd=self._parts.bridge,
             ready_line=self._listens,
