@@ -12,6 +12,9 @@ from supervisors._core.plan import Plan
 from supervisors._core.settings import AutoShutdown, Restart
 from supervisors._core.slot import Slot, State
 
+STALL = 1.0
+"""Seconds by which a deadline may be seen late. Beyond that the event loop itself was held up."""
+
 
 class Judgement(Plan):
     """The part of the machine that knows about restart types, budget, backoff and verdicts."""
@@ -124,10 +127,12 @@ class Judgement(Plan):
         else:
             self.stopped(slot, now)
 
-    def on_deadline(self, slot: Slot, now: float) -> None:
+    def on_deadline(self, slot: Slot, deadline: float, now: float) -> None:
         state = slot.state
         if state is State.BACKOFF:
             self.launch(slot, now)
+        elif now - deadline > STALL:
+            self._begin_anew(slot, now)
         elif state is State.STARTING:
             self.cancel(slot, Why.NOT_READY, now)
         elif state is State.STOPPING:
@@ -138,6 +143,16 @@ class Judgement(Plan):
                 self.timers.arm(slot, due)
             else:
                 self.cancel(slot, Why.HUNG, now)
+
+    def _begin_anew(self, slot: Slot, now: float) -> None:
+        """Nothing ran for a while, so the child could not either: its deadline begins anew."""
+        seconds = slot.spec.liveness
+        if slot.state is State.STARTING:
+            seconds = slot.spec.ready_deadline
+        elif slot.state is State.STOPPING:
+            seconds = slot.spec.stop_deadline
+        slot.beat = now
+        self.timers.arm(slot, now + (seconds or 0.0))
 
     def _abandon(self, slot: Slot, now: float) -> None:
         self.to(slot, State.ABANDONED, now)

@@ -59,9 +59,10 @@ class Machine(Judgement):
 
     def tick(self, now: float) -> None:
         """Time has passed: acts on every deadline that has come."""
-        while (owner := self.timers.pop_due(now)) is not None:
+        while (found := self.timers.pop_due(now)) is not None:
+            owner, deadline = found
             if isinstance(owner, Slot):
-                self.on_deadline(owner, now)
+                self.on_deadline(owner, deadline, now)
         self.advance(now)
 
     def stop(self, now: float, reason: str = "told to stop") -> None:

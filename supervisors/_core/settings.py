@@ -133,7 +133,10 @@ class ChildSpec:
         keep from ever being exceeded (checked by the supervisor, which knows both).
     liveness
         Seconds; once ready the child must call ``ctx.beat()`` at least that often. A miss is a
-        crash whose record says where the child hangs. Default None: not watched.
+        crash whose record says where the child hangs. Default None: not watched. When nothing ran
+        at all (a blocked event loop, a stopped process), which shows in a deadline that is seen
+        more than a second late, this and the two deadlines above begin anew: that is no child's
+        fault, and seen from outside (``Pulse``).
     mailbox
         Bound of the mailbox in messages. Default 100. 0: every send waits for a receiver.
     significant

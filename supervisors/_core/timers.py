@@ -49,11 +49,11 @@ class Timers:
             heapq.heappop(heap)
         return heap[0][0] if heap else math.inf
 
-    def pop_due(self, now: float) -> Timed | None:
-        """Takes one owner whose deadline has come (``deadline <= now``), earliest first."""
+    def pop_due(self, now: float) -> tuple[Timed, float] | None:
+        """Takes the earliest deadline that has come (``deadline <= now``) from its owner."""
         if self.next() > now:
             return None
-        owner = heapq.heappop(self._heap)[2]
+        deadline, _, owner = heapq.heappop(self._heap)
         owner.timer = 0
         self._live -= 1
-        return owner
+        return owner, deadline

@@ -110,6 +110,10 @@ class Run:
         while not self.machine.finished:
             with trio.CancelScope(deadline=self.machine.timers.next()) as self._nap:
                 await self._finished.wait()
+            if self._nap.cancelled_caught:
+                # Whoever is due at the same time, or was held up with us, goes first: a child that
+                # only waited for its turn has not missed its deadline.
+                await trio.lowlevel.checkpoint()
             self.feed(self.machine.tick)
 
     def _release(self) -> None:

@@ -119,6 +119,10 @@ class Reference:
             kid = min(due, key=lambda k: (k.deadline, k.armed))
             if kid.state == "backoff":
                 self._launch(kid, now)
+            elif now - kid.deadline > 1.0:
+                spans = {"starting": kid.spec.ready_deadline, "stopping": kid.spec.stop_deadline}
+                kid.beat = now
+                self._arm(kid, now + spans.get(kid.state, kid.spec.liveness))
             elif kid.state == "starting":
                 self._cancel(kid, "not_ready", now)
             elif kid.state == "stopping":

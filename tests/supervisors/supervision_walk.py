@@ -72,7 +72,7 @@ def pass_time(pair, choose):
     due = pair.machine.timers.next()
     targets = [pair.now, pair.now + 0.5, pair.now + 1.0]
     if math.inf > due >= pair.now:
-        targets += [due, due, max(pair.now, due - 0.25)]
+        targets += [due, due, max(pair.now, due - 0.25), due + 1.0, due + 1.25]
     pair.advance(choose(targets))
 
 

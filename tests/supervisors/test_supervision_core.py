@@ -201,10 +201,10 @@ def test_timers_come_in_order_and_only_when_due():
     timers.arm(early, 1)
     assert timers.next() == 1
     assert timers.pop_due(0.9) is None
-    assert timers.pop_due(1) is early
+    assert timers.pop_due(1) == (early, 1)
     assert timers.pop_due(1) is None
     assert timers.next() == 2
-    assert timers.pop_due(3) is late
+    assert timers.pop_due(3) == (late, 2)
     assert timers.next() == math.inf
     assert timers.pop_due(99) is None
 
@@ -376,6 +376,21 @@ def test_liveness_strikes_exactly_when_due():
     assert states(p) == [State.RUNNING]
     p.advance(3)
     assert states(p) == [State.STOPPING]
+
+
+def test_deadlines_that_are_seen_late_begin_anew():
+    p = pair(ChildSpec("a", unused, ready_deadline=2, stop_deadline=3, liveness=4))
+    p.advance(3.01)
+    assert (states(p), p.machine.timers.next()) == ([State.STARTING], 5.01)
+    p.ready("a")
+    p.advance(8.02)
+    assert (states(p), p.machine.timers.next()) == ([State.RUNNING], 12.02)
+    p.advance(13.02)  # a second is not too late
+    assert states(p) == [State.STOPPING]
+    p.advance(17.03)
+    assert (states(p), p.machine.timers.next()) == ([State.STOPPING], 20.03)
+    p.advance(20.03)
+    assert states(p) == [State.ABANDONED]
 
 
 def test_backoff_strikes_exactly_when_due_and_resets_exactly_when_healthy():

@@ -335,7 +335,8 @@ async def test_invariant_13_parked_children_consume_nothing(virtual_clock, recor
         trio.lowlevel.add_instrument(steps)
         await trio.sleep(86_000)
         trio.lowlevel.remove_instrument(steps)
-        assert steps.ours <= 1  # the deadline of the start, which is no longer of interest
+        # At the deadline of the start, no longer of interest: it wakes, and lets others go first.
+        assert steps.ours <= 2
         assert len(recorder.events) == events
         assert root.find("a").node().restarts == 0
         run = tree.running()

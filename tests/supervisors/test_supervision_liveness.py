@@ -14,6 +14,9 @@ from supervisors import (
     ChildExited,
     ChildReady,
     ChildSpec,
+    ChildStarting,
+    ChildStopping,
+    DynamicSupervisor,
     EscalationError,
     ExitKind,
     LivenessError,
@@ -161,6 +164,58 @@ async def test_the_pulse_sees_a_blocked_loop():
         assert not pulse.live().ok
         assert pulse.live().lag > 0.5
         await wait_ok()
+
+
+async def some_turns():
+    """What needs the loop more than once, as an answer from a thread or a socket does."""
+    for _ in range(5):
+        await trio.lowlevel.checkpoint()
+
+
+async def test_a_blocked_loop_is_no_fault_of_the_children(virtual_clock, recorder):
+    """Nobody could become ready, beat or end meanwhile: so nobody is restarted or abandoned."""
+
+    async def slow(ctx):
+        await trio.sleep(4)
+        await some_turns()
+        ctx.ready()
+        try:
+            while True:
+                await trio.sleep(1)
+                await some_turns()
+                ctx.beat()
+        finally:
+            with trio.CancelScope(shield=True):
+                await trio.sleep(4)
+                await some_turns()
+
+    spec = ChildSpec("a", slow, ready_deadline=5, liveness=5, stop_deadline=5)
+    pool = DynamicSupervisor(max_children=1)
+    async with open_supervisor(pool, observers=[recorder]), trio.open_nursery() as nursery:
+        nursery.start_soon(pool.start_child, spec)
+        await recorder.wait_for(ChildStarting)
+        virtual_clock.jump(60)  # the loop stands still
+        await recorder.wait_for(ChildReady)
+        virtual_clock.jump(60)
+        await trio.sleep(10)
+        nursery.start_soon(pool.terminate_child, "a")
+        await recorder.wait_for(ChildStopping)
+        virtual_clock.jump(60)
+    assert recorder.story("root/a") == [
+        "ChildStarting",
+        "ChildReady",
+        "ChildStopping",
+        "ChildExited",
+        "ChildStopped",
+    ]
+
+
+async def test_who_is_due_at_the_same_time_as_his_deadline_is_in_time(virtual_clock, recorder):
+    child = worker("a", [sleep(5), ready, beating(5, 50), forever], ready_deadline=5, liveness=5)
+    async with open_supervisor(Supervisor([child]), observers=[recorder]):
+        await trio.sleep(48)
+    assert recorder.of(ChildReady)[0].at == 5
+    assert [event.exit.kind for event in recorder.of(ChildExited)] == [ExitKind.STOPPED]
 
 
 def manager_socket(path):
