@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from ipaddress import ip_address
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic.alias_generators import to_camel
@@ -13,6 +15,10 @@ from .errors import Invalid
 from .journal import Connection
 
 PROXY_SCHEMES = frozenset({"http", "https", "socks5", "socks5h"})
+
+_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
+_NUMBER = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")
+_USERINFO = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:-]|%[0-9A-Fa-f]{2})*")
 
 
 class _Part(BaseModel):
@@ -111,22 +117,42 @@ class Options(_Part):
 
 
 def check_proxy(value: str) -> str:
-    """The URL of a proxy, or ValueError saying what is wrong with it."""
-    if any(character.isspace() or ord(character) < 32 for character in value):
+    """The URL of a proxy in its plainest spelling, or ValueError saying what is wrong with it."""
+    if any(character.isspace() or not character.isprintable() for character in value):
         raise ValueError("proxy must not contain spaces")
     parts = urlsplit(value)
     if parts.scheme not in PROXY_SCHEMES:
         raise ValueError(f"proxy must begin with one of {', '.join(sorted(PROXY_SCHEMES))}")
-    if not parts.hostname or parts.port is None:
+    if not parts.hostname or not parts.port or not _is_host(parts.hostname):
         raise ValueError("proxy must name a host and a port")
     if parts.path not in ("", "/") or parts.query or parts.fragment:
         raise ValueError("proxy must not have a path")
-    return value
+    userinfo, at, _ = parts.netloc.rpartition("@")
+    try:
+        unquote(userinfo, errors="strict")
+    except UnicodeDecodeError:
+        raise ValueError("proxy must have its credentials in UTF-8") from None
+    if not _USERINFO.fullmatch(userinfo):
+        raise ValueError("proxy must have its credentials percent-encoded")
+    return f"{parts.scheme}://{userinfo}{at}{_bracketed(parts.hostname)}:{parts.port}"
+
+
+def _is_host(name: str) -> bool:
+    """A name, or an address in the usual spelling: what looks like a number has to be one."""
+    if ":" in name or _NUMBER.fullmatch(name.rpartition(".")[2]):
+        try:
+            return "%" not in name and bool(ip_address(name))
+        except ValueError:
+            return False
+    return _HOST.fullmatch(name) is not None
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def mask_proxy(value: str) -> str:
     """The same URL with ``***`` in place of the credentials."""
     parts = urlsplit(value)
     credentials = "***@" if parts.username or parts.password else ""
-    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-    return f"{parts.scheme}://{credentials}{host}:{parts.port}"
+    return f"{parts.scheme}://{credentials}{_bracketed(parts.hostname or '')}:{parts.port}"

@@ -69,6 +69,17 @@ test("what Baileys' event buffer holds when a socket ends is not lost with it", 
   assert.deepEqual(states.map(({ state }) => state), ["connecting", "closed"]);
 });
 
+for (const proxy of ["x", "ftp://x:1", "http://a^b:80", "http://1.2.3.999:80", "socks5://:1080", "http://xn--:1"]) {
+  test(`${proxy} is no proxy: the connection says so, and nothing else happens`, () => {
+    const { connection, states } = scene();
+    connection.configure({ ...PLAIN, proxy });
+    connection.open();
+    const [, last] = states;
+    assert.deepEqual(last, { state: "closed", code: 503, reason: "the proxy cannot be used", qrEnded: false });
+    assert.equal(connection.anySocket, null);
+  });
+}
+
 test("a pairing code gets a socket that has all its time left", async (t) => {
   const silent = createServer().listen(0, "127.0.0.1");
   t.after(() => silent.close());

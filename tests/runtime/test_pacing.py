@@ -68,3 +68,36 @@ def test_options_are_merged_reset_and_refused():
 )
 def test_no_credential_of_a_proxy_is_shown(url, shown):
     assert mask_proxy(url) == shown
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("HTTP://Proxy.Example:8080", "http://proxy.example:8080"),
+        ("http://127.0.0.1:1?", "http://127.0.0.1:1"),
+        ("socks5h://user:p%40ss@[::1]:001080/", "socks5h://user:p%40ss@[::1]:1080"),
+    ],
+)
+def test_a_proxy_is_kept_in_its_plainest_spelling(given, kept):
+    assert Options().changed({"proxy": given}).proxy == kept
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        *("http://a^b:80", "http://a|b:80", "http://a%zz:80", "http://1.2.3.999:80", "http://-:1"),
+        *(
+            "http://x:0",
+            "http://x:65536",
+            "http://x",
+            "http://:1",
+            "http://[::g]:1",
+            "http://[fe80::1%eth0]:1",
+            "http://a.0x1f:1",
+        ),
+        *("http://u%zz@x:1", "http://u%ff@x:1", "http://u@v@x:1", "http://é:1", "http://x:1/\x7f"),
+    ],
+)
+def test_what_no_agent_could_be_made_of_is_no_proxy(proxy):
+    with pytest.raises(Invalid):
+        Options().changed({"proxy": proxy})

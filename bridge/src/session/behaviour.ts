@@ -21,8 +21,6 @@ export const PLAIN: Behaviour = {
   history: null,
 };
 
-const PROXY = /^(https?|socks5h?):\/\/[^\s/]+:\d{1,5}\/?$/;
-
 /** Read the options of a frame, missing ones as in PLAIN; raises ProtocolError. */
 export function behaviourOf(value: unknown): Behaviour {
   if (value === undefined || value === null) return PLAIN;
@@ -34,9 +32,7 @@ export function behaviourOf(value: unknown): Behaviour {
     return given;
   };
   const proxy = fields["proxy"] ?? null;
-  if (proxy !== null && (typeof proxy !== "string" || !PROXY.test(proxy))) {
-    throw new ProtocolError("option proxy must be a URL");
-  }
+  if (proxy !== null && typeof proxy !== "string") throw new ProtocolError("option proxy must be a URL");
   return {
     proxy,
     rejectCalls: flag("rejectCalls"),
@@ -45,6 +41,11 @@ export function behaviourOf(value: unknown): Behaviour {
     storeGroups: flag("storeGroups"),
     history: historyOf(fields["history"]),
   };
+}
+
+/** Whether an agent can be made of it; the attempt would end the process. */
+export function isProxy(url: string): boolean {
+  return URL.canParse(url) && /^(https?|socks5h?):$/.test(new URL(url).protocol) && new URL(url).hostname !== "";
 }
 
 function historyOf(value: unknown): Behaviour["history"] {

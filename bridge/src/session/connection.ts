@@ -18,7 +18,7 @@ import type {
 import { errorMessage, log } from "../log.ts";
 import type { ConnectionState, Me } from "../protocol.ts";
 import { callOfStanza, groupStub, pictureOf, readOfReceipt, statusOfAck, statusesOfReceipt } from "./arrivals.ts";
-import { PLAIN } from "./behaviour.ts";
+import { PLAIN, isProxy } from "./behaviour.ts";
 import type { Behaviour } from "./behaviour.ts";
 import { decodeStanza } from "./codec.ts";
 import { ProgressDeadline } from "./deadline.ts";
@@ -150,6 +150,11 @@ export class Connection {
     this.#enter({ state: "connecting" });
     if (this.#isBacklogFull()) {
       this.#enter(closed(CODE_UNAVAILABLE, "too many unacknowledged events"));
+      return;
+    }
+    const { proxy } = this.#behaviour;
+    if (proxy !== null && !isProxy(proxy)) {
+      this.#enter(closed(CODE_UNAVAILABLE, "the proxy cannot be used"));
       return;
     }
     const { store } = this.#options;
