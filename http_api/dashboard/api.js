@@ -93,14 +93,14 @@ export const api = {
   retry: (seq) => request("POST", `${INTEGRATION}/dead-letters/${seq}/retry`),
 };
 
-// Events as they happen, by fetch because EventSource cannot send a header. Calls `onEvent` for
-// each and `onState(live)` when the stream begins or ends; resumes after the last one seen.
-export async function follow(onEvent, onState, signal) {
+// Events of these names as they happen, by fetch because EventSource cannot send a header. Calls
+// `onEvent` for each and `onState(live)` when the stream begins or ends; resumes after the last one.
+export async function follow(names, onEvent, onState, signal) {
   let last = null;
   let wait = 1000;
   while (!signal.aborted) {
     try {
-      const response = await fetch(`${INTEGRATION}/events?recent=40`, {
+      const response = await fetch(`${INTEGRATION}/events?recent=200&event=${names}`, {
         headers: {
           "X-Api-Key": session.key,
           Accept: "text/event-stream",

@@ -34,6 +34,8 @@ export function Conversations({ system, act }) {
     POLL,
     [search, newest],
   );
+  const several = (system.connections ?? []).length > 1;
+  const nameOf = (id) => system.connections.find((one) => one.id === id)?.name ?? id;
   const open = rows?.find((row) => row.id === chosen?.id) ?? chosen;
   return html`
     <div class=${`chat card ${open ? "open" : ""}`}>
@@ -57,7 +59,8 @@ export function Conversations({ system, act }) {
                         <span class="avatar" aria-hidden="true">${title(row).replace("+", "").charAt(0).toUpperCase()}</span>
                         <span class="chat-line"><strong>${title(row)}</strong>
                           <span class="soft">${ago(row.ultima_mensagem)}</span></span>
-                        <span class="chat-line"><span class="soft">${phone(row.numero_cliente.split("@")[0])}</span>
+                        <span class="chat-line"><span class="soft">
+                            ${several && row.connection_id && `${nameOf(row.connection_id)} · `}${phone(row.numero_cliente.split("@")[0])}</span>
                           <${Pill} tone=${STATUS_TONES[row.status] ?? "quiet"}>${t(row.status)}<//></span>
                       </button>
                     </li>

@@ -11,7 +11,7 @@ const TEXTS = {
     allWell: "Tudo funcionando", attention: "Precisa de atenção", stopped: "Parado",
     live: "Ao vivo", polled: "A cada 2 s", theme: "Tema", auto: "Automático", light: "Claro", dark: "Escuro", language: "Idioma", skip: "Ir para o conteúdo",
     connectedTile: "Conectadas", pendingTile: "Na fila", rejectedTile: "Rejeitadas", supabaseTile: "Supabase", deliveredTile: "Envios aceitos",
-    of: "de", nothingWaits: "nada espera", answers: "responde", down: "fora do ar", noSends: "nenhum envio ainda", median: "mediana",
+    of: "de", nothingWaits: "nada espera", answers: "responde", down: "fora do ar", noSends: "nenhum envio ainda", ofSends: "dos envios com desfecho", median: "mediana", noneRejected: "nenhuma mensagem", decide: "à sua espera", oldest: "a mais antiga:",
     connections: "Conexões", newConnection: "Nova conexão", noConnections: "Nenhum número conectado ainda.", noConnectionsHint: "Crie uma conexão e leia o QR code com o celular.",
     connected: "Conectada", connecting: "Conectando", disconnected: "Desconectada", error: "Parada", waitingQr: "Aguardando leitura",
     received: "recebidas", sent: "enviadas", restart: "Reiniciar", pair: "Parear", logout: "Sair do WhatsApp", remove: "Excluir", actions: "Mais ações de",
@@ -19,10 +19,10 @@ const TEXTS = {
     name: "Nome", nameHint: "Como a equipe chama este número.", identifier: "Identificador", identifierHint: "Letras sem acento, números, hífens e sublinhados.", owner: "Dono (ownerId)", ownerHint: "O id do usuário no Supabase. No Supabase local: zapvisor owner você@exemplo.com", create: "Criar e parear",
     pairing: "Parear", byQr: "QR code", byCode: "Código", qrSteps: "No celular: WhatsApp › Aparelhos conectados › Conectar um aparelho. Aponte a câmera para cá.", qrWaiting: "Esperando um QR code do WhatsApp…", expires: "renova em", qrAlt: "QR code para parear com o WhatsApp",
     phone: "Número do celular", phoneHint: "Com DDD; por exemplo (11) 98765-4321.", getCode: "Gerar código", codeSteps: "No celular: WhatsApp › Aparelhos conectados › Conectar com número de telefone. Digite:", paired: "Conectado! Pode fechar esta janela.",
-    queuePlot: "Mensagens na fila", drainPlot: "Gravação no Supabase", responsePlot: "Resposta do Supabase", messagesPlot: "Mensagens", perSecond: "linhas/s", perMinute: "por minuto", entrada: "recebidas", saida: "enviadas", max: "máx.",
+    queuePlot: "Mensagens na fila", drainPlot: "Gravação no Supabase", responsePlot: "Resposta do Supabase", messagesPlot: "Mensagens", perSecond: "linhas/s", perMinute: "por minuto", entrada: "recebidas", saida: "enviadas",
     events: "Acontecimentos", noEvents: "Nada aconteceu ainda.", eventsOff: "Os acontecimentos não estão disponíveis para esta chave.",
     tree: "Árvore de supervisão", treeHint: "Uma parte que falha é reiniciada sozinha. Uma parte parada espera por você.", unpark: "Liberar", restarts: "reinícios", restart1: "reinício",
-    running: "em execução", starting: "iniciando", stopping: "parando", backoff: "esperando para tentar", parked: "parada", done: "concluída", stoppedState: "parada em ordem",
+    running: "em execução", starting: "iniciando", stopping: "parando", backoff: "esperando para tentar", parked: "parada", done: "concluída", stoppedState: "parada em ordem", waiting: "esperando a vez", abandoned: "abandonada",
     search: "Buscar por nome ou número", noConversations: "Nenhuma conversa.", choose: "Escolha uma conversa para ler e responder.", back: "Voltar", write: "Escreva uma resposta", send: "Enviar", noConnection: "Esta conversa não tem uma conexão para responder.", robot: "Robô", emptyChat: "Sem mensagens.", today: "hoje",
     AGUARDANDO: "Aguardando", EM_ATENDIMENTO: "Em atendimento", FINALIZADO: "Finalizado", CANCELADO: "Cancelado",
     queued: "na fila", delivered: "entregue", read: "lida", played: "ouvida", sentState: "enviada", failedState: "não enviada", unknown: "desfecho desconhecido",
@@ -30,7 +30,7 @@ const TEXTS = {
     done_unpark: "Liberada.", done_restart: "Conexão reiniciada.", done_logout: "Desconectada do WhatsApp.", done_remove: "Conexão excluída.", forbidden: "Esta chave não dá acesso a isto.",
     kinds: { IMAGEM: "imagem", VIDEO: "vídeo", AUDIO: "áudio", DOCUMENTO: "documento", STICKER: "figurinha", TEXTO: "arquivo", SISTEMA: "arquivo" }, save: "Salvar", show: "Mostrar",
     now: "agora", parts: { local_stack: "Supabase local", events: "Eventos", journal: "Diário durável", storage: "Supabase", whatsapp: "WhatsApp", bridge: "Ponte Baileys", connections: "Conexões", probe: "Sonda", writer: "Gravador", robot: "Robô", janitor: "Limpeza", http: "API", core: "Núcleo", pulse: "Pulso", notifier: "Notificações", media: "Mídia", self_tests: "Autotestes" },
-    ev: { connected: "conectou", disconnected: "desconectou", connectionFailed: "parou", qrCode: "mostra um QR code", messageReceived: "recebeu uma mensagem", messageSent: "enviou uma mensagem", messageStatus: "teve uma mensagem", supabaseOffline: "O Supabase saiu do ar", supabaseOnline: "O Supabase voltou", deadLetter: "Mensagem rejeitada", childRestarted: "Reiniciada", healthCheck: "Verificação de saúde" },
+    ev: { connected: "conectou", disconnected: "desconectou", connectionFailed: "parou", qrCode: "mostra um QR code", messageReceived: "recebeu uma mensagem", messageSent: "enviou uma mensagem", messageStatus: "teve uma mensagem", supabaseOffline: "O Supabase saiu do ar", supabaseOnline: "O Supabase voltou", deadLetter: "Mensagem rejeitada", childRestarted: "Reiniciada" }, from: "de", to: "para",
   },
   en: {
     overview: "Overview", conversations: "Conversations", supervision: "Supervision", rejected: "Rejected",
@@ -40,7 +40,7 @@ const TEXTS = {
     allWell: "All is well", attention: "Needs attention", stopped: "Stopped",
     live: "Live", polled: "Every 2 s", theme: "Theme", auto: "Automatic", light: "Light", dark: "Dark", language: "Language", skip: "Skip to content",
     connectedTile: "Connected", pendingTile: "Queued", rejectedTile: "Rejected", supabaseTile: "Supabase", deliveredTile: "Sends accepted",
-    of: "of", nothingWaits: "nothing waits", answers: "answers", down: "down", noSends: "nothing sent yet", median: "median",
+    of: "of", nothingWaits: "nothing waits", answers: "answers", down: "down", noSends: "nothing sent yet", ofSends: "of those with an outcome", median: "median", noneRejected: "no message", decide: "waiting for you", oldest: "the oldest:",
     connections: "Connections", newConnection: "New connection", noConnections: "No number is connected yet.", noConnectionsHint: "Create a connection and scan the QR code with the phone.",
     connected: "Connected", connecting: "Connecting", disconnected: "Disconnected", error: "Parked", waitingQr: "Waiting for a scan",
     received: "received", sent: "sent", restart: "Restart", pair: "Pair", logout: "Log out of WhatsApp", remove: "Delete", actions: "More actions for",
@@ -48,10 +48,10 @@ const TEXTS = {
     name: "Name", nameHint: "What the team calls this number.", identifier: "Identifier", identifierHint: "Letters without accents, digits, hyphens, underscores.", owner: "Owner (ownerId)", ownerHint: "The user's id in Supabase. With the local Supabase: zapvisor owner you@example.com", create: "Create and pair",
     pairing: "Pair", byQr: "QR code", byCode: "Code", qrSteps: "On the phone: WhatsApp › Linked devices › Link a device. Point the camera here.", qrWaiting: "Waiting for a QR code from WhatsApp…", expires: "renewed in", qrAlt: "QR code to pair with WhatsApp",
     phone: "Phone number", phoneHint: "With area code; for example (11) 98765-4321.", getCode: "Get a code", codeSteps: "On the phone: WhatsApp › Linked devices › Link with phone number. Type:", paired: "Connected! You can close this window.",
-    queuePlot: "Messages queued", drainPlot: "Written to Supabase", responsePlot: "Supabase response", messagesPlot: "Messages", perSecond: "rows/s", perMinute: "per minute", entrada: "received", saida: "sent", max: "max",
+    queuePlot: "Messages queued", drainPlot: "Written to Supabase", responsePlot: "Supabase response", messagesPlot: "Messages", perSecond: "rows/s", perMinute: "per minute", entrada: "received", saida: "sent",
     events: "Events", noEvents: "Nothing has happened yet.", eventsOff: "Events are not available to this key.",
     tree: "Supervision tree", treeHint: "A part that fails is restarted by itself. A parked part waits for you.", unpark: "Unpark", restarts: "restarts", restart1: "restart",
-    running: "running", starting: "starting", stopping: "stopping", backoff: "waiting to try again", parked: "parked", done: "done", stoppedState: "stopped in order",
+    running: "running", starting: "starting", stopping: "stopping", backoff: "waiting to try again", parked: "parked", done: "done", stoppedState: "stopped in order", waiting: "waiting its turn", abandoned: "abandoned",
     search: "Search by name or number", noConversations: "No conversations.", choose: "Choose a conversation to read and answer.", back: "Back", write: "Write an answer", send: "Send", noConnection: "This conversation has no connection to answer with.", robot: "Robot", emptyChat: "No messages.", today: "today",
     AGUARDANDO: "Waiting", EM_ATENDIMENTO: "Attended", FINALIZADO: "Finished", CANCELADO: "Cancelled",
     queued: "queued", delivered: "delivered", read: "read", played: "played", sentState: "sent", failedState: "not sent", unknown: "outcome unknown",
@@ -59,11 +59,14 @@ const TEXTS = {
     done_unpark: "Unparked.", done_restart: "Connection restarted.", done_logout: "Logged out of WhatsApp.", done_remove: "Connection deleted.", forbidden: "This key gives no access to this.",
     kinds: { IMAGEM: "picture", VIDEO: "video", AUDIO: "audio", DOCUMENTO: "document", STICKER: "sticker", TEXTO: "file", SISTEMA: "file" }, save: "Save", show: "Show",
     now: "now", parts: { local_stack: "Local Supabase", events: "Events", journal: "Durable journal", storage: "Supabase", whatsapp: "WhatsApp", bridge: "Baileys bridge", connections: "Connections", probe: "Probe", writer: "Writer", robot: "Robot", janitor: "Janitor", http: "API", core: "Core", pulse: "Pulse", notifier: "Notifier", media: "Media", self_tests: "Self-tests" },
-    ev: { connected: "connected", disconnected: "disconnected", connectionFailed: "parked", qrCode: "shows a QR code", messageReceived: "received a message", messageSent: "sent a message", messageStatus: "had a message", supabaseOffline: "Supabase went down", supabaseOnline: "Supabase is back", deadLetter: "Message rejected", childRestarted: "Restarted", healthCheck: "Health check" },
+    ev: { connected: "connected", disconnected: "disconnected", connectionFailed: "parked", qrCode: "shows a QR code", messageReceived: "received a message", messageSent: "sent a message", messageStatus: "had a message", supabaseOffline: "Supabase went down", supabaseOnline: "Supabase is back", deadLetter: "Message rejected", childRestarted: "Restarted" }, from: "from", to: "to",
   },
 };
 
 let current = localStorage.getItem(LANGUAGE) === "en" ? "en" : "pt";
+
+// What the list of events tells of.
+export const EVENTS = Object.keys(TEXTS.pt.ev);
 
 export const language = () => current;
 export const locale = () => (current === "pt" ? "pt-BR" : "en");
@@ -82,6 +85,9 @@ export function t(key, group) {
 
 export const number = (value, digits = 0) =>
   new Intl.NumberFormat(locale(), { maximumFractionDigits: digits }).format(value);
+
+// For axes: 1500 → "1,5 mil".
+export const compact = (value) => new Intl.NumberFormat(locale(), { notation: "compact" }).format(value);
 
 export const percent = (ratio) =>
   new Intl.NumberFormat(locale(), { style: "percent", maximumFractionDigits: 1 }).format(ratio);

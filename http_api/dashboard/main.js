@@ -2,7 +2,7 @@
 
 import { html, render, useCallback, useEffect, useState } from "./preact-htm.js";
 import { api, follow, session } from "./api.js";
-import { language, locale, setLanguage, t } from "./i18n.js";
+import { EVENTS, language, locale, setLanguage, t } from "./i18n.js";
 import { Icon, usePolling, useNotice } from "./ui.js";
 import { withSample } from "./plots.js";
 import { SignIn } from "./signin.js";
@@ -12,7 +12,7 @@ import { Supervision, parkedNodes } from "./supervision.js";
 import { Rejected } from "./rejected.js";
 
 const POLL = 2000;
-const EVENTS_KEPT = 80;
+const EVENTS_KEPT = 200;
 const THEME = "zapvisor.theme";
 const VIEWS = ["overview", "conversations", "supervision", "rejected"];
 const FOR_ADMINS = new Set(["supervision", "rejected"]);
@@ -58,6 +58,7 @@ function useSystem() {
     const stop = new AbortController();
     let refresh = 0;
     follow(
+      EVENTS,
       (event) => {
         setEvents((before) => [event, ...before].slice(0, EVENTS_KEPT));
         clearTimeout(refresh);

@@ -37,22 +37,23 @@ function Tiles({ stats }) {
       />
       <${Tile}
         name=${t("supabaseTile")} value=${stats.supabaseConnected ? t("answers") : t("down")}
-        detail=${stats.supabaseConnected && stats.supabase.p50Ms != null && `${number(stats.supabase.p50Ms, 1)} ms ${t("median")}`}
+        detail=${stats.supabaseConnected && stats.supabase.p50Ms != null && `${t("median")} ${number(stats.supabase.p50Ms, 1)} ms`}
         tone=${stats.supabaseConnected ? "good" : "bad"}
       />
       <${Tile}
         name=${t("pendingTile")} value=${queue ? number(queue.pending) : "–"}
-        detail=${queue?.pending ? oldest != null && duration(oldest) : queue && t("nothingWaits")}
+        detail=${queue?.pending ? oldest != null && `${t("oldest")} ${duration(oldest)}` : queue && t("nothingWaits")}
         tone=${oldest > 30 ? "warn" : ""}
       />
       <${Tile}
         name=${t("rejectedTile")} value=${queue ? number(queue.deadLetters) : "–"}
+        detail=${queue && (queue.deadLetters > 0 ? t("decide") : t("noneRejected"))}
         tone=${queue?.deadLetters > 0 ? "bad" : ""}
       />
       <${Tile}
         name=${t("deliveredTile")}
         value=${stats.sendSuccessRate === null ? "–" : percent(stats.sendSuccessRate)}
-        detail=${stats.sendSuccessRate === null && t("noSends")}
+        detail=${stats.sendSuccessRate === null ? t("noSends") : t("ofSends")}
         tone=${stats.sendSuccessRate !== null && stats.sendSuccessRate < 0.98 ? "warn" : ""}
       />
     </dl>
@@ -91,9 +92,11 @@ function describe(event, connections) {
   const name = connections.find((one) => one.id === event.connectionId)?.name ?? event.connectionId;
   const what = t(event.event, "ev");
   const data = event.data ?? {};
+  const person = (jid) => phone(String(jid ?? "").split("@")[0]);
   const detail = {
     childRestarted: () => data.path,
-    messageReceived: () => data.name ?? phone(String(data.from ?? "").split("@")[0]),
+    messageReceived: () => `${t("from")} ${data.name ?? person(data.from)}`,
+    messageSent: () => data.to && `${t("to")} ${person(data.to)}`,
     messageStatus: () => stateOf(data.status),
     connectionFailed: () => data.reason,
     disconnected: () => data.reason,
@@ -104,6 +107,18 @@ function describe(event, connections) {
   return { title: name ? `${name} ${what.charAt(0).toLowerCase()}${what.slice(1)}` : what, detail };
 }
 
+// The same again and again is one line that says how often.
+function folded(events, connections) {
+  const lines = [];
+  for (const event of events) {
+    const line = { event, ...describe(event, connections), times: 1 };
+    const above = lines.at(-1);
+    if (above && above.title === line.title && above.detail === line.detail) above.times += 1;
+    else lines.push(line);
+  }
+  return lines;
+}
+
 function Events({ system }) {
   const { events, connections, live } = system;
   return html`
@@ -112,13 +127,15 @@ function Events({ system }) {
         ? html`<${Empty} title=${live === null ? t("eventsOff") : t("noEvents")} />`
         : html`
             <ol class="events" tabindex="0" aria-label=${t("events")}>
-              ${events.map((event) => {
-                const { title, detail } = describe(event, connections);
+              ${folded(events, connections).map(({ event, title, detail, times }) => {
                 const tone = BAD.has(event.event) ? "bad" : MILD.has(event.event) ? "warn" : "good";
                 return html`
                   <li key=${event.id}>
                     <span class=${`dot ${tone}`}></span>
-                    <span class="event-text">${title}${detail && html` <span class="soft">${detail}</span>`}</span>
+                    <span class="event-text">
+                      ${title}${detail && html` <span class="soft">${detail}</span>`}
+                      ${times > 1 && html` <span class="times">×${number(times)}</span>`}
+                    </span>
                     <time class="soft" datetime=${event.timestamp}>${ago(event.timestamp)}</time>
                   </li>
                 `;
