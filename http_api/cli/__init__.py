@@ -30,6 +30,8 @@ Settings come from the environment, or from the file .env.supabase in the workin
 (.env.example lists them all). Without SUPABASE_URL a local Supabase stack is run.
 """
 
+_AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
 
 @click.group(help=HELP, context_settings={"help_option_names": ["-h", "--help"]})
 def cli() -> None:
@@ -100,14 +102,15 @@ def test(
 
 
 @cli.command()
-def doctor() -> None:
+@_AS_JSON
+def doctor(as_json: bool) -> None:
     """Check what the product needs to run.
 
     One line for each part, and what to do where it fails.
     """
     from .doctor import doctor as run
 
-    sys.exit(run())
+    sys.exit(run(as_json=as_json))
 
 
 @cli.command()
@@ -133,16 +136,23 @@ def owner(email: str) -> None:
     run(email)
 
 
-@cli.group()
-def journal() -> None:
-    """Look into the durable queue, while zapvisor is stopped.
+@cli.group(invoke_without_command=True)
+@_AS_JSON
+@click.pass_context
+def journal(context: click.Context, as_json: bool) -> None:
+    """Look into the durable queue.
 
-    A running zapvisor is asked over its API instead.
+    Without a command: the accounts and what is queued. Where zapvisor runs on the data directory,
+    that one is asked, with ZAPVISOR_API_KEY; otherwise the file is read.
     """
+    if context.invoked_subcommand is None:
+        from .journal import inspect as run
+
+        run(as_json=as_json)
 
 
 @journal.command()
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@_AS_JSON
 def inspect(as_json: bool) -> None:
     """Print the accounts and what is queued."""
     from .journal import inspect as run
@@ -200,9 +210,6 @@ def keys() -> None:
 
     Works on the data directory; a running zapvisor notices at once.
     """
-
-
-_AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @keys.command("list")

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import click
 import httpx
@@ -36,6 +36,7 @@ from runtime.storage.classify import EXPECTED, ErrorClass, error_class
 
 from .prerequisites import load_settings
 from .remote import BOOTSTRAP, Remote
+from .tables import print_json
 from .terminal import Problem
 
 OLDEST_PYTHON = (3, 11)
@@ -67,6 +68,15 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
+class Finding:
+    """What a check found, or what is wrong and what to do."""
+
+    name: str
+    ok: bool
+    finding: str
+
+
+@dataclass(frozen=True, slots=True)
 class Accounts:
     """What became of every entry that the journal ever accepted."""
 
@@ -88,18 +98,26 @@ class Accounts:
         return sentence
 
 
-def doctor() -> int:
-    """Print one line for each check; return 0 when all is well, 1 otherwise."""
+def doctor(*, as_json: bool) -> int:
+    """Print what each check found; return 0 when all is well, 1 otherwise."""
     settings = load_settings()
-    well = True
+    findings = []
     for check in CHECKS:
-        try:
-            finding, mark, colour = check.run(settings), "ok", None
-        except (Ailing, Problem, NodePartsError) as error:
-            finding, mark, colour = str(error), "FAILED", "red"
-            well = False
-        click.secho(f"{mark:7}{check.name:16}{finding}", fg=colour)
-    return 0 if well else 1
+        finding = _find(check, settings)
+        findings.append(finding)
+        if not as_json:  # at once: some checks take their time
+            mark, colour = ("ok", None) if finding.ok else ("FAILED", "red")
+            click.secho(f"{mark:7}{finding.name:16}{finding.finding}", fg=colour)
+    if as_json:
+        print_json([asdict(one) for one in findings])
+    return 0 if all(one.ok for one in findings) else 1
+
+
+def _find(check: Check, settings: Settings) -> Finding:
+    try:
+        return Finding(check.name, True, check.run(settings))
+    except (Ailing, Problem, NodePartsError) as error:
+        return Finding(check.name, False, str(error))
 
 
 def _python(_settings: Settings) -> str:

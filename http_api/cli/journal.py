@@ -1,7 +1,7 @@
-"""``zapvisor journal``: look into the durable queue while zapvisor is stopped.
+"""``zapvisor journal``: look into the durable queue.
 
-The file allows one connection at a time, so a running zapvisor is asked over its API instead
-(``/api/whatsapp-bootstrap/stats``, ``/api/whatsapp-integration/dead-letters``).
+The file allows one connection at a time, so where a zapvisor runs on it that one is asked; to
+verify and export the file, it has to be stopped.
 """
 
 from __future__ import annotations
@@ -19,12 +19,18 @@ from runtime.errors import ZapvisorError
 from runtime.journal import DeadLetter, Entry, Journal
 from supervisors import ChildSpec, SupervisionError, Supervisor, open_supervisor
 
+from . import queue
 from .prerequisites import load_settings
+from .tables import clean, print_json, print_table
 from .terminal import Problem
 
 T = TypeVar("T")
 PAGE = 500
 PAGE_BYTES = 16 * 1024 * 1024
+
+
+class InUse(Problem):
+    """A zapvisor runs on the data directory."""
 
 
 def inspect(*, as_json: bool) -> None:
@@ -33,12 +39,27 @@ def inspect(*, as_json: bool) -> None:
     async def read(journal: Journal) -> dict[str, Any]:
         return asdict(await journal.statistics())
 
-    figures = _with_journal(read)
+    try:
+        figures = _with_journal(read)
+    except InUse:
+        figures = queue.figures()
     if as_json:
-        click.echo(json.dumps(figures))
+        print_json(figures)
         return
     for name, value in figures.items():
-        click.echo(f"{name:24}{value}")
+        click.echo(f"{name:24}{_shown(value)}")
+
+
+def _shown(value: object) -> str:
+    match value:
+        case None:
+            return "-"
+        case dict():
+            return ", ".join(f"{name} {count}" for name, count in value.items()) or "-"
+        case float():
+            return f"{value:.3g}"
+        case _:
+            return str(value)
 
 
 def verify() -> int:
@@ -63,10 +84,10 @@ def export(target: Path) -> None:
         lines = 0
         with target.open("x", encoding="ascii") as stream:
             async for entry in _pending(journal):
-                stream.write(_line("pending", entry))
+                stream.write(_line("pending", asdict(entry)))
                 lines += 1
             async for letter in _dead_letters(journal):
-                stream.write(_line("dead", letter))
+                stream.write(_line("dead", asdict(letter)))
                 lines += 1
         return lines
 
@@ -81,14 +102,21 @@ def export(target: Path) -> None:
 def dead_letters(*, as_json: bool) -> None:
     """List what Supabase refused, with the reason."""
 
-    async def read(journal: Journal) -> list[DeadLetter]:
-        return [letter async for letter in _dead_letters(journal)]
+    async def read(journal: Journal) -> list[dict[str, Any]]:
+        return [asdict(letter) async for letter in _dead_letters(journal)]
 
-    for letter in _with_journal(read):
-        if as_json:
+    try:
+        found = _with_journal(read)
+    except InUse:
+        found = queue.dead_letters()
+    if as_json:
+        for letter in found:
             click.echo(_line("dead", letter), nl=False)
-        else:
-            click.echo(f"{letter.seq:>10}  {letter.kind:8} {letter.code:24} {letter.reason}")
+    elif found:
+        columns = ("seq", "kind", "code", "reason")
+        print_table(columns, [[clean(letter[name]) for name in columns] for letter in found])
+    else:
+        click.echo("no dead letters")
 
 
 def retry(seq: int, changes: str | None) -> None:
@@ -99,7 +127,10 @@ def retry(seq: int, changes: str | None) -> None:
         letter = await journal.dead_letter(seq)
         await journal.retry(seq, {**letter.payload, **corrections} if corrections else None)
 
-    _with_journal(requeue)
+    try:
+        _with_journal(requeue)
+    except InUse:
+        queue.retry(seq, corrections)
     click.echo(f"{seq} is pending again")
 
 
@@ -115,7 +146,11 @@ def _corrections(text: str | None) -> dict[str, Any]:
 
 def archive() -> None:
     """Move all dead letters to a file below the data directory."""
-    click.echo(f"{_with_journal(lambda journal: journal.archive())} dead letters archived")
+    try:
+        count = _with_journal(lambda journal: journal.archive())
+    except InUse:
+        count = queue.archive()
+    click.echo(f"{count} dead letters archived")
 
 
 def _with_journal(work: Callable[[Journal], Awaitable[T]]) -> T:
@@ -133,10 +168,7 @@ async def _run(path: Path, work: Callable[[Journal], Awaitable[T]]) -> T:
             return await work(journal)
     except (ZapvisorError, SupervisionError, ExceptionGroup) as error:
         if journal.state.code == "data_directory_in_use":
-            raise Problem(
-                "zapvisor is running on this data directory; stop it first, or ask it: "
-                "GET /api/whatsapp-bootstrap/stats, GET /api/whatsapp-integration/dead-letters"
-            ) from None
+            raise InUse("zapvisor is running on this data directory; stop it first") from None
         if isinstance(error, ZapvisorError):
             raise Problem(f"{error.message} ({journal.state.reason or error.code})") from None
         raise
@@ -158,5 +190,5 @@ async def _dead_letters(journal: Journal) -> AsyncIterator[DeadLetter]:
         after = page[-1].seq
 
 
-def _line(state: str, record: Entry | DeadLetter) -> str:
-    return json.dumps({"state": state, **asdict(record)}, default=str) + "\n"
+def _line(state: str, record: dict[str, Any]) -> str:
+    return json.dumps({"state": state, **record}, default=str) + "\n"

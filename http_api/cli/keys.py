@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -16,6 +15,7 @@ from runtime.identity import check_connection_id
 from ..keys import ApiKey, KeyScope, KeyStore
 from ..principal import EVERYTHING, Permission, Role
 from .prerequisites import load_settings
+from .tables import print_json, print_table
 from .terminal import Problem
 
 T = TypeVar("T")
@@ -26,16 +26,12 @@ def list_keys(*, as_json: bool) -> None:
     store = _run(_load)
     facts = [_facts(store, key) for key in store.all()]
     if as_json:
-        click.echo(json.dumps(facts, ensure_ascii=False))
-        return
-    if not facts:
+        print_json(facts)
+    elif facts:
+        columns = ("id", "name", "role", "permissions", "scope", "expires", "last used")
+        print_table(columns, [_row(one) for one in facts])
+    else:
         click.echo("no keys")
-        return
-    columns = ("id", "name", "role", "permissions", "scope", "expires", "last used")
-    rows = [columns, *(_row(one) for one in facts)]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(columns))]
-    for row in rows:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)))
 
 
 def create(
@@ -100,7 +96,7 @@ def _run(work: Callable[[], T]) -> T:
 
 def _show(key: ApiKey, plaintext: str, *, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps({"id": key.id, "name": key.name, "key": plaintext}))
+        print_json({"id": key.id, "name": key.name, "key": plaintext})
         return
     click.echo(f"key {key.id} ({key.name}), shown only this once:\n\n    {plaintext}\n")
 

@@ -53,6 +53,7 @@ def test_inspect_shows_the_accounts(data):
         "pending": 2,
     }
     assert "pending                 2" in zapvisor(data, "inspect").stdout
+    assert json.loads(zapvisor(data, "--json").stdout)["accepted"] == 3
 
 
 def test_verify_finds_a_good_journal_good(data):
@@ -79,7 +80,7 @@ def test_dead_letters_are_listed_retried_and_archived(data):
     assert "23503" in zapvisor(data, "dead-letters").stdout
     assert "no such owner" in zapvisor(data, "dead-letters", "--json").stdout
     assert zapvisor(data, "retry", "2").stdout == "2 is pending again\n"
-    assert zapvisor(data, "dead-letters").stdout == ""
+    assert zapvisor(data, "dead-letters").stdout == "no dead letters\n"
     assert zapvisor(data, "retry", "2").returncode == 1
     assert zapvisor(data, "archive").stdout == "0 dead letters archived\n"
 
@@ -101,11 +102,13 @@ def test_a_correction_that_makes_no_sense_is_refused(data, changes):
     assert "23503" in zapvisor(data, "dead-letters").stdout
 
 
-def test_a_directory_in_use_is_left_alone(data):
+@pytest.mark.parametrize("command", [[], ["inspect"], ["verify"], ["dead-letters"]])
+def test_a_directory_in_use_is_left_alone(data, command):
     with DataDirectoryLock(data, "journal.sqlite.lock"):
-        answer = zapvisor(data, "inspect")
+        answer = zapvisor(data, *command)
     assert answer.returncode == 1
     assert "zapvisor is running on this data directory" in answer.stderr
+    assert answer.stderr.count("\n") == 1
 
 
 def test_no_journal_is_a_sentence(tmp_path):

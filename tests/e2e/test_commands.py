@@ -111,6 +111,22 @@ def test_the_tree_is_drawn_and_a_parked_part_goes_on(
     assert "(not_parked)" in twice.stderr
 
 
+def test_the_queue_of_a_running_zapvisor_is_shown(zapvisor, shared_product, open_shop):
+    open_shop(shared_product, "fila")
+    figures = json.loads(zapvisor("journal", "--json").stdout)
+    assert figures["accepted"] == figures["stored"] + figures["dead"] + figures["pending"]
+    assert figures["accepted"] > 0
+    assert "drain_rate" in zapvisor("journal").stdout
+    assert zapvisor("journal", "dead-letters").stdout == "no dead letters\n"
+    missing = zapvisor("journal", "retry", "999999")
+    assert missing.returncode == 1
+    assert "(dead_letter_not_found)" in missing.stderr
+    assert zapvisor("journal", "archive").stdout == "0 dead letters archived\n"
+    verified = zapvisor("journal", "verify")
+    assert verified.returncode == 1
+    assert "stop it first" in verified.stderr
+
+
 def test_events_are_followed_without_contents_and_harmlessly(
     zapvisor, command, shared_product, simulator, open_shop, customer
 ):

@@ -1,5 +1,6 @@
 """What the commands say and how they end where something is missing or wrong."""
 
+import json
 import os
 import re
 import socket
@@ -141,6 +142,16 @@ def test_doctor_on_a_machine_where_all_is_well(zapvisor):
     assert list(findings(run)) == [
         *("Python", "Node", "Node packages", "data directory", "journal", "address", "Supabase"),
     ]
+
+
+def test_doctor_as_json_says_the_same(zapvisor, taken_port):
+    run = zapvisor("doctor", "--json", PORT=taken_port)
+
+    assert run.returncode == 1
+    found = {one["name"]: one["ok"] for one in json.loads(run.stdout)}
+    assert len(found) == 7
+    assert not found["address"]
+    assert found["Python"]
 
 
 def test_doctor_names_what_is_wrong_and_goes_on(zapvisor, tmp_path, taken_port):
