@@ -32,6 +32,7 @@ class Limits:
     transfer_seconds: float = 600.0  # the same where a file is uploaded or shown
     control_seconds: float = 120.0  # the same for what starts, stops or tests the whole tree
     concurrent_requests: int = 128  # to /api; more are refused at once
+    concurrent_sends: int = 96  # of these: sends wait for WhatsApp, and leave room for reads
     user_requests_per_minute: int = 600  # of each end user; keys have rates of their own
     drain_bytes: int = 16 * 1024 * KIB  # of a body that nobody wants, read before answering
     drain_seconds: float = 2.0
@@ -74,6 +75,7 @@ class RequestLimits:
         self._app = app
         self._limits = limits
         self._active = 0
+        self._sending = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -88,14 +90,24 @@ class RequestLimits:
             await self._app(scope, receive, send)  # goes on as long as it likes; see `streams`
         elif not scope["path"].startswith("/api/"):
             await self._in_time(scope, receive, send)
-        elif self._active >= self._limits.concurrent_requests:
-            await _OVERLOADED.response()(scope, receive, send)
         else:
-            self._active += 1
-            try:
-                await self._in_time(scope, receive, send)
-            finally:
-                self._active -= 1
+            await self._in_place(scope, receive, send)
+
+    async def _in_place(self, scope: Scope, receive: Receive, send: Send) -> None:
+        limits = self._limits
+        sends = int(scope["path"].startswith(_SEND))
+        if self._active >= limits.concurrent_requests or (
+            sends and self._sending >= limits.concurrent_sends
+        ):
+            await _OVERLOADED.response()(scope, receive, send)
+            return
+        self._active += 1
+        self._sending += sends
+        try:
+            await self._in_time(scope, receive, send)
+        finally:
+            self._active -= 1
+            self._sending -= sends
 
     def _oversized(self, scope: Scope) -> Failure | None:
         limits = self._limits

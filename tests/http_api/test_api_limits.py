@@ -3,10 +3,13 @@
 import pytest
 import trio
 import trio.testing
+from conftest import KEY, connect
 
+from http_api.app import create_app
 from http_api.limits import Limits
 
 API = "/api/whatsapp-integration/connections"
+SEND = "/api/whatsapp-integration/messages/send"
 JSON = {"Content-Type": "application/json"}
 
 
@@ -102,6 +105,30 @@ async def test_excess_requests_are_refused_and_health_still_answers(
         assert (await get("/health/live")).status_code == 200
     assert (await get(API)).status_code == 200
     assert statuses == [503, 200, 200, 200, 200]
+
+
+async def test_sends_leave_room_for_reads(api, application, autojump_clock):
+    """However many sends wait for WhatsApp, a list is answered at once."""
+    limits = Limits(concurrent_requests=5, concurrent_sends=3)
+    api = create_app(application, keys=api.state.keys, limits=limits)
+    application.delay = 60
+    body = {"connectionId": "loja", "to": "+5511987654321", "content": "Olá"}
+    answers = []
+
+    async def write(client):
+        answers.append(await client.post(SEND, json=body))
+
+    async with connect(api, {"X-Api-Key": KEY}) as client, trio.open_nursery() as nursery:
+        for _ in range(3):
+            nursery.start_soon(write, client)
+        await trio.testing.wait_all_tasks_blocked()
+        application.delay = 0
+        assert (await client.post(SEND, json=body)).json()["code"] == "overloaded"
+        began = trio.current_time()
+        for _ in range(10):
+            assert (await client.get(API)).status_code == 200
+        assert trio.current_time() - began < 1
+    assert [answer.status_code for answer in answers] == [200] * 3
 
 
 @pytest.mark.parametrize(

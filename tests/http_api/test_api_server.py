@@ -2,6 +2,7 @@
 
 import socket
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -19,7 +20,7 @@ SMALL = Limits(
     drain_bytes=2_000_000,
     drain_seconds=1,
     connections=5,
-    header_seconds=0.5,
+    header_seconds=3,
     send_seconds=1,
     graceful_seconds=1,
 )
@@ -40,7 +41,7 @@ async def serving(application, limits=SMALL):
     server, context = Server(application, application.settings, limits=limits), Context()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(server.run, context)
-        with trio.fail_after(5):
+        with trio.fail_after(60):
             await context.is_ready.wait()
         yield server
         nursery.cancel_scope.cancel()
@@ -49,7 +50,7 @@ async def serving(application, limits=SMALL):
 def client_of(server, **options):
     host, port = server.address
     return httpx.AsyncClient(
-        base_url=f"http://{host}:{port}", headers={"X-Api-Key": KEY}, timeout=10, **options
+        base_url=f"http://{host}:{port}", headers={"X-Api-Key": KEY}, timeout=60, **options
     )
 
 
@@ -57,7 +58,7 @@ async def raw_exchange(server, *pieces):
     """Send raw bytes; everything that comes back until the server closes."""
     received = bytearray()
     async with await trio.open_tcp_stream(*server.address) as stream:
-        with trio.fail_after(10):
+        with trio.fail_after(60):
             for piece in pieces:
                 await stream.send_all(piece)
             while True:
@@ -121,7 +122,7 @@ async def test_running_request_is_finished_when_the_server_stops(application):
 
     async with trio.open_nursery() as clients, serving(application) as server:
         clients.start_soon(get)
-        with trio.fail_after(5):
+        with trio.fail_after(60):
             await application.called.wait()
     assert answers[0].status_code == 200
 
@@ -141,10 +142,10 @@ async def test_stop_is_bounded_whatever_clients_do(application):
                         await client.get(API)
 
             clients.start_soon(get)
-            with trio.fail_after(5):
+            with trio.fail_after(60):
                 await application.called.wait()
             began = trio.current_time()
-        assert trio.current_time() - began < 3
+        assert trio.current_time() - began < 20
         await idle.aclose()
 
 
@@ -154,10 +155,10 @@ async def test_client_that_does_not_read_cannot_hold_up_a_stop(application):
         stream = await trio.open_tcp_stream(*server.address)
         stream.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         await stream.send_all(f"GET {API} HTTP/1.1\r\nHost: x\r\nX-Api-Key: {KEY}\r\n\r\n".encode())
-        with trio.fail_after(5):
+        with trio.fail_after(60):
             await application.called.wait()
         began = trio.current_time()
-    assert trio.current_time() - began < 4
+    assert trio.current_time() - began < 20
     await stream.aclose()
 
 
@@ -190,7 +191,7 @@ async def test_endless_body_is_answered_and_hung_up_on(application):
 
         async with await trio.open_tcp_stream(*server.address) as stream:
             await stream.send_all(head.encode())
-            with trio.fail_after(10):
+            with trio.fail_after(60):
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(pump, stream)
                     try:
@@ -205,12 +206,12 @@ async def test_endless_body_is_answered_and_hung_up_on(application):
 
 
 async def test_slow_headers_are_hung_up_on(application):
-    async with serving(application) as server:
+    async with serving(application, replace(SMALL, header_seconds=0.5)) as server:
         began = trio.current_time()
         assert await raw_exchange(server) == b""
         answer = await raw_exchange(server, b"GET /health/live HTTP/1.1\r\nX-Slow: ")
         assert answer.startswith(b"HTTP/1.1 400")
-        assert trio.current_time() - began < 3
+        assert trio.current_time() - began < 20
 
 
 @pytest.mark.parametrize(
@@ -250,7 +251,7 @@ async def test_number_of_connections_is_bounded(application):
             assert (await stream.receive_some()).startswith(b"HTTP/1.1 200")
         assert await raw_exchange(server) == b""
         await streams[0].aclose()
-        with trio.fail_after(5):
+        with trio.fail_after(60):
             while not await raw_exchange(server, request.replace(b"\r\n\r\n", CLOSE)):
                 pass
         for stream in streams:

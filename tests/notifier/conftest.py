@@ -12,7 +12,7 @@ from runtime.notifier import retry
 async def journal(tmp_path, nursery):
     journal, context = Journal(tmp_path / "journal.sqlite"), Context()
     nursery.start_soon(journal.run, context)
-    with trio.fail_after(10):
+    with trio.fail_after(60):
         await context.is_ready.wait()
     return journal
 

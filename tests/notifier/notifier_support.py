@@ -132,7 +132,7 @@ async def notifying(journal: Journal, net: GuardedNetwork | None = None):
     notifier, context = Notifier(journal, Sender(net or network())), Context()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(notifier.run, context)
-        with trio.fail_after(10):
+        with trio.fail_after(60):
             await context.is_ready.wait()
         yield notifier
         nursery.cancel_scope.cancel()

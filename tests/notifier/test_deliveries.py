@@ -106,7 +106,7 @@ async def test_a_chat_keeps_its_order_through_failures_and_others_go_on(journal,
 
 
 async def until_state(journal, hook, expected):
-    with trio.fail_after(20):
+    with trio.fail_after(60):
         while state_of(await desk(journal).one(hook["id"])) != expected:  # noqa: ASYNC110
             await trio.sleep(0.01)
 
@@ -196,7 +196,7 @@ async def test_an_endpoint_that_fails_for_long_is_given_up_visibly_and_can_be_fo
     receiver.answer = lambda _request: 500
     await journal.record([event(1)])
     async with notifying(journal):
-        with trio.fail_after(20):
+        with trio.fail_after(60):
             while (seen := await desk(journal).one(hook["id"]))["enabled"]:  # noqa: ASYNC110
                 await trio.sleep(0.01)
         assert seen["disabledCode"] == "failing"

@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+import httpcore
 import pytest
 import trio
 from notifier_support import OTHER, OWNER, desk, network, to_loopback
@@ -93,6 +94,33 @@ async def test_no_way_into_private_networks(journal, receiver, addresses):
     assert (told["delivered"], told["error"]) == (False, "address_not_allowed")
     assert asked == [("receiver.example", receiver.port)]
     assert receiver.requests == []
+
+
+class Recorded(httpcore.AsyncNetworkBackend):
+    """Where connections would have gone."""
+
+    def __init__(self):
+        self.addresses = []
+
+    async def connect_tcp(self, host, port, timeout=None, local_address=None, socket_options=None):
+        self.addresses.append(host)
+        raise httpcore.ConnectError("nobody there")
+
+
+async def test_a_name_that_means_another_address_a_moment_later_gains_nothing(journal, receiver):
+    """DNS rebinding: what was judged is what is connected to, and each connection is judged."""
+    answers = [["93.184.216.34"], ["127.0.0.1"]]
+
+    async def rebinding(_host, _port):
+        return answers.pop(0)
+
+    recorded = Recorded()
+    guarded = GuardedNetwork(resolver=rebinding, network=recorded)
+    hook = await create(journal, receiver.url)
+    told = [await desk(journal, net=guarded).test(hook["id"]) for _ in range(2)]
+    assert [one["error"] for one in told] == ["unreachable", "address_not_allowed"]
+    assert recorded.addresses == ["93.184.216.34"]
+    assert answers == []
 
 
 async def test_addresses_in_the_url_itself_are_judged_too(journal, receiver):

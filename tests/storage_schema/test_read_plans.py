@@ -85,6 +85,31 @@ READS = {  # by name: the query, and how many rows it may touch
         f"select * from whatsapp_atendimentos where owner_id = {_OWNER} and {_CURSOR} {_NEWEST}",
         4 * PAGE,
     ),
+    "first page of everybody's atendimentos": (
+        f"select * from whatsapp_atendimentos {_NEWEST}",
+        4 * PAGE,
+    ),
+    "first page of an owner's atendimentos of one status": (
+        (
+            f"select * from whatsapp_atendimentos where owner_id = {_OWNER}"
+            f" and status in ('AGUARDANDO') {_NEWEST}"
+        ),
+        4 * PAGE,
+    ),
+    "an owner's customers by a part of their name": (
+        (
+            f"select * from whatsapp_atendimentos where owner_id = {_OWNER}"
+            f" and (nome_cliente ilike '%nte 51%' or numero_cliente ilike '%nte 51%') {_NEWEST}"
+        ),
+        2 * ATENDIMENTOS // OWNERS,
+    ),
+    "what was finished lately": (
+        (
+            "select * from whatsapp_atendimentos where status = 'FINALIZADO'"
+            f" and updated_at >= now() order by updated_at, id limit {PAGE}"
+        ),
+        4 * PAGE,
+    ),
     "the open atendimento of a customer": (
         (
             f"select * from whatsapp_atendimentos where owner_id = {_OWNER}"
