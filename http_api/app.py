@@ -15,6 +15,7 @@ from .auth import Authentication
 from .body import JsonBody
 from .drain import Drain
 from .errors import HANDLERS, ErrorGuard
+from .examples import complete
 from .facade import Application
 from .headers import SecurityHeaders
 from .keys import KeyStore
@@ -71,7 +72,7 @@ def create_app(
         settings, application.jwt_secret, limits.user_requests_per_minute
     )
     metrics = Metrics()
-    app = FastAPI(
+    app = _Api(
         title="zapvisor",
         version="1",
         description=_DESCRIPTION,
@@ -114,6 +115,15 @@ def create_app(
     ):
         app.include_router(module.router)
     return app
+
+
+class _Api(FastAPI):
+    def openapi(self) -> dict[str, Any]:
+        """The document, made once, with an example of every answer."""
+        if self.openapi_schema is None:
+            complete(super().openapi())
+        assert self.openapi_schema is not None
+        return self.openapi_schema
 
 
 def _cors(origins: list[str]) -> list[Middleware]:

@@ -8,7 +8,8 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
-from .schemas import Answer, ConnectionId, OptionalCompanyId, OwnerId, RequestBody, Row
+from .rows import AtendimentoRow
+from .schemas import Answer, ConnectionId, OptionalCompanyId, OwnerId, RequestBody
 from .validation import custom_error
 
 MAX_LIST = 200
@@ -66,7 +67,9 @@ class ChangeAtendimento(RequestBody):
     atendente_id: Annotated[
         OptionalId, Field(description="Quem atende; null tira a atribuição.", examples=[None])
     ] = None
-    prioridade: Annotated[int | None, Field(ge=0, le=1000, examples=[1])] = None
+    prioridade: Annotated[
+        int | None, Field(ge=0, le=1000, description="Maior é antes.", examples=[1])
+    ] = None
     tags: Annotated[
         list[Tag] | None,
         Field(
@@ -109,7 +112,7 @@ class ChangeAtendimento(RequestBody):
 class AtendimentoPage(Answer):
     """One page of a list."""
 
-    items: list[Row]
+    items: Annotated[list[AtendimentoRow], Field(description="Linhas de whatsapp_atendimentos.")]
     next_cursor: str | None = Field(
         default=None, description="O `cursor` da próxima página; null na última."
     )
@@ -121,7 +124,11 @@ def _name(value: str) -> str:
     return value.strip()
 
 
-Name = Annotated[str, Field(max_length=100, examples=["Robô da loja"]), AfterValidator(_name)]
+Name = Annotated[
+    str,
+    Field(max_length=100, description="Nome do robô.", examples=["Robô da loja"]),
+    AfterValidator(_name),
+]
 Welcome = Annotated[
     str,
     Field(

@@ -9,7 +9,15 @@ from pydantic import AfterValidator, Field
 
 from runtime.identity import phone_digits, recipient_jid
 
-from .schemas import MAX_NAME, MAX_TEXT, Answer, RequestBody, check_not_blank
+from .schemas import (
+    MAX_NAME,
+    MAX_TEXT,
+    UUID_EXAMPLE,
+    Answer,
+    RequestBody,
+    ShownConnection,
+    check_not_blank,
+)
 from .validation import checked
 
 Phone = Annotated[
@@ -31,7 +39,9 @@ Recipient = Annotated[
 class ReactToMessage(RequestBody):
     """A reaction; an empty emoji takes it back."""
 
-    emoji: Annotated[str, Field(max_length=16, examples=["👍"])]
+    emoji: Annotated[
+        str, Field(max_length=16, description="Vazio retira a reação.", examples=["👍"])
+    ]
 
 
 class EditMessage(RequestBody):
@@ -39,7 +49,7 @@ class EditMessage(RequestBody):
 
     content: Annotated[
         str,
-        Field(max_length=MAX_TEXT, examples=["Texto corrigido"]),
+        Field(max_length=MAX_TEXT, description="O novo texto.", examples=["Texto corrigido"]),
         AfterValidator(check_not_blank),
     ]
 
@@ -88,21 +98,20 @@ class HistoryBody(RequestBody):
 class OptionsBody(RequestBody):
     """Options to change; null puts one back to its default, what is left out stays."""
 
-    store_groups: Annotated[bool, Field(description="Guardar mensagens de grupos.")] | None = None
-    reject_calls: Annotated[bool, Field(description="Recusar chamadas.")] | None = None
-    always_online: Annotated[bool, Field(description="Aparecer sempre online.")] | None = None
-    read_automatically: (
-        Annotated[bool, Field(description="Marcar mensagens como lidas ao chegarem.")] | None
-    ) = None
-    proxy: (
-        Annotated[
-            str,
-            Field(max_length=512, description="URL http, https, socks5 ou socks5h."),
-        ]
-        | None
-    ) = None
-    pacing: PacingBody | None = None
-    history: HistoryBody | None = None
+    store_groups: Annotated[bool | None, Field(description="Guardar mensagens de grupos.")] = None
+    reject_calls: Annotated[bool | None, Field(description="Recusar chamadas.")] = None
+    always_online: Annotated[bool | None, Field(description="Aparecer sempre online.")] = None
+    read_automatically: Annotated[
+        bool | None, Field(description="Marcar mensagens como lidas ao chegarem.")
+    ] = None
+    proxy: Annotated[
+        Annotated[str, Field(max_length=512)] | None,
+        Field(description="URL http, https, socks5 ou socks5h."),
+    ] = None
+    pacing: Annotated[PacingBody | None, Field(description="O ritmo dos envios.")] = None
+    history: Annotated[
+        HistoryBody | None, Field(description="O que um novo pareamento importa; null: nada.")
+    ] = None
 
 
 class ChangeConnection(RequestBody):
@@ -126,23 +135,33 @@ class ChangeConnection(RequestBody):
 class MessagesRead(Answer):
     """How many messages WhatsApp is told of."""
 
-    message_id: str
-    read: int
+    message_id: Annotated[str, Field(description="A mensagem lida.", examples=[UUID_EXAMPLE])]
+    read: Annotated[int, Field(description="Quantas foram marcadas.", examples=[3])]
 
 
 class PairingCode(Answer):
     """The code to type on the phone."""
 
-    connection_id: str
-    pairing_code: str = Field(examples=["A1B2C3D4"])
+    connection_id: ShownConnection
+    pairing_code: Annotated[str, Field(description="8 letras e números.", examples=["A1B2C3D4"])]
 
 
 class CheckedContact(Answer):
     """What WhatsApp says of a number."""
 
-    phone: str = Field(description="Como foi perguntado.")
-    exists: bool
-    number: str | None = Field(description="O número como o WhatsApp o conhece.")
-    jid: str | None
-    lid: str | None = None
-    checked_at: datetime | None = None
+    phone: Annotated[str, Field(description="Como foi perguntado.", examples=["(11) 98765-4321"])]
+    exists: Annotated[bool, Field(description="Se está no WhatsApp.", examples=[True])]
+    number: Annotated[
+        str | None,
+        Field(description="O número como o WhatsApp o conhece.", examples=["5511987654321"]),
+    ]
+    jid: Annotated[
+        str | None,
+        Field(description="O endereço do número.", examples=["5511987654321@s.whatsapp.net"]),
+    ]
+    lid: Annotated[str | None, Field(description="O endereço que esconde o número, se houver.")] = (
+        None
+    )
+    checked_at: Annotated[datetime | None, Field(description="Quando o WhatsApp disse isso.")] = (
+        None
+    )

@@ -74,8 +74,19 @@ def _operation(spec: Spec, path: str, method: str, operation: Spec) -> Iterator[
         yield "</table>"
     yield f"<pre>{escape(_curl(path, method, body, operation))}</pre><table>"
     for status, answer in operation["responses"].items():
-        yield f"<tr><td>{escape(status)}</td><td>{_inline(answer['description'])}</td></tr>"
+        yield f"<tr><td>{escape(status)}</td><td>{_inline(answer['description'])}"
+        yield from _shown(answer.get("content", {}).get("application/json", {}))
+        yield "</td></tr>"
     yield "</table></details>"
+
+
+def _shown(media: Spec) -> Iterator[str]:
+    """The example of a success; the codes of a failure."""
+    if "example" in media:
+        text = json.dumps(media["example"], ensure_ascii=False, indent=1)
+        yield f"<pre>{escape(text)}</pre>"
+    codes = " ".join(f"`{code}`" for code in media.get("examples", {}))
+    yield f"<br>{_inline(codes)}" if codes else ""
 
 
 def _body_schema(spec: Spec, operation: Spec) -> Spec | None:

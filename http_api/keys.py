@@ -198,7 +198,10 @@ class KeyStore:
 
         def add(keys: list[ApiKey]) -> list[ApiKey]:
             if len(keys) >= MAX_KEYS:
-                raise Conflict(f"Já existem {MAX_KEYS} chaves; revogue as que não servem mais.")
+                raise Conflict(
+                    f"Já existem {MAX_KEYS} chaves; revogue as que não servem mais.",
+                    code="too_many_keys",
+                )
             return [*keys, key]
 
         self._change(add)

@@ -19,6 +19,7 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
+from runtime.events import EventName
 from runtime.identity import check_connection_id
 
 from .principal import CALLER
@@ -144,8 +145,8 @@ class Answer(BaseModel):
 class Success(BaseModel, Generic[T]):
     """The envelope of every successful call."""
 
-    success: Literal[True] = True
-    data: T
+    success: Annotated[Literal[True], Field(description="A chamada foi feita.")] = True
+    data: Annotated[T, Field(description="A resposta.")]
     message: str | None = Field(default=None, description="Frase para pessoas, quando houver.")
 
 
@@ -160,165 +161,147 @@ class FieldError(BaseModel):
 class FailureBody(BaseModel):
     """The envelope of every failed call."""
 
-    success: Literal[False] = False
+    success: Annotated[Literal[False], Field(description="A chamada não foi feita.")] = False
     error: str = Field(
         description="Frase em português, para pessoas.",
         examples=["Dados inválidos: ownerId é obrigatório."],
     )
     code: str = Field(description="Código estável, para programas.", examples=["validation_error"])
-    details: list[FieldError] | dict[str, Any] | list[Any] | None = None
+    details: Annotated[
+        list[FieldError] | dict[str, Any] | list[Any] | None,
+        Field(description="Com 400: cada campo inválido. Senão, o que ajuda, se houver."),
+    ] = None
 
 
 class Message(Answer):
     """Calls that only report that they were done."""
 
-    message: str
+    message: Annotated[str, Field(description="Para pessoas.", examples=["Feito."])]
 
 
-class Status(Answer):
-    """Whether the parts run."""
-
-    is_initialized: bool
-    supabase_connected: bool
-    integration_service_running: bool
-    watchdog_running: bool = Field(description="A supervisão está ativa.")
-    errors: list[Any] = []
-    start_time: datetime | None = Field(default=None, examples=["2026-01-31T12:00:00Z"])
-
-
-class Stats(Status):
-    """Status, figures and the supervision tree."""
-
-    uptime: float = Field(description="Milissegundos.", examples=[86_400_000])
-    timestamp: datetime
-    memory: dict[str, Any] = {}
-    platform: Any = None
-    queue: dict[str, Any] | None = Field(
-        default=None,
-        description="null enquanto o diário não está disponível.",
-        examples=[{"pending": 0, "oldestPendingSeconds": 0.0, "deadLetters": 0, "drainRate": 12.5}],
-    )
-    media: dict[str, int] | None = Field(
-        default=None,
-        description="Arquivos de mensagens das últimas duas semanas, por estado.",
-        examples=[{"pending": 0, "available": 12, "failed": 0}],
-    )
-    connections: list[dict[str, Any]] = Field(
-        default=[], examples=[[{"id": _CONNECTION_EXAMPLE, "status": "connected", "sent": 3}]]
-    )
-    supabase: dict[str, Any] = Field(
-        default={}, examples=[{"p50Ms": 3.1, "p95Ms": 5.0, "p99Ms": 9.7}]
-    )
-    send_success_rate: float | None = Field(default=None, examples=[0.998])
-    tree: Any = None
-
-
-class SelfTestResults(Answer):
-    """One boolean per part."""
-
-    supabase: bool
-    integration: bool
-    watchdog: bool
-    message_queue: bool
-
-
-class Check(Answer):
-    """One step of the self-test."""
-
-    name: str
-    ok: bool
-    duration_ms: float
-    error: str | None = Field(default=None, description="O que está errado.")
-    action: str | None = Field(default=None, description="O que fazer.")
-
-
-class SelfTest(Answer):
-    """The self-test's outcome."""
-
-    success: bool
-    results: SelfTestResults
-    checks: list[Check]
-
-
-class TemporaryConnectionCreated(Answer):
-    """The temporary connection."""
-
-    connection_id: str = Field(examples=["teste-3f9a1c20"])
-    message: str
+_AT = "2026-03-01T12:00:00.123456+00:00"
+ShownConnection = Annotated[str, Field(description="A conexão.", examples=[_CONNECTION_EXAMPLE])]
+ShownName = Annotated[str, Field(description="Nome para pessoas.", examples=["Loja Centro"])]
+ShownStatus = Annotated[
+    str,
+    Field(description="disconnected, connecting, connected ou error.", examples=["connecting"]),
+]
+ShownQr = Annotated[
+    str | None, Field(description="O conteúdo do QR code, quando há um.", examples=[None])
+]
+IsConnected = Annotated[bool, Field(description="Se está no WhatsApp agora.", examples=[False])]
 
 
 class ConnectionCreated(Answer):
     """A connection that was just created."""
 
-    connection_id: str = Field(examples=[_CONNECTION_EXAMPLE])
-    name: str = Field(examples=["Loja Centro"])
-    status: str = Field(examples=["connecting"])
-    qr_code: str | None = None
+    connection_id: ShownConnection
+    name: ShownName
+    status: ShownStatus
+    qr_code: ShownQr = None
 
 
 class Connection(Answer):
     """A connection in a list."""
 
-    id: str = Field(examples=[_CONNECTION_EXAMPLE])
-    name: str = Field(examples=["Loja Centro"])
-    is_connected: bool
-    status: str = Field(examples=["connected"])
-    phone_number: str | None = Field(default=None, examples=["5511987654321"])
-    last_seen: datetime | None = None
-    owner_id: UUID = Field(examples=[UUID_EXAMPLE])
-    company_id: UUID | None = None
+    id: ShownConnection
+    name: ShownName
+    is_connected: IsConnected
+    status: ShownStatus
+    phone_number: Annotated[
+        str | None, Field(description="O número, só dígitos.", examples=["5511987654321"])
+    ] = None
+    last_seen: Annotated[
+        datetime | None, Field(description="O último sinal do WhatsApp.", examples=[_AT])
+    ] = None
+    owner_id: Annotated[UUID, Field(description="O dono.", examples=[UUID_EXAMPLE])]
+    company_id: Annotated[UUID | None, Field(description="A empresa, se houver.")] = None
+    status_code: Annotated[
+        str | None, Field(description="Por que espera por uma pessoa; null: não espera.")
+    ] = None
+    status_reason: Annotated[str | None, Field(description="O mesmo, em uma frase.")] = None
+    since: Annotated[
+        datetime | None, Field(description="Início do estado atual.", examples=[_AT])
+    ] = None
+    options: Annotated[
+        dict[str, Any],
+        Field(
+            description="As opções em vigor; a senha de um proxy não é mostrada.",
+            examples=[{"storeGroups": False, "rejectCalls": False, "proxy": None}],
+        ),
+    ] = {}
 
 
 class ConnectionDetail(Connection):
     """A connection with its QR code and what supervision knows of it."""
 
-    qr_code: str | None = None
+    qr_code: ShownQr = None
+    restarts: Annotated[int, Field(description="Reinícios automáticos.", examples=[0])] = 0
+    last_error: Annotated[
+        dict[str, Any] | None,
+        Field(description="Como terminou da última vez: kind, reason, code.", examples=[None]),
+    ] = None
+    supervision: Annotated[
+        str | None, Field(description="O estado na árvore.", examples=["running"])
+    ] = None
 
 
 class Qr(Answer):
     """The current QR code; all null while connected."""
 
-    connection_id: str = Field(examples=[_CONNECTION_EXAMPLE])
-    qr_code: str | None = Field(description="O conteúdo do QR code.")
-    qr_code_png: str | None = Field(description="data:image/png;base64,…")
-    is_connected: bool
-    expires_at: datetime | None = None
+    connection_id: ShownConnection
+    qr_code: Annotated[str | None, Field(description="O conteúdo do QR code.", examples=["2@…"])]
+    qr_code_png: Annotated[
+        str | None,
+        Field(description="A imagem, como data URL.", examples=["data:image/png;base64,…"]),
+    ]
+    is_connected: IsConnected
+    expires_at: Annotated[
+        datetime | None, Field(description="Quando será renovado.", examples=[_AT])
+    ] = None
 
 
 class Sent(Answer):
     """What became of a message to send."""
 
-    message_id: str = Field(examples=["3EB0C431C26A1916E07A"])
-    status: str = Field(description="sent ou queued", examples=["sent"])
-    sent_at: datetime | None = None
+    message_id: Annotated[
+        str, Field(description="O id no WhatsApp.", examples=["3EB0C431C26A1916E07A"])
+    ]
+    status: Annotated[str, Field(description="sent ou queued.", examples=["sent"])]
+    sent_at: Annotated[
+        datetime | None, Field(description="null enquanto espera.", examples=[_AT])
+    ] = None
 
 
 class MediaRetried(Answer):
     """A file that is being fetched again."""
 
-    id: UUID
-    state: str = Field(examples=["pending"])
+    id: Annotated[UUID, Field(description="O id da linha da mensagem.", examples=[UUID_EXAMPLE])]
+    state: Annotated[str, Field(description="Sempre pending.", examples=["pending"])]
 
 
-class SupabaseStats(Answer):
-    """How Supabase does."""
+class EventBody(Answer):
+    """Um evento, como sai na transmissão e nos webhooks."""
 
-    is_healthy: bool
-    queue_stats: Any
-    timestamp: datetime
-
-
-class QueueCleared(Answer):
-    """Dead letters that were archived."""
-
-    message: str
-    archived: int
-
-
-class Alive(Answer):
-    """The process answers."""
-
-    status: Literal["alive"]
-
-
-Row = dict[str, Any]
+    event: Annotated[EventName, Field(description="O que houve.", examples=["messageReceived"])]
+    id: Annotated[
+        str,
+        Field(
+            description="32 dígitos hexadecimais, em ordem.",
+            examples=["019a2b3c4d5e00000000000000000a7f"],
+        ),
+    ]
+    timestamp: Annotated[datetime, Field(description="Quando.", examples=[_AT])]
+    connection_id: Annotated[
+        str | None, Field(description="A conexão, se é de uma.", examples=[_CONNECTION_EXAMPLE])
+    ] = None
+    owner_id: Annotated[
+        str | None, Field(description="O dono, se é de um.", examples=[UUID_EXAMPLE])
+    ] = None
+    data: Annotated[
+        dict[str, Any],
+        Field(
+            description="O que cada evento diz: veja docs/webhooks.md.",
+            examples=[{"from": "5511987654321", "type": "TEXTO", "content": "Bom dia!"}],
+        ),
+    ]

@@ -47,29 +47,53 @@ def _split(value: object) -> object:
 class LocationBody(RequestBody):
     """A place on the map."""
 
-    latitude: Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False)]
-    longitude: Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False)]
-    name: Annotated[str, Field(max_length=256)] | None = None
-    address: Annotated[str, Field(max_length=256)] | None = None
+    latitude: Annotated[
+        float,
+        Field(ge=-90, le=90, allow_inf_nan=False, description="Graus.", examples=[-23.5613]),
+    ]
+    longitude: Annotated[
+        float,
+        Field(ge=-180, le=180, allow_inf_nan=False, description="Graus.", examples=[-46.6565]),
+    ]
+    name: Annotated[str | None, Field(max_length=256, description="O lugar.")] = None
+    address: Annotated[str | None, Field(max_length=256, description="O endereço.")] = None
 
 
 class ContactBody(RequestBody):
     """A contact to share."""
 
-    name: Annotated[str, Field(max_length=MAX_NAME), AfterValidator(check_not_blank)]
+    name: Annotated[
+        str,
+        Field(max_length=MAX_NAME, description="Como se chama.", examples=["Maria"]),
+        AfterValidator(check_not_blank),
+    ]
     phones: Annotated[
         list[Annotated[str, AfterValidator(checked(phone_digits))]],
-        Field(min_length=1, max_length=10),
+        Field(
+            min_length=1,
+            max_length=10,
+            description="Os seus números.",
+            examples=[["(11) 98765-4321"]],
+        ),
     ]
 
 
 class PollBody(RequestBody):
     """A question with 2 to 12 different options."""
 
-    name: Annotated[str, Field(max_length=255), AfterValidator(check_not_blank)]
+    name: Annotated[
+        str,
+        Field(max_length=255, description="A pergunta.", examples=["Que dia?"]),
+        AfterValidator(check_not_blank),
+    ]
     options: Annotated[
         list[Annotated[str, Field(max_length=100), AfterValidator(check_not_blank)]],
-        Field(min_length=2, max_length=12),
+        Field(
+            min_length=2,
+            max_length=12,
+            description="As respostas possíveis.",
+            examples=[["Sábado", "Domingo"]],
+        ),
     ]
     selectable: Annotated[int, Field(ge=0, le=12, description="0: quantas quiser.")] = 1
 
@@ -79,10 +103,21 @@ class LinkPreviewBody(RequestBody):
 
     url: Annotated[
         str,
-        Field(max_length=2048, pattern="^https?://[^\\s]+$", description="Como está no texto."),
+        Field(
+            max_length=2048,
+            pattern="^https?://[^\\s]+$",
+            description="Como está no texto.",
+            examples=["https://loja.example/bolos"],
+        ),
     ]
-    title: Annotated[str, Field(max_length=300), AfterValidator(check_not_blank)]
-    description: Annotated[str, Field(max_length=1000)] | None = None
+    title: Annotated[
+        str,
+        Field(max_length=300, description="Em destaque.", examples=["Bolos da semana"]),
+        AfterValidator(check_not_blank),
+    ]
+    description: Annotated[str | None, Field(max_length=1000, description="Abaixo do título.")] = (
+        None
+    )
 
 
 class SendMessage(RequestBody):

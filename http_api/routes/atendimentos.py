@@ -24,19 +24,24 @@ from ..attendance import (
 )
 from ..envelope import success
 from ..guards import Lists, Reads, Sends, seen_atendimento
-from ..schemas import OptionalCompanyId, OptionalOwnerId, Row
-from .answers import Runtime, answers
+from ..rows import AtendimentoRow
+from ..schemas import OptionalCompanyId, OptionalOwnerId
+from .answers import ONE_CONNECTION, Runtime, answers
 
 router = APIRouter(
     prefix="/api/whatsapp-integration/atendimentos",
     tags=["Atendimentos"],
 )
 
-IdInPath = Annotated[UUID, Path(alias="id")]
+IdInPath = Annotated[UUID, Path(alias="id", description="O id da linha do atendimento.")]
 OfOwner = Annotated[OptionalOwnerId, Query(alias="ownerId")]
 
 
-@router.get("", summary="Lista os atendimentos", responses=answers(AtendimentoPage))
+@router.get(
+    "",
+    summary="Lista os atendimentos",
+    responses=answers(AtendimentoPage, "invalid_cursor", *ONE_CONNECTION),
+)
 async def list_atendimentos(
     caller: Lists,
     runtime: Runtime,
@@ -84,7 +89,9 @@ async def list_atendimentos(
     )
 
 
-@router.get("/{id}", summary="Um atendimento", responses=answers(Row, 404))
+@router.get(
+    "/{id}", summary="Um atendimento", responses=answers(AtendimentoRow, "atendimento_not_found")
+)
 async def get_atendimento(
     atendimento_id: IdInPath, caller: Reads, runtime: Runtime, owner_id: OfOwner = None
 ) -> Response:
@@ -92,7 +99,19 @@ async def get_atendimento(
     return success(await seen_atendimento(caller, runtime, atendimento_id, owner_id))
 
 
-@router.patch("/{id}", summary="Altera um atendimento", responses=answers(Row, 404, 409, body=True))
+@router.patch(
+    "/{id}",
+    summary="Altera um atendimento",
+    responses=answers(
+        AtendimentoRow,
+        "nothing_to_change",
+        "unknown_atendente",
+        "atendimento_not_found",
+        "illegal_transition",
+        "concurrent_change",
+        body=True,
+    ),
+)
 async def change_atendimento(
     atendimento_id: IdInPath,
     body: ChangeAtendimento,

@@ -7,22 +7,16 @@ import secrets
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from ..control import SelfTest, Stats, Status, TemporaryConnectionCreated
 from ..envelope import success
 from ..guards import AdminManages, AdminReads
-from ..schemas import (
-    Message,
-    SelfTest,
-    Stats,
-    Status,
-    TemporaryConnection,
-    TemporaryConnectionCreated,
-)
+from ..schemas import Message, TemporaryConnection
 from .answers import Runtime, answers
 
 router = APIRouter(prefix="/api/whatsapp-bootstrap", tags=["Controle"])
 
 
-@router.post("/initialize", summary="Inicia o sistema", responses=answers(Status))
+@router.post("/initialize", summary="Inicia o sistema", responses=answers(Status, body=True))
 async def initialize(_caller: AdminManages, runtime: Runtime) -> Response:
     """Inicia a árvore supervisionada se ela não estiver em execução; pode ser repetido."""
     return success(await runtime.initialize(), message="Sistema inicializado.")
@@ -40,7 +34,7 @@ async def stats(_caller: AdminReads, runtime: Runtime) -> Response:
     return success(await runtime.stats())
 
 
-@router.post("/test", summary="Autoteste completo", responses=answers(SelfTest))
+@router.post("/test", summary="Autoteste completo", responses=answers(SelfTest, body=True))
 async def self_test(_caller: AdminManages, runtime: Runtime) -> Response:
     """Exercita cada parte de verdade e informa a duração de cada verificação."""
     return success(await runtime.self_test())
@@ -49,7 +43,9 @@ async def self_test(_caller: AdminManages, runtime: Runtime) -> Response:
 @router.post(
     "/test-connection",
     summary="Cria uma conexão temporária",
-    responses=answers(TemporaryConnectionCreated, 409, body=True),
+    responses=answers(
+        TemporaryConnectionCreated, "unknown_owner", "too_many_connections", body=True
+    ),
 )
 async def create_temporary_connection(
     body: TemporaryConnection, _caller: AdminManages, runtime: Runtime
@@ -66,14 +62,14 @@ async def create_temporary_connection(
     return success({"connectionId": connection_id, "message": message}, message=message)
 
 
-@router.post("/restart", summary="Reinicia o sistema", responses=answers(Message))
+@router.post("/restart", summary="Reinicia o sistema", responses=answers(Message, body=True))
 async def restart(_caller: AdminManages, runtime: Runtime) -> Response:
     """Reinicia a árvore em ordem, sem perder mensagens."""
     await runtime.restart()
     return _done("Sistema reiniciado.")
 
 
-@router.post("/shutdown", summary="Para o sistema", responses=answers(Message))
+@router.post("/shutdown", summary="Para o sistema", responses=answers(Message, body=True))
 async def shutdown(_caller: AdminManages, runtime: Runtime) -> Response:
     """Para a árvore em ordem; a API continua respondendo."""
     await runtime.shutdown()

@@ -20,7 +20,7 @@ from ..conversation import (
 from ..envelope import success
 from ..guards import Manages, Sends
 from ..schemas import ConnectionDetail, ConnectionId, Message
-from .answers import Runtime, answers
+from .answers import LIVE, ONE_CONNECTION, Runtime, answers
 
 router = APIRouter(prefix="/api/whatsapp-integration", tags=["WhatsApp"])
 
@@ -30,7 +30,7 @@ IdInPath = Annotated[ConnectionId, Path(alias="id")]
 @router.get(
     "/contacts/check",
     summary="Confere números no WhatsApp",
-    responses=answers(list[CheckedContact], 404),
+    responses=answers(list[CheckedContact], "invalid_phone", *ONE_CONNECTION, *LIVE),
 )
 async def check_contacts(
     connection_id: Annotated[ConnectionId, Query(alias="connectionId")],
@@ -52,7 +52,9 @@ async def check_contacts(
 @router.post(
     "/connections/{id}/presence",
     summary="Mostra presença",
-    responses=answers(Message, 404, 422, body=True),
+    responses=answers(
+        Message, "invalid_phone", "invalid_recipient", *ONE_CONNECTION, *LIVE, body=True
+    ),
 )
 async def show_presence(
     connection_id: IdInPath, body: ShowPresence, _caller: Sends, runtime: Runtime
@@ -65,7 +67,16 @@ async def show_presence(
 @router.post(
     "/connections/{id}/pairing-code",
     summary="Código de pareamento",
-    responses=answers(PairingCode, 404, 409, 422, body=True),
+    responses=answers(
+        PairingCode,
+        "invalid_phone",
+        *ONE_CONNECTION,
+        "already_connected",
+        "connection_parked",
+        "already_paired",
+        *LIVE,
+        body=True,
+    ),
 )
 async def pairing_code(
     connection_id: IdInPath, body: AskPairingCode, _caller: Manages, runtime: Runtime
@@ -77,7 +88,7 @@ async def pairing_code(
 @router.patch(
     "/connections/{id}",
     summary="Altera nome e opções",
-    responses=answers(ConnectionDetail, 404, body=True),
+    responses=answers(ConnectionDetail, "invalid_options", *ONE_CONNECTION, body=True),
 )
 async def change_connection(
     connection_id: IdInPath, body: ChangeConnection, _caller: Manages, runtime: Runtime

@@ -18,18 +18,29 @@ from ..guards import Sends
 from ..principal import Principal
 from ..schemas import OptionalOwnerId, Sent
 from ..sending import SendMessage
-from .answers import Runtime, answers
+from .answers import LIVE, Runtime, answers
 
 router = APIRouter(prefix="/api/whatsapp-integration/messages", tags=["Mensagens"])
 
 MessageId = Annotated[UUID, Path(alias="messageId", description="O id da linha da mensagem.")]
 OfOwner = Annotated[OptionalOwnerId, Query(alias="ownerId")]
 
-_CHANGED = answers(Sent, 404, 409, body=True)
+_REFUSED = (
+    "message_not_found",
+    "connection_not_found",
+    "not_a_whatsapp_message",
+    "not_own_message",
+    "not_editable",
+)
+_CHANGED = answers(Sent, *_REFUSED, "content_too_long", body=True)
 _CHANGED[202] = _CHANGED[200] | {"description": "Guardada em disco; será enviada."}
 
 
-@router.post("/{messageId}/read", summary="Marca como lidas", responses=answers(MessagesRead, 404))
+@router.post(
+    "/{messageId}/read",
+    summary="Marca como lidas",
+    responses=answers(MessagesRead, "message_not_found", "connection_not_found", *LIVE, body=True),
+)
 async def read_message(
     message_id: MessageId, caller: Sends, runtime: Runtime, owner_id: OfOwner = None
 ) -> Response:
@@ -65,7 +76,7 @@ async def edit_message(
 
 
 @router.delete(
-    "/{messageId}", summary="Apaga uma mensagem enviada", responses=answers(Sent, 404, 409)
+    "/{messageId}", summary="Apaga uma mensagem enviada", responses=answers(Sent, *_REFUSED)
 )
 async def delete_message(
     message_id: MessageId, caller: Sends, runtime: Runtime, owner_id: OfOwner = None

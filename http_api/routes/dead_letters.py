@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
 from pydantic import Field
 from starlette.responses import Response
 
+from ..control import QueueCleared
 from ..envelope import success
 from ..guards import AdminManages, AdminReads
-from ..schemas import Answer, Message, QueueCleared, RequestBody
+from ..schemas import Answer, Message, RequestBody
 from .answers import Runtime, answers
 
 router = APIRouter(
@@ -25,17 +27,26 @@ Seq = Annotated[int, Path(ge=1, le=2**53, description="Número da mensagem na fi
 class DeadLetter(Answer):
     """Uma mensagem que o Supabase recusou, inteira."""
 
-    seq: Annotated[int, Field(examples=[1042])]
-    kind: Annotated[str, Field(examples=["message"])]
+    seq: Annotated[int, Field(description="O número na fila.", examples=[1042])]
+    kind: Annotated[str, Field(description="O que seria gravado.", examples=["message"])]
     code: Annotated[str, Field(examples=["23503"], description="SQLSTATE ou código estável.")]
-    reason: str
-    payload: Annotated[dict[str, Any], Field(description="A linha que seria gravada.")]
+    reason: Annotated[
+        str, Field(description="O motivo, como o Supabase o disse.", examples=["no such owner"])
+    ]
+    payload: Annotated[
+        dict[str, Any],
+        Field(description="A linha que seria gravada.", examples=[{"conteudo": "Bom dia!"}]),
+    ]
     raw: Annotated[
         dict[str, Any] | None, Field(description="O evento original do WhatsApp, se houver.")
     ]
-    accepted_at: Annotated[str, Field(alias="acceptedAt", examples=["2026-03-01T12:00:00Z"])]
-    died_at: Annotated[str, Field(alias="diedAt", examples=["2026-03-01T12:00:01Z"])]
-    attempts: int
+    accepted_at: Annotated[
+        datetime, Field(description="Quando entrou na fila.", examples=["2026-03-01T12:00:00Z"])
+    ]
+    died_at: Annotated[
+        datetime, Field(description="Quando foi rejeitada.", examples=["2026-03-01T12:00:01Z"])
+    ]
+    attempts: Annotated[int, Field(description="Tentativas feitas.", examples=[1])]
 
 
 class Correction(RequestBody):
@@ -56,7 +67,7 @@ class Correction(RequestBody):
 async def list_dead_letters(
     _caller: AdminReads,
     runtime: Runtime,
-    limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 50,
+    limit: Annotated[int, Query(ge=1, le=MAX_PAGE, description="Tamanho da página.")] = 50,
     after_seq: Annotated[
         int, Query(alias="afterSeq", ge=0, le=2**53, description="As que vêm depois deste `seq`.")
     ] = 0,
@@ -65,20 +76,28 @@ async def list_dead_letters(
     return success(await runtime.dead_letters(limit=limit, after_seq=after_seq))
 
 
-@router.post("/archive", summary="Arquiva todas", responses=answers(QueueCleared))
+@router.post("/archive", summary="Arquiva todas", responses=answers(QueueCleared, body=True))
 async def archive_dead_letters(_caller: AdminManages, runtime: Runtime) -> Response:
     """Move todas para um arquivo no diretório de dados."""
     message = "Mensagens rejeitadas arquivadas; nenhuma mensagem pendente foi tocada."
     return success({"message": message, **await runtime.clear_queue()}, message=message)
 
 
-@router.get("/{seq}", summary="Uma mensagem rejeitada", responses=answers(DeadLetter, 404))
+@router.get(
+    "/{seq}",
+    summary="Uma mensagem rejeitada",
+    responses=answers(DeadLetter, "dead_letter_not_found"),
+)
 async def get_dead_letter(seq: Seq, _caller: AdminReads, runtime: Runtime) -> Response:
     """A mensagem inteira, com o motivo."""
     return success(await runtime.dead_letter(seq))
 
 
-@router.post("/{seq}/retry", summary="Tenta de novo", responses=answers(Message, 404, body=True))
+@router.post(
+    "/{seq}/retry",
+    summary="Tenta de novo",
+    responses=answers(Message, "dead_letter_not_found", "fixed_fields", body=True),
+)
 async def retry_dead_letter(
     seq: Seq, _caller: AdminManages, runtime: Runtime, body: Correction | None = None
 ) -> Response:

@@ -16,10 +16,10 @@ from runtime.events import EventName
 from ..guards import Lists
 from ..limits import EVENTS_PATH
 from ..principal import Permission
-from ..schemas import ConnectionId, OptionalOwnerId
+from ..schemas import ConnectionId, EventBody, OptionalOwnerId
 from ..streams import EventStream, Streams
 from ..validation import custom_error
-from .answers import Runtime, answers
+from .answers import ONE_CONNECTION, Runtime, answers
 
 router = APIRouter(tags=["Eventos"])
 
@@ -45,7 +45,7 @@ EventNames = Annotated[
 EventId = Annotated[str | None, AfterValidator(_position), Field(max_length=64, examples=[None])]
 
 _ANSWERS: dict[int | str, dict[str, Any]] = {
-    **answers(dict[str, Any]),
+    **answers(EventBody, "invalid_event_id", *ONE_CONNECTION, "too_many_streams"),
     200: {
         "description": "Um evento por vez: `id`, `event` e, em `data`, o JSON do evento.",
         "content": {"text/event-stream": {"schema": {"type": "string"}}},

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, Response
 
+from ..control import Alive, Ready
 from ..docs import CONTENT_SECURITY_POLICY, page
 from ..envelope import Failure, success
 from ..errors import retry_after
-from ..schemas import Alive, FailureBody, Row, Success
-from .answers import Runtime
+from ..schemas import Success
+from .answers import Runtime, failures
 
 router = APIRouter(tags=["Saúde"])
-
-_DOWN: dict[int | str, dict[str, Any]] = {
-    503: {"model": FailureBody, "description": "Ainda não, ou não mais."}
-}
 
 
 @router.get(
     "/health/live",
     summary="O processo está vivo",
-    responses={200: {"model": Success[Alive]}, **_DOWN},
+    responses={200: {"model": Success[Alive], "description": "Está."}, **failures("not_alive")},
 )
 async def live(runtime: Runtime) -> Response:
     """503 quando a supervisão desistiu e o processo deve ser reiniciado."""
@@ -35,7 +30,7 @@ async def live(runtime: Runtime) -> Response:
 @router.get(
     "/health/ready",
     summary="O sistema está pronto",
-    responses={200: {"model": Success[Row]}, **_DOWN},
+    responses={200: {"model": Success[Ready], "description": "Está."}, **failures("not_ready")},
 )
 async def ready(runtime: Runtime) -> Response:
     """200 quando mensagens podem ser recebidas e enviadas; cada parte com o seu estado."""

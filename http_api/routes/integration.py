@@ -13,6 +13,7 @@ from runtime.errors import Conflict, Invalid, NotFound
 from runtime.media.desk import MediaRequest
 
 from .. import qr as rendering
+from ..control import QueueCleared, SupabaseStats
 from ..envelope import success
 from ..guards import (
     AdminManages,
@@ -25,6 +26,7 @@ from ..guards import (
     seen_atendimento,
 )
 from ..principal import Permission
+from ..rows import AtendimentoRow, MessageRow, SessionRow
 from ..schemas import (
     MAX_OFFSET,
     MAX_PAGE,
@@ -39,13 +41,10 @@ from ..schemas import (
     OptionalId,
     OptionalOwnerId,
     Qr,
-    QueueCleared,
-    Row,
     Sent,
-    SupabaseStats,
 )
 from ..sending import SendMessage
-from .answers import Runtime, answers
+from .answers import FILES, ONE_CONNECTION, SENDING, Runtime, answers
 from .conversation import plain_request, text_of
 from .media import same_key
 
@@ -53,12 +52,14 @@ router = APIRouter(prefix="/api/whatsapp-integration", tags=["WhatsApp"])
 
 IdInPath = Annotated[ConnectionId, Path(alias="id")]
 
-_QR_ANSWERS: dict[int | str, dict[str, Any]] = answers(Qr, 404, 409)
+_QR_ANSWERS: dict[int | str, dict[str, Any]] = answers(
+    Qr, *ONE_CONNECTION, "qr_not_available", "already_connected"
+)
 _QR_ANSWERS[200]["content"] = {
     "image/png": {"schema": {"type": "string", "format": "binary"}},
     "text/plain": {"schema": {"type": "string"}},
 }
-_SEND_ANSWERS: dict[int | str, dict[str, Any]] = answers(Sent, 404, 409, 422, body=True)
+_SEND_ANSWERS: dict[int | str, dict[str, Any]] = answers(Sent, *SENDING, *FILES, body=True)
 _SEND_ANSWERS[200]["description"] = "Enviada: o WhatsApp confirmou."
 _SEND_ANSWERS[202] = _SEND_ANSWERS[200] | {
     "description": "Guardada em disco; será enviada assim que a conexão permitir."
@@ -68,7 +69,14 @@ _SEND_ANSWERS[202] = _SEND_ANSWERS[200] | {
 @router.post(
     "/connections",
     summary="Cria uma conexão",
-    responses=answers(ConnectionCreated, 409, body=True),
+    responses=answers(
+        ConnectionCreated,
+        "invalid_connection_id",
+        "unknown_owner",
+        "connection_exists",
+        "too_many_connections",
+        body=True,
+    ),
 )
 async def create_connection(
     body: CreateConnection, caller: OwnerCreates, runtime: Runtime
@@ -101,7 +109,9 @@ async def list_connections(
     )
 
 
-@router.get("/connections/{id}", summary="Uma conexão", responses=answers(ConnectionDetail, 404))
+@router.get(
+    "/connections/{id}", summary="Uma conexão", responses=answers(ConnectionDetail, *ONE_CONNECTION)
+)
 async def get_connection(connection_id: IdInPath, caller: Reads, runtime: Runtime) -> Response:
     """A conexão, o QR code atual (com a permissão manage) e o que a supervisão sabe dela."""
     one = await runtime.connection(connection_id)
@@ -110,7 +120,9 @@ async def get_connection(connection_id: IdInPath, caller: Reads, runtime: Runtim
     return success(one)
 
 
-@router.delete("/connections/{id}", summary="Exclui a conexão", responses=answers(Message, 404))
+@router.delete(
+    "/connections/{id}", summary="Exclui a conexão", responses=answers(Message, *ONE_CONNECTION)
+)
 async def delete_connection(
     connection_id: IdInPath, _caller: Manages, runtime: Runtime
 ) -> Response:
@@ -149,7 +161,9 @@ async def get_qr(
 
 
 @router.post(
-    "/connections/{id}/restart", summary="Reinicia a conexão", responses=answers(Message, 404)
+    "/connections/{id}/restart",
+    summary="Reinicia a conexão",
+    responses=answers(Message, *ONE_CONNECTION, body=True),
 )
 async def restart_connection(
     connection_id: IdInPath, _caller: Manages, runtime: Runtime
@@ -159,7 +173,11 @@ async def restart_connection(
     return _done("Conexão reiniciada.")
 
 
-@router.post("/connections/{id}/logout", summary="Sai do WhatsApp", responses=answers(Message, 404))
+@router.post(
+    "/connections/{id}/logout",
+    summary="Sai do WhatsApp",
+    responses=answers(Message, *ONE_CONNECTION, body=True),
+)
 async def logout_connection(
     connection_id: IdInPath, _caller: Manages, runtime: Runtime
 ) -> Response:
@@ -219,7 +237,7 @@ async def send_message(
 @router.get(
     "/messages/{atendimentoId}",
     summary="Mensagens de um atendimento",
-    responses=answers(list[Row], 404),
+    responses=answers(list[MessageRow], "atendimento_not_found", "message_not_found"),
 )
 async def list_messages(
     atendimento_id: Annotated[
@@ -228,8 +246,10 @@ async def list_messages(
     caller: Reads,
     runtime: Runtime,
     owner_id: Annotated[OptionalOwnerId, Query(alias="ownerId")] = None,
-    limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 50,
-    offset: Annotated[int, Query(ge=0, le=MAX_OFFSET)] = 0,
+    limit: Annotated[int, Query(ge=1, le=MAX_PAGE, description="Tamanho da página.")] = 50,
+    offset: Annotated[
+        int, Query(ge=0, le=MAX_OFFSET, description="Quantas pular; `after` custa menos.")
+    ] = 0,
     after: Annotated[
         OptionalId,
         Query(description="O id da última linha que já se tem: a página seguinte, sem offset."),
@@ -242,7 +262,11 @@ async def list_messages(
     return success(await runtime.messages(atendimento_id, owner, limit, offset, after))
 
 
-@router.get("/atendimentos/active", summary="Atendimentos em aberto", responses=answers(list[Row]))
+@router.get(
+    "/atendimentos/active",
+    summary="Atendimentos em aberto",
+    responses=answers(list[AtendimentoRow]),
+)
 async def active_atendimentos(
     caller: Lists,
     runtime: Runtime,
@@ -254,7 +278,7 @@ async def active_atendimentos(
     return success([row for row in rows if caller.sees_row(row)])
 
 
-@router.get("/sessions/active", summary="Sessões do dono", responses=answers(list[Row]))
+@router.get("/sessions/active", summary="Sessões do dono", responses=answers(list[SessionRow]))
 async def active_sessions(
     caller: Lists,
     runtime: Runtime,
@@ -279,7 +303,9 @@ async def supabase_stats(caller: Reads, runtime: Runtime) -> Response:
 
 
 @router.post(
-    "/queue/clear", summary="Arquiva as mensagens rejeitadas", responses=answers(QueueCleared)
+    "/queue/clear",
+    summary="Arquiva as mensagens rejeitadas",
+    responses=answers(QueueCleared, body=True),
 )
 async def clear_queue(_caller: AdminManages, runtime: Runtime) -> Response:
     """Move as mensagens rejeitadas para um arquivo; as que ainda esperam não são tocadas."""

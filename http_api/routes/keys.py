@@ -21,6 +21,7 @@ from ..keys import ApiKey, KeyScope, KeyStore
 from ..principal import EVERYTHING, Permission, Role
 from ..schemas import (
     MAX_NAME,
+    UUID_EXAMPLE,
     Answer,
     ConnectionId,
     Message,
@@ -28,7 +29,7 @@ from ..schemas import (
     RequestBody,
     check_not_blank,
 )
-from .answers import Runtime, answers
+from .answers import ONE_CONNECTION, Runtime, answers
 
 router = APIRouter(prefix="/api/whatsapp-bootstrap/keys", tags=["Chaves de API"])
 
@@ -36,6 +37,10 @@ T = TypeVar("T")
 DEFAULT_RATE = 600
 MAX_RATE = 1_000_000
 _ID = "9f86d081884c7d65"
+_AT = "2026-03-01T12:00:00.123456+00:00"
+_UNTIL = "2030-01-01T00:00:00Z"
+
+_CHANGED_KEY = ("key_not_found", "key_from_environment", "api_keys_busy")
 
 IdInPath = Annotated[str, Path(alias="id", min_length=1, max_length=64, examples=[_ID])]
 
@@ -66,7 +71,7 @@ class CreateKey(RequestBody):
         datetime | None,
         Field(
             description="Fim da validade (ISO 8601; sem fuso horário, vale UTC).",
-            examples=["2030-01-01T00:00:00Z"],
+            examples=[_UNTIL],
         ),
     ] = None
     rate_per_minute: Annotated[
@@ -88,25 +93,36 @@ class CreateKey(RequestBody):
 class Key(Answer):
     """Uma chave, sem o segredo."""
 
-    id: str = Field(examples=[_ID])
-    name: str = Field(examples=["CRM da loja"])
-    role: Role
-    permissions: list[Permission]
-    owner_id: UUID | None = None
-    connection_id: str | None = None
-    created_at: datetime | None = Field(
-        default=None, description="null para a chave de ZAPVISOR_API_KEY."
-    )
-    expires_at: datetime | None = None
-    expired: bool
-    last_used_at: datetime | None = None
-    rate_per_minute: int | None = None
+    id: Annotated[str, Field(description="O id, para trocar ou revogar.", examples=[_ID])]
+    name: Annotated[str, Field(description="Para pessoas.", examples=["CRM da loja"])]
+    role: Annotated[Role, Field(description="O alcance.", examples=["owner"])]
+    permissions: Annotated[
+        list[Permission], Field(description="O que pode fazer.", examples=[["read", "send"]])
+    ]
+    owner_id: Annotated[
+        UUID | None, Field(description="null: de todos.", examples=[UUID_EXAMPLE])
+    ] = None
+    connection_id: Annotated[str | None, Field(description="null: todas as conexões.")] = None
+    created_at: Annotated[
+        datetime | None,
+        Field(description="null para a chave de ZAPVISOR_API_KEY.", examples=[_AT]),
+    ] = None
+    expires_at: Annotated[
+        datetime | None, Field(description="null: não expira.", examples=[_UNTIL])
+    ] = None
+    expired: Annotated[bool, Field(description="Se já expirou.", examples=[False])]
+    last_used_at: Annotated[datetime | None, Field(description="null: nunca.")] = None
+    rate_per_minute: Annotated[
+        int | None, Field(description="Chamadas por minuto; null: sem limite.", examples=[600])
+    ] = None
 
 
 class NewKey(Key):
     """A chave com o segredo, que só aparece aqui."""
 
-    key: str = Field(description="Guarde agora; não será mostrada de novo.", examples=["zv_…"])
+    key: Annotated[
+        str, Field(description="Guarde agora; não será mostrada de novo.", examples=["zv_…"])
+    ]
 
 
 @router.get("", summary="Lista as chaves", responses=answers(list[Key]))
@@ -116,7 +132,19 @@ async def list_keys(_caller: AdminReads, request: Request) -> Response:
     return success([describe(store, key) for key in store.all()])
 
 
-@router.post("", summary="Cria uma chave", responses=answers(NewKey, 404, 409, body=True))
+@router.post(
+    "",
+    summary="Cria uma chave",
+    responses=answers(
+        NewKey,
+        "invalid_key_scope",
+        "invalid_key_expiry",
+        *ONE_CONNECTION,
+        "too_many_keys",
+        "api_keys_busy",
+        body=True,
+    ),
+)
 async def create_key(
     body: CreateKey, _caller: AdminManages, runtime: Runtime, request: Request
 ) -> Response:
@@ -135,7 +163,9 @@ async def create_key(
     return success({**describe(store, key), "key": plaintext})
 
 
-@router.post("/{id}/rotate", summary="Troca o segredo", responses=answers(NewKey, 404, 409))
+@router.post(
+    "/{id}/rotate", summary="Troca o segredo", responses=answers(NewKey, *_CHANGED_KEY, body=True)
+)
 async def rotate_key(key_id: IdInPath, _caller: AdminManages, request: Request) -> Response:
     """O segredo antigo deixa de valer imediatamente."""
     store = _store(request)
@@ -143,7 +173,7 @@ async def rotate_key(key_id: IdInPath, _caller: AdminManages, request: Request) 
     return success({**describe(store, key), "key": plaintext})
 
 
-@router.delete("/{id}", summary="Revoga uma chave", responses=answers(Message, 404, 409))
+@router.delete("/{id}", summary="Revoga uma chave", responses=answers(Message, *_CHANGED_KEY))
 async def revoke_key(key_id: IdInPath, _caller: AdminManages, request: Request) -> Response:
     """Deixa de valer imediatamente, para sempre."""
     store = _store(request)

@@ -24,7 +24,7 @@ from ..principal import Principal
 from ..ranges import ByteRange, Unsatisfiable, read_range
 from ..schemas import IdempotencyKey, MediaRetried, OptionalOwnerId, Sent
 from ..sending import SendFile
-from .answers import Runtime, answers
+from .answers import FILES, SENDING, Runtime, answers, failures
 from .conversation import text_of
 
 router = APIRouter(prefix="/api/whatsapp-integration", tags=["Arquivos"])
@@ -40,14 +40,18 @@ _FILE_HEADERS = {
     "Cache-Control": "private, max-age=86400, immutable",
     "Accept-Ranges": "bytes",
 }
-_FILE_ANSWERS: dict[int | str, dict[str, Any]] = answers(Any, 404, 409)
+_FILE_ANSWERS: dict[int | str, dict[str, Any]] = answers(
+    Any, "message_not_found", "media_not_found", "media_pending", "media_failed"
+)
 _FILE_ANSWERS[200] = {
     "description": "O arquivo.",
     "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
 }
 _FILE_ANSWERS[206] = _FILE_ANSWERS[200] | {"description": "A parte pedida do arquivo."}
-_FILE_ANSWERS[416] = {"description": "O arquivo não tem a parte pedida."}
-_UPLOAD_ANSWERS: dict[int | str, dict[str, Any]] = answers(Sent, 404, 409, 422, body=True)
+_FILE_ANSWERS |= failures("range_not_satisfiable")
+_UPLOAD_ANSWERS: dict[int | str, dict[str, Any]] = answers(
+    Sent, *SENDING, *FILES, "missing_file", "malformed_form", "form_too_large", body=True
+)
 _UPLOAD_ANSWERS[202] = _UPLOAD_ANSWERS[200] | {
     "description": "Guardada em disco; será enviada assim que o arquivo estiver no WhatsApp."
 }
@@ -60,17 +64,44 @@ _UPLOAD_BODY = {
                     "type": "object",
                     "required": ["connectionId", "to", "type", FILE_FIELD],
                     "properties": {
-                        "connectionId": {"type": "string"},
-                        "to": {"type": "string"},
-                        "type": {"enum": ["image", "video", "audio", "document", "sticker"]},
+                        "connectionId": {
+                            "type": "string",
+                            "description": "A conexão.",
+                            "examples": ["loja-centro"],
+                        },
+                        "to": {
+                            "type": "string",
+                            "description": "JID ou número de telefone.",
+                            "examples": ["(11) 98765-4321"],
+                        },
+                        "type": {
+                            "enum": ["image", "video", "audio", "document", "sticker"],
+                            "description": "O que é.",
+                            "examples": ["document"],
+                        },
                         "content": {"type": "string", "description": "A legenda."},
-                        "fileName": {"type": "string"},
+                        "fileName": {
+                            "type": "string",
+                            "description": "Nome de um documento.",
+                            "examples": ["boleto.pdf"],
+                        },
                         "ptt": {"type": "boolean", "description": "Mensagem de voz."},
                         "viewOnce": {"type": "boolean", "description": "Visualização única."},
-                        "quotedMessageId": {"type": "string", "format": "uuid"},
+                        "quotedMessageId": {
+                            "type": "string",
+                            "format": "uuid",
+                            "description": "O id da linha da mensagem respondida.",
+                        },
                         "mentions": {"type": "string", "description": "Separadas por vírgula."},
-                        "idempotencyKey": {"type": "string"},
-                        FILE_FIELD: {"type": "string", "format": "binary"},
+                        "idempotencyKey": {
+                            "type": "string",
+                            "description": "O mesmo que o cabeçalho Idempotency-Key.",
+                        },
+                        FILE_FIELD: {
+                            "type": "string",
+                            "format": "binary",
+                            "description": "O arquivo.",
+                        },
                     },
                 }
             }
@@ -107,7 +138,9 @@ async def get_media(
 @router.post(
     "/messages/{messageId}/media/retry",
     summary="Busca de novo um arquivo que falhou",
-    responses=answers(MediaRetried, 404, 409),
+    responses=answers(
+        MediaRetried, "message_not_found", "media_not_found", "media_not_failed", body=True
+    ),
 )
 async def retry_media(
     message_id: MessageId, caller: Sends, runtime: Runtime, owner_id: OfOwner = None

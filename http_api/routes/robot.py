@@ -11,7 +11,8 @@ from starlette.responses import Response
 from ..attendance import ChangeRobot, CreateRobot
 from ..envelope import success
 from ..guards import OwnerManages, OwnerReads
-from ..schemas import Message, OptionalCompanyId, OptionalOwnerId, Row
+from ..rows import RobotRow
+from ..schemas import Message, OptionalCompanyId, OptionalOwnerId
 from .answers import Runtime, answers
 
 router = APIRouter(
@@ -19,18 +20,22 @@ router = APIRouter(
     tags=["Robô"],
 )
 
-IdInPath = Annotated[UUID, Path(alias="id")]
+IdInPath = Annotated[UUID, Path(alias="id", description="O id da linha do robô.")]
 OfOwner = Annotated[OptionalOwnerId, Query(alias="ownerId")]
 
 
-@router.post("", summary="Cria um robô", responses=answers(Row, 409, body=True))
+@router.post(
+    "",
+    summary="Cria um robô",
+    responses=answers(RobotRow, "unknown_owner", "robot_exists", body=True),
+)
 async def create_robot(body: CreateRobot, caller: OwnerManages, runtime: Runtime) -> Response:
     """Um por dono e empresa (409 `robot_exists`); sem empresa, vale para as que não têm o seu."""
     caller.owner(body.owner_id)
     return success(await runtime.create_robot(body.values()))
 
 
-@router.get("", summary="Lista os robôs", responses=answers(list[Row]))
+@router.get("", summary="Lista os robôs", responses=answers(list[RobotRow]))
 async def list_robots(
     caller: OwnerReads,
     runtime: Runtime,
@@ -41,7 +46,7 @@ async def list_robots(
     return success(await runtime.robots(caller.owner(owner_id), company_id))
 
 
-@router.get("/{id}", summary="Um robô", responses=answers(Row, 404))
+@router.get("/{id}", summary="Um robô", responses=answers(RobotRow, "robot_not_found"))
 async def get_robot(
     robot_id: IdInPath, caller: OwnerReads, runtime: Runtime, owner_id: OfOwner = None
 ) -> Response:
@@ -49,7 +54,11 @@ async def get_robot(
     return success(await runtime.robot_row(robot_id, caller.owner(owner_id)))
 
 
-@router.patch("/{id}", summary="Altera um robô", responses=answers(Row, 404, body=True))
+@router.patch(
+    "/{id}",
+    summary="Altera um robô",
+    responses=answers(RobotRow, "nothing_to_change", "robot_not_found", body=True),
+)
 async def change_robot(
     robot_id: IdInPath,
     body: ChangeRobot,
@@ -62,7 +71,7 @@ async def change_robot(
     return success(await runtime.change_robot(robot_id, body.changes(), owner))
 
 
-@router.delete("/{id}", summary="Exclui um robô", responses=answers(Message, 404))
+@router.delete("/{id}", summary="Exclui um robô", responses=answers(Message, "robot_not_found"))
 async def delete_robot(
     robot_id: IdInPath, caller: OwnerManages, runtime: Runtime, owner_id: OfOwner = None
 ) -> Response:

@@ -8,9 +8,10 @@ from fastapi import APIRouter
 from pydantic import Field
 from starlette.responses import Response
 
+from ..control import TreeNode
 from ..envelope import success
 from ..guards import AdminManages, AdminReads
-from ..schemas import Message, RequestBody, Row
+from ..schemas import Message, RequestBody
 from .answers import Runtime, answers
 
 router = APIRouter(prefix="/api/whatsapp-bootstrap/tree", tags=["Controle"])
@@ -30,14 +31,16 @@ class Unpark(RequestBody):
     ]
 
 
-@router.get("", summary="A árvore de supervisão", responses=answers(Row))
+@router.get("", summary="A árvore de supervisão", responses=answers(TreeNode))
 async def get_tree(_caller: AdminReads, runtime: Runtime) -> Response:
     """Cada filho com estado, reinícios, o motivo da última saída e os seus próprios filhos."""
     return success(runtime.tree())
 
 
 @router.post(
-    "/unpark", summary="Libera um filho parado", responses=answers(Message, 404, 409, body=True)
+    "/unpark",
+    summary="Libera um filho parado",
+    responses=answers(Message, "child_not_found", "not_parked", body=True),
 )
 async def unpark(body: Unpark, _caller: AdminManages, runtime: Runtime) -> Response:
     """Deixa seguir um filho que parou à espera de uma pessoa; 409 se ele não está parado."""

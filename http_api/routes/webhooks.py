@@ -13,14 +13,23 @@ from runtime.notifier.desk import MAX_URL
 
 from ..envelope import success
 from ..guards import OwnerManages, OwnerReads
-from ..schemas import Answer, ConnectionId, Message, OptionalOwnerId, RequestBody
-from .answers import Runtime, answers
+from ..schemas import (
+    UUID_EXAMPLE,
+    Answer,
+    ConnectionId,
+    EventBody,
+    Message,
+    OptionalOwnerId,
+    RequestBody,
+)
+from .answers import ONE_CONNECTION, Runtime, answers
 from .events import EventNames
 
 router = APIRouter(prefix="/api/whatsapp-integration/webhooks", tags=["Webhooks"])
 
 MAX_PAGE = 100
 _URL_EXAMPLE = "https://crm.exemplo.com.br/zapvisor"
+_AT = "2026-03-01T12:00:00.123456+00:00"
 
 IdInPath = Annotated[str, Path(alias="id", max_length=64, description="Id do webhook.")]
 DeliveryInPath = Annotated[
@@ -77,72 +86,105 @@ class ChangeWebhook(RequestBody):
 class Webhook(Answer):
     """Um webhook, sem o segredo."""
 
-    id: Annotated[str, Field(examples=["wh_3f9a1c2044d1e7b8"])]
-    url: Annotated[str, Field(examples=[_URL_EXAMPLE])]
-    owner_id: str | None = None
-    connection_id: str | None = None
-    events: list[str]
-    description: str | None = None
-    enabled: bool
+    id: Annotated[str, Field(description="O id.", examples=["wh_3f9a1c2044d1e7b8"])]
+    url: Annotated[str, Field(description="Para onde vão os eventos.", examples=[_URL_EXAMPLE])]
+    owner_id: Annotated[
+        str | None, Field(description="null: de todos os donos.", examples=[UUID_EXAMPLE])
+    ] = None
+    connection_id: Annotated[
+        str | None, Field(description="null: de todas as conexões.", examples=[None])
+    ] = None
+    events: Annotated[list[str], Field(description="Vazio: todos.", examples=[["messageReceived"]])]
+    description: Description = None
+    enabled: Annotated[bool, Field(description="Se recebe eventos novos.", examples=[True])]
     disabled_code: Annotated[
         str | None, Field(description="Por que foi desativado: failing, backlog_full ou gone.")
     ] = None
-    failing_since: datetime | None = None
-    last_success_at: datetime | None = None
-    last_error: str | None = None
-    created_at: datetime
+    failing_since: Annotated[
+        datetime | None, Field(description="null: a última entrega deu certo.")
+    ] = None
+    last_success_at: Annotated[
+        datetime | None, Field(description="A última entrega.", examples=[_AT])
+    ] = None
+    last_error: Annotated[str | None, Field(description="O último erro.")] = None
+    created_at: Annotated[datetime, Field(description="Quando foi criado.", examples=[_AT])]
     deliveries: Annotated[
-        dict[str, int], Field(examples=[{"pending": 0, "delivered": 42, "dead": 0}])
+        dict[str, int],
+        Field(
+            description="Quantas há, por estado.",
+            examples=[{"pending": 0, "delivered": 42, "dead": 0}],
+        ),
     ]
 
 
 class WebhookWithSecret(Webhook):
     """Um webhook com o segredo, mostrado só esta vez."""
 
-    secret: Annotated[str, Field(examples=["whsec_…"])]
+    secret: Annotated[str, Field(description="Confere a assinatura.", examples=["whsec_…"])]
 
 
 class TrialDelivery(Answer):
     """O que houve com a entrega de teste."""
 
-    delivered: bool
-    status: int | None = None
-    error: Annotated[str | None, Field(examples=["timeout"])] = None
-    duration_ms: int
+    delivered: Annotated[bool, Field(description="Se chegou.", examples=[True])]
+    status: Annotated[
+        int | None, Field(description="O status HTTP da resposta.", examples=[204])
+    ] = None
+    error: Annotated[str | None, Field(description="Por que não chegou.", examples=[None])] = None
+    duration_ms: Annotated[int, Field(description="Milissegundos.", examples=[85])]
 
 
 class Delivery(Answer):
     """Um evento para um webhook."""
 
-    id: int
-    state: Literal["pending", "delivered", "dead"]
-    attempts: int
-    status: Annotated[int | None, Field(description="Da última tentativa.")] = None
-    error: Annotated[str | None, Field(examples=["http_500"])] = None
-    duration_ms: int | None = None
-    created_at: datetime
-    updated_at: datetime
+    id: Annotated[int, Field(description="O id da entrega.", examples=[1042])]
+    state: Annotated[
+        Literal["pending", "delivered", "dead"],
+        Field(description="Na fila, entregue ou desistida.", examples=["delivered"]),
+    ]
+    attempts: Annotated[int, Field(description="Tentativas feitas.", examples=[1])]
+    status: Annotated[
+        int | None, Field(description="O status HTTP da última tentativa.", examples=[204])
+    ] = None
+    error: Annotated[
+        str | None, Field(description="O erro da última tentativa.", examples=[None])
+    ] = None
+    duration_ms: Annotated[
+        int | None, Field(description="Quanto durou a última tentativa.", examples=[85])
+    ] = None
+    created_at: Annotated[datetime, Field(description="Quando entrou na fila.", examples=[_AT])]
+    updated_at: Annotated[datetime, Field(description="A última tentativa.", examples=[_AT])]
     next_attempt_at: Annotated[
         datetime | None, Field(description="null: espera a anterior da mesma conversa.")
     ] = None
-    event: dict[str, Any]
+    event: Annotated[EventBody, Field(description="O evento, como é entregue.")]
 
 
 class DeliveryPage(Answer):
     """Uma página do registro de entregas."""
 
-    items: list[Delivery]
-    next_cursor: str | None = None
+    items: Annotated[list[Delivery], Field(description="Da mais nova para a mais antiga.")]
+    next_cursor: Annotated[
+        str | None, Field(description="O `cursor` da próxima página; null na última.")
+    ] = None
 
 
 class Redelivered(Answer):
     """Quantas voltaram para a fila."""
 
-    redelivered: int
+    redelivered: Annotated[int, Field(description="Quantas.", examples=[3])]
 
 
 @router.post(
-    "", summary="Cria um webhook", responses=answers(WebhookWithSecret, 404, 409, body=True)
+    "",
+    summary="Cria um webhook",
+    responses=answers(
+        WebhookWithSecret,
+        "invalid_webhook_url",
+        *ONE_CONNECTION,
+        "too_many_webhooks",
+        body=True,
+    ),
 )
 async def create_webhook(body: CreateWebhook, caller: OwnerManages, runtime: Runtime) -> Response:
     """O segredo da assinatura vem só nesta resposta. Veja `docs/webhooks.md`."""
@@ -163,7 +205,7 @@ async def list_webhooks(caller: OwnerReads, runtime: Runtime, owner_id: OfOwner 
     return success(await runtime.webhooks(caller.owner(owner_id)).all())
 
 
-@router.get("/{id}", summary="Um webhook", responses=answers(Webhook, 404))
+@router.get("/{id}", summary="Um webhook", responses=answers(Webhook, "webhook_not_found"))
 async def get_webhook(
     webhook_id: IdInPath, caller: OwnerReads, runtime: Runtime, owner_id: OfOwner = None
 ) -> Response:
@@ -171,7 +213,11 @@ async def get_webhook(
     return success(await runtime.webhooks(caller.owner(owner_id)).one(webhook_id))
 
 
-@router.patch("/{id}", summary="Altera um webhook", responses=answers(Webhook, 404, body=True))
+@router.patch(
+    "/{id}",
+    summary="Altera um webhook",
+    responses=answers(Webhook, "invalid_webhook_url", "webhook_not_found", body=True),
+)
 async def change_webhook(
     webhook_id: IdInPath,
     body: ChangeWebhook,
@@ -184,7 +230,9 @@ async def change_webhook(
     return success(await desk.change(webhook_id, body.changes()))
 
 
-@router.delete("/{id}", summary="Exclui um webhook", responses=answers(Message, 404))
+@router.delete(
+    "/{id}", summary="Exclui um webhook", responses=answers(Message, "webhook_not_found")
+)
 async def delete_webhook(
     webhook_id: IdInPath, caller: OwnerManages, runtime: Runtime, owner_id: OfOwner = None
 ) -> Response:
@@ -193,7 +241,11 @@ async def delete_webhook(
     return success({"message": "Webhook excluído."}, message="Webhook excluído.")
 
 
-@router.post("/{id}/secret", summary="Troca o segredo", responses=answers(WebhookWithSecret, 404))
+@router.post(
+    "/{id}/secret",
+    summary="Troca o segredo",
+    responses=answers(WebhookWithSecret, "webhook_not_found", body=True),
+)
 async def rotate_webhook_secret(
     webhook_id: IdInPath, caller: OwnerManages, runtime: Runtime, owner_id: OfOwner = None
 ) -> Response:
@@ -201,7 +253,11 @@ async def rotate_webhook_secret(
     return success(await runtime.webhooks(caller.owner(owner_id)).rotate(webhook_id))
 
 
-@router.post("/{id}/test", summary="Entrega de teste", responses=answers(TrialDelivery, 404))
+@router.post(
+    "/{id}/test",
+    summary="Entrega de teste",
+    responses=answers(TrialDelivery, "webhook_not_found", body=True),
+)
 async def send_test_delivery(
     webhook_id: IdInPath, caller: OwnerManages, runtime: Runtime, owner_id: OfOwner = None
 ) -> Response:
@@ -210,7 +266,9 @@ async def send_test_delivery(
 
 
 @router.get(
-    "/{id}/deliveries", summary="Registro de entregas", responses=answers(DeliveryPage, 404)
+    "/{id}/deliveries",
+    summary="Registro de entregas",
+    responses=answers(DeliveryPage, "webhook_not_found"),
 )
 async def list_deliveries(
     webhook_id: IdInPath,
@@ -233,7 +291,7 @@ async def list_deliveries(
 @router.post(
     "/{id}/deliveries/redeliver",
     summary="Entrega de novo as desistidas",
-    responses=answers(Redelivered, 404),
+    responses=answers(Redelivered, "webhook_not_found", body=True),
 )
 async def redeliver_dead(
     webhook_id: IdInPath, caller: OwnerManages, runtime: Runtime, owner_id: OfOwner = None
@@ -246,7 +304,9 @@ async def redeliver_dead(
 @router.post(
     "/{id}/deliveries/{delivery}/redeliver",
     summary="Entrega de novo",
-    responses=answers(Message, 404, 409),
+    responses=answers(
+        Message, "webhook_not_found", "delivery_not_found", "delivery_pending", body=True
+    ),
 )
 async def redeliver(
     webhook_id: IdInPath,

@@ -79,7 +79,7 @@ def one(connection: sqlite3.Connection, seq: int) -> DeadLetter:
         (seq,),
     ).fetchone()
     if row is None:
-        raise NotFound("Não há carta morta com esse número.", code="dead_letter_not_found")
+        raise NotFound("Não há mensagem rejeitada com esse número.", code="dead_letter_not_found")
     return _letter(row)
 
 
@@ -97,7 +97,7 @@ def retry(connection: sqlite3.Connection, seq: int, payload: str | None) -> None
         (seq,),
     ).rowcount
     if not moved:
-        raise NotFound("Não há carta morta com esse número.", code="dead_letter_not_found")
+        raise NotFound("Não há mensagem rejeitada com esse número.", code="dead_letter_not_found")
     connection.execute("DELETE FROM dead_letter WHERE seq = ?", (seq,))
     add_to_totals(connection, dead=-1, pending=1)
 

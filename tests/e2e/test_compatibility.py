@@ -8,6 +8,8 @@ from datetime import datetime
 
 import pytest
 
+from tests.contract import check
+
 from .conftest import fresh_number
 from .harness import until
 
@@ -63,6 +65,7 @@ def front_end(shared_product):
     def call(method, path, **options):
         response = shared_product.call(method, path, **options)
         assert response.headers["content-type"] == "application/json", response.text
+        check(response)
         body = response.json()
         assert body["success"] is (response.status_code < 400), body
         if response.status_code >= 400:

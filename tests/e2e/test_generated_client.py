@@ -105,8 +105,8 @@ def test_connect_send_and_read(
 
     page = operation("list_atendimentos").sync(client=client, owner_id=shop.owner, limit=5)
     [atendimento] = page.data.items
-    rows = operation("list_messages").sync(atendimento["id"], client=client, owner_id=shop.owner)
-    assert [row["conteudo"] for row in rows.data] == ["Olá do cliente gerado"]
+    rows = operation("list_messages").sync(atendimento.id, client=client, owner_id=shop.owner)
+    assert [row.conteudo for row in rows.data] == ["Olá do cliente gerado"]
 
 
 def test_a_refusal_is_a_typed_answer(generated, operation, client):

@@ -14,6 +14,8 @@ import httpx
 import jwt
 import pytest
 
+from tests.contract import check
+
 from .harness import API_KEY, until
 
 API = "/api/whatsapp-integration"
@@ -32,6 +34,7 @@ class Caller:
         response = httpx.request(
             method, self._url + path, headers=self._headers, timeout=30, **options
         )
+        check(response)
         body = response.json()
         return response.status_code, body["data"] if body["success"] else body["code"]
 

@@ -8,6 +8,7 @@ from http_api.app import create_app
 from http_api.keys import KeyStore
 from http_api.limits import Limits
 from runtime.settings import Settings
+from tests.contract import check
 
 KEY = "zv_test-key-of-the-api-tests"
 INTEGRATION = "/api/whatsapp-integration"
@@ -54,8 +55,20 @@ async def stranger(api):
 
 
 def connect(api, headers):
+    """A client; every refusal that it gets must be one that the OpenAPI document tells of."""
+
+    async def refusals(response):
+        if response.status_code >= 400:
+            await response.aread()
+            check(response)
+
     transport = httpx.ASGITransport(app=api)
-    return httpx.AsyncClient(transport=transport, base_url="http://zapvisor", headers=headers)
+    return httpx.AsyncClient(
+        transport=transport,
+        base_url="http://zapvisor",
+        headers=headers,
+        event_hooks={"response": [refusals]},
+    )
 
 
 @pytest.fixture

@@ -41,6 +41,25 @@ _LETTER = {
 }
 
 
+def _node(name, restarts, *children):
+    return {
+        "name": name,
+        "path": name,
+        "state": "running",
+        "restarts": restarts,
+        "children": list(children),
+    }
+
+
+_ROW = {
+    "id": ATENDIMENTO,
+    "owner_id": OWNER,
+    "numero_cliente": "5511987654321",
+    "status": "AGUARDANDO",
+    **dict.fromkeys(("data_inicio", "ultima_mensagem", "created_at", "updated_at"), NOW),
+}
+
+
 class FakeLog:
     """The journal of an event log; ``append`` makes it grow."""
 
@@ -128,11 +147,14 @@ class FakeApplication:
                 "archived": 2,
                 "oldestPendingSeconds": 1.5,
                 "drainRate": 10.0,
+                "outbox": {},
+                "commitMs": {"p50": 0.4, "p99": None},
             },
+            "versions": {"zapvisor": "0.1.0"},
             "connections": list(self.book.values()),
             "supabase": {"calls": 4, "p50Ms": 3.0, "p95Ms": 5.0, "p99Ms": None},
             "sendSuccessRate": 0.75,
-            "tree": {"name": "root", "restarts": 1, "children": [{"name": "a", "restarts": 2}]},
+            "tree": _node("root", 1, _node("a", 2)),
         }
 
     async def readings(self):
@@ -140,7 +162,7 @@ class FakeApplication:
         return self.told
 
     def tree(self):
-        return {"name": "zapvisor", "path": "zapvisor", "state": "running", "children": []}
+        return _node("zapvisor", 0)
 
     async def unpark(self, path):
         await self._called("unpark", path)
@@ -271,13 +293,13 @@ class FakeApplication:
 
     async def list_atendimentos(self, wanted):
         await self._called("list_atendimentos", wanted)
-        return {"items": [{"id": ATENDIMENTO, "status": "AGUARDANDO"}], "nextCursor": "mais"}
+        return {"items": [_ROW], "nextCursor": "mais"}
 
     async def atendimento(self, atendimento_id, owner_id):
         await self._called("atendimento", atendimento_id, owner_id)
         if str(atendimento_id) != ATENDIMENTO or str(owner_id) == STRANGER:
             raise NotFound("Atendimento não encontrado.", code="atendimento_not_found")
-        return {"id": ATENDIMENTO, "status": "AGUARDANDO"}
+        return _ROW
 
     async def change_atendimento(self, atendimento_id, changes, owner_id):
         row = await self.atendimento(atendimento_id, owner_id)

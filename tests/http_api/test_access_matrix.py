@@ -7,7 +7,7 @@ from credentials import CREDENTIALS, key_store, verifier
 from fastapi.routing import APIRoute
 
 from http_api.app import create_app
-from runtime.errors import NotFound
+from runtime.errors import NotFound, StorageUnavailable
 from runtime.settings import Settings
 
 LOOKS = {"atendimento", "list_atendimentos", "find_media", "message"}
@@ -62,7 +62,7 @@ class Runtime:
     def __getattr__(self, name):
         def call(*arguments, **named):
             self.calls.append((name, *arguments, *named.values()))
-            raise NotFound("Além da guarda.", code="beyond_the_guard")
+            raise StorageUnavailable("Além da guarda.")
 
         return call
 

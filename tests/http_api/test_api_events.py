@@ -13,7 +13,7 @@ from test_api_server import SMALL, client_of, raw_exchange, serving
 
 from http_api.app import create_app
 from http_api.limits import Limits
-from runtime.errors import NotFound
+from runtime.errors import StorageUnavailable
 from runtime.event_log import EventFilter
 from runtime.events import Event, EventName
 
@@ -50,7 +50,7 @@ class Listener:
     async def part(self):
         """The fields of the next part; comments are under an empty name."""
         fields = {}
-        with trio.fail_after(10):
+        with trio.fail_after(60):
             async for line in self._lines:
                 if not line:
                     if fields:
@@ -168,7 +168,7 @@ async def test_streams_end_first_when_the_server_stops(application, log):
                 assert await listener.part() is None  # an end, not a broken connection
                 ended.set()
 
-        with trio.fail_after(20):
+        with trio.fail_after(60):
             async with serving(application, limits) as server:
                 await clients.start(listen, server)
             await ended.wait()
@@ -180,7 +180,7 @@ async def test_there_may_be_so_many_and_no_more(application, log):
         async with listening(server):
             response = await client.get(EVENTS)
             assert (response.status_code, response.json()["code"]) == (503, "too_many_streams")
-        with trio.fail_after(10):
+        with trio.fail_after(60):
             while True:
                 async with client.stream("GET", EVENTS) as again:
                     if again.status_code == 200:
@@ -232,11 +232,11 @@ async def test_the_journal_may_be_away_for_a_while(application, log):
     ],
 )
 async def test_everybody_hears_of_their_own(application, name, owner, connection, hidden):
-    application.failure = NotFound("Além da rota.")
+    application.failure = StorageUnavailable("Além da rota.")
     api = create_app(application, keys=key_store(), tokens=verifier())
     (who,) = [one for one in CREDENTIALS if one.name == name]
     async with connect(api, who.headers) as client:
-        assert (await client.get(EVENTS)).status_code == 404
+        assert (await client.get(EVENTS)).status_code == 503
     (_, wanted, after, recent) = application.calls[-1]
     assert (wanted.owner_id, wanted.connection_id, after, recent) == (owner, connection, None, 0)
     assert wanted.hidden == hidden

@@ -7,7 +7,7 @@ import trio
 import trio.testing
 from fake_application import ATENDIMENTO, NOT_ON_WHATSAPP, OWNER, QR, STRANGER, supabase_down
 
-from http_api import schemas
+from http_api import control, schemas
 from runtime.errors import Conflict, Invalid, JournalUnavailable, ZapvisorError
 
 BOOTSTRAP = "/api/whatsapp-bootstrap"
@@ -35,10 +35,10 @@ def failure_of(response, status, code):
 @pytest.mark.parametrize(
     ("method", "path", "model"),
     [
-        ("POST", f"{BOOTSTRAP}/initialize", schemas.Status),
-        ("GET", f"{BOOTSTRAP}/status", schemas.Status),
-        ("GET", f"{BOOTSTRAP}/stats", schemas.Stats),
-        ("POST", f"{BOOTSTRAP}/test", schemas.SelfTest),
+        ("POST", f"{BOOTSTRAP}/initialize", control.Status),
+        ("GET", f"{BOOTSTRAP}/status", control.Status),
+        ("GET", f"{BOOTSTRAP}/stats", control.Stats),
+        ("POST", f"{BOOTSTRAP}/test", control.SelfTest),
         ("POST", f"{BOOTSTRAP}/restart", schemas.Message),
         ("POST", f"{BOOTSTRAP}/shutdown", schemas.Message),
         ("GET", f"{INTEGRATION}/connections/loja", schemas.ConnectionDetail),
@@ -46,9 +46,9 @@ def failure_of(response, status, code):
         ("POST", f"{INTEGRATION}/connections/loja/restart", schemas.Message),
         ("POST", f"{INTEGRATION}/connections/loja/logout", schemas.Message),
         ("DELETE", f"{INTEGRATION}/connections/loja", schemas.Message),
-        ("GET", f"{INTEGRATION}/stats/supabase", schemas.SupabaseStats),
-        ("POST", f"{INTEGRATION}/queue/clear", schemas.QueueCleared),
-        ("GET", "/health/live", schemas.Alive),
+        ("GET", f"{INTEGRATION}/stats/supabase", control.SupabaseStats),
+        ("POST", f"{INTEGRATION}/queue/clear", control.QueueCleared),
+        ("GET", "/health/live", control.Alive),
     ],
 )
 async def test_call_answers_in_the_shape_that_is_documented(client, loja, method, path, model):
@@ -228,18 +228,23 @@ async def test_path_with_a_trailing_slash_is_the_same_path(client):
 
 
 @pytest.mark.parametrize(
-    ("error", "status"),
+    ("error", "status", "code"),
     [
-        (Invalid("Não.", code="some_code"), 400),
-        (Conflict("Não.", code="some_code"), 409),
-        (JournalUnavailable("Não.", code="some_code", retry_after=0.1), 503),
-        (ExceptionGroup("g", [Conflict("Não.", code="some_code")]), 409),
+        (Invalid("Não.", code="validation_error"), 400, "validation_error"),
+        (Conflict("Não.", code="connection_exists"), 409, "connection_exists"),
+        (JournalUnavailable("Não.", retry_after=0.1), 503, "journal_unavailable"),
+        (
+            ExceptionGroup("g", [Conflict("Não.", code="connection_exists")]),
+            409,
+            "connection_exists",
+        ),
     ],
 )
-async def test_errors_of_the_runtime_become_statuses(client, application, error, status):
+async def test_errors_of_the_runtime_become_statuses(client, application, error, status, code):
     application.failure = error
-    response = await client.get(f"{INTEGRATION}/connections")
-    assert failure_of(response, status, "some_code")["error"] == "Não."
+    body = {"connectionId": "loja", "name": "Loja", "ownerId": OWNER}
+    response = await client.post(f"{INTEGRATION}/connections", json=body)
+    assert failure_of(response, status, code)["error"] == "Não."
     assert response.headers.get("retry-after") == ("1" if status == 503 else None)
 
 
