@@ -26,6 +26,6 @@ export function holdWrites(socket: Socket, store: Store): void {
     if (held.length === 0) return;
     const chunks = held;
     held = [];
-    if (!socket.destroyed) write(Buffer.concat(chunks));
+    if (socket.writable) write(Buffer.concat(chunks));
   };
 }
