@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import tempfile
 import threading
@@ -11,6 +12,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 import trio
 
@@ -106,3 +108,27 @@ def test_a_service_manager_is_told_and_an_upgrade_stores_what_waited(product, ma
     assert first_run[-1] == "STOPPING=1"
     assert set(first_run[1:-1]) == {"WATCHDOG=1"}
     assert rows == [("antes da atualização",)]
+
+
+def test_a_process_that_stands_still_is_seen_from_outside_and_goes_on(product, manager):
+    product.start(**manager.environment)
+    until(lambda: manager.states().count("WATCHDOG=1") >= 2, what="two pings")
+
+    product.process.popen.send_signal(signal.SIGSTOP)
+    with pytest.raises(httpx.TimeoutException):
+        product.call("GET", "/health/live", timeout=2.5 * WATCHDOG_SECONDS)
+    silent = time.monotonic() - manager.told[-1][0]
+    product.process.popen.send_signal(signal.SIGCONT)
+
+    assert silent > WATCHDOG_SECONDS  # the manager would have started it anew
+    pings = len(manager.states())
+    until(lambda: product.call("GET", "/health/live").status_code == 200, what="it lives again")
+    until(lambda: len(manager.states()) > pings, what="a ping")
+    tree = product.data("GET", "/api/whatsapp-bootstrap/stats")["tree"]
+    assert [one["name"] for one in below(tree) if one["restarts"]] == []  # no child is to blame
+
+
+def below(node):
+    yield node
+    for child in node["children"]:
+        yield from below(child)

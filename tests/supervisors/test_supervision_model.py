@@ -79,7 +79,8 @@ CoreAgainstModel.TestCase.settings = settings(
     stateful_step_count=50,
     suppress_health_check=list(HealthCheck),
 )
-TestCoreAgainstModel = CoreAgainstModel.TestCase
+# The long profile takes as long as it takes.
+TestCoreAgainstModel = pytest.mark.timeout(0 if LONG else 600)(CoreAgainstModel.TestCase)
 
 
 @pytest.mark.parametrize("seed", range(8))
