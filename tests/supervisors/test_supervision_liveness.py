@@ -151,7 +151,8 @@ async def test_the_pulse_sees_a_hung_child(virtual_clock, recorder):
 
 
 async def test_the_pulse_sees_a_blocked_loop():
-    pulse = Pulse(interval=0.01, max_lag=0.5)
+    told = []
+    pulse = Pulse(interval=0.01, max_lag=0.5, measured=told.append)
 
     async def wait_ok():
         with trio.fail_after(60):
@@ -164,6 +165,7 @@ async def test_the_pulse_sees_a_blocked_loop():
         assert not pulse.live().ok
         assert pulse.live().lag > 0.5
         await wait_ok()
+        assert max(told) > 0.5 > min(told)
 
 
 async def some_turns():
