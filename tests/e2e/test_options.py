@@ -98,6 +98,11 @@ def proxy() -> Iterator[Proxy]:
     proxy.close()
 
 
+@pytest.fixture(scope="module")
+def unpaired(shared_product, simulator) -> Shop:
+    return Shop(shared_product, simulator, "unpaired-options", fresh_number())
+
+
 def change(shop, **body):
     return shop.product.data("PATCH", f"{API}/connections/{shop.name}", json=body)
 
@@ -142,14 +147,16 @@ def test_name_and_options_are_changed_shown_and_survive(shared_product, open_sho
         {"proxy": "ftp://127.0.0.1:21"},
         {"proxy": "socks5://127.0.0.1"},
         {"proxy": "http://127.0.0.1:1/path"},
+        {"proxy": "http://a^b:80"},
         {"pacing": {"perMinute": 0}},
         {"history": {"days": 1000}},
         {"rejectCalls": "perhaps"},
     ],
     ids=str,
 )
-def test_wrong_options_are_refused(shared_product, open_shop, options, simulator):
-    response = shared_product.call("PATCH", f"{API}/connections/options", json={"options": options})
+def test_wrong_options_are_refused(unpaired, options):
+    path = f"{API}/connections/{unpaired.name}"
+    response = unpaired.product.call("PATCH", path, json={"options": options})
     assert response.status_code == 400, response.text
 
 
