@@ -96,6 +96,7 @@ test("what a killed process left in the log is written anew before anything rest
   const path = join(directory(), "killed.sqlite");
   const dying = open(path);
   receive(dying, inbound("A1", ["a"]), "a");
+  dying.settle();
   const copy = join(directory(), "copy.sqlite");
   for (const end of ["", "-wal"]) copyFileSync(`${path}${end}`, `${copy}${end}`);
   assert.notEqual(statSync(`${copy}-wal`).size, 0);
