@@ -11,7 +11,7 @@ import httpx
 import psutil
 import pytest
 
-from tests.e2e.harness import until
+from tests.e2e.harness import READY_SECONDS, until
 
 from .accounts import Traffic, check, check_running
 from .rig import Phone
@@ -101,7 +101,11 @@ def test_a_damaged_journal_refuses_and_is_kept(phone: Phone) -> None:
     path.write_bytes(content)
 
     runtime.launch()
-    until(lambda: runtime.client.get("/health/live").status_code == 200, what="the API is up")
+    until(
+        lambda: runtime.client.get("/health/live").status_code == 200,
+        seconds=READY_SECONDS,
+        what="the API is up",
+    )
     answer = until(lambda: _refused(phone), what="a send is refused")
     assert answer.json()["code"] == "journal_corrupt"
     ready = runtime.client.get("/health/ready")
