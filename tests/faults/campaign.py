@@ -225,7 +225,6 @@ def main() -> int:
     parser.add_argument("--report", type=Path, help="where to write the figures, as JSON")
     options = parser.parse_args()
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(10**6)
-    until_then = time.monotonic() + (options.minutes or 0) * 60
     print(f"seed {seed}", flush=True)
     # Ended from outside: in order, so that nothing outlives the campaign.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
@@ -233,11 +232,12 @@ def main() -> int:
         simulator = Simulator(prepare(Path("data")))
         backend = Backend(directory() / "supabase")
         campaign = Campaign(seed, simulator, backend)
+        until_then = time.monotonic() + (options.minutes or 0) * 60
 
         def goes_on() -> bool:
             if options.kills is not None:
                 return campaign.kills < options.kills
-            return time.monotonic() < until_then
+            return campaign.trials == 0 or time.monotonic() < until_then
 
         failure: str | None = None
         try:
