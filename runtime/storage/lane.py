@@ -13,6 +13,8 @@ from ..journal import Entry, Journal, inbox
 
 DEEP = 5000
 """Entries in the queue from which on the lane is open."""
+RECENT = 1000
+"""So many of the newest entries count as new when the lane opens."""
 EVERY_SECONDS = 0.25
 """Pause between two uses of the lane; the queue drains meanwhile."""
 
@@ -24,6 +26,7 @@ class FastLane:
         self._journal = journal
         self._behind: int | None = None
         self._looked = 0
+        self._floor = 0
         self._due = 0.0
 
     async def look(self, oldest: int) -> None:
@@ -31,10 +34,10 @@ class FastLane:
         if self._behind is not None and oldest <= self._behind:
             return
         pending, newest = await self._journal.transact(inbox.depth)
-        self._behind = newest if pending >= DEEP else None
+        self._behind = max(newest - RECENT, self._floor) if pending >= DEEP else None
 
     async def claim(self, now: float, limit: int, max_bytes: int) -> list[Entry]:
-        """What may pass now; nothing while the lane is closed. `went` or `close` must follow."""
+        """What may pass now; nothing while the lane is closed. `went` or `failed` must follow."""
         if self._behind is None or now < self._due:
             return []
         self._due = now + EVERY_SECONDS
@@ -51,6 +54,11 @@ class FastLane:
         """What was claimed is settled: go on behind it."""
         self._behind = self._looked
 
+    def failed(self) -> None:
+        """What was claimed is left to the queue, which meets it in its order and deals with it."""
+        self._floor = self._looked
+        self._behind = None
+
     def close(self) -> None:
-        """The queue is short, or something failed, which it meets in its order and deals with."""
+        """The queue is short, or does not get through itself."""
         self._behind = None

@@ -189,7 +189,7 @@ class Writer:
         outcome = await self._send(entries)
         if isinstance(outcome, Verdict):
             self._failures += 1
-            self._lane.close()
+            self._lane.failed()
             return
         await self._settle(entries, outcome)
         self._lane.went()

@@ -40,6 +40,39 @@ async def test_a_new_chat_does_not_wait_for_the_whole_queue(rig, autojump_clock)
     assert (await rig.totals()).stored == 20_003
 
 
+async def test_what_came_last_before_the_lane_opened_passes_too(rig, autojump_clock):
+    rig.supabase.latency = 0.2
+    await rig.journal.accept([of_chat(number, number % 5) for number in range(20_000)])
+    await rig.journal.accept([of_chat(20_000, 7)])
+    async with rig.running():
+        await rig.until(lambda: "id-20000" in rig.supabase.rows, seconds=5)
+        assert len(rig.supabase.rows) < 5000
+        await rig.drained()
+
+
+async def test_a_bad_row_in_the_lane_is_left_to_the_queue_and_tried_once(rig, autojump_clock):
+    def refuse(item):
+        if item["id"] == "id-20000":
+            raise refusal(409, "23503")
+
+    rig.supabase.refuse = refuse
+    rig.supabase.latency = 0.2
+    await rig.journal.accept([of_chat(number, number % 5) for number in range(20_000)])
+    await rig.journal.accept([of_chat(20_000, 7), of_chat(20_001, 8)])
+
+    def refused():
+        return [call for call in rig.supabase.calls if any(i["id"] == "id-20000" for i in call)]
+
+    async with rig.running():
+        await rig.until(refused)
+        await rig.journal.accept([of_chat(20_002, 9)])
+        await rig.drained()
+    assert position(rig, 20_002) < 15_000
+    assert len(refused()) < 12, "once in the lane, and what finding it takes"
+    totals = await rig.totals()
+    assert (totals.stored, totals.dead) == (20_002, 1)
+
+
 async def test_a_short_queue_is_written_in_its_order(rig, autojump_clock):
     await rig.journal.accept([of_chat(number, 0) for number in range(lane.DEEP - 1)])
     async with rig.running():
@@ -125,5 +158,6 @@ def monkeypatch_module():
     """A queue is deep from 10 entries on, and the lane is used at every turn."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lane, "DEEP", 10)
+        patch.setattr(lane, "RECENT", 6)
         patch.setattr(lane, "EVERY_SECONDS", 0.0)
         yield
