@@ -40,7 +40,6 @@ function scene(): Scene {
     onSocketMade: () => undefined,
     onDecryptFailure: () => undefined,
     onPresence: () => undefined,
-    onDecryptFailure: () => undefined,
   });
   connection.configure({ ...PLAIN, history: { days: 7, maxMessages: 10 } });
   return { connection, store, states };
