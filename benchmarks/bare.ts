@@ -1,6 +1,6 @@
 // The limit: a Baileys client with its state in memory that throws messages away.
 //
-// stdout: one JSON line per event: qr, open, and received with the time of each message. stdin: a
+// stdout: one JSON line per event: qr, open, expecting, and received with the time of each message. stdin: a
 // number per line: how many messages to expect next.
 import { createInterface } from "node:readline";
 
@@ -42,6 +42,7 @@ const at = new Map<string, number>();
 createInterface({ input: process.stdin }).on("line", (line) => {
   expected = Number(line);
   at.clear();
+  say({ event: "expecting" });
 });
 
 function connect(): void {

@@ -44,7 +44,7 @@ class Side:
 
 def run(stage: Stage, *, quick: bool = False) -> Result:
     """Alternate the two; then the steady stream for each."""
-    rounds, messages, steady = (1, 80, 40) if quick else (3, 2_400, 300)
+    rounds, messages, steady = (1, 80, 40) if quick else (3, 1_200, 200)
     runtime = stage.runtime().start()
     [phone] = stage.phones(runtime, 0, 1, CUSTOMERS)
     bare = Bare(stage, BARE_NUMBER)

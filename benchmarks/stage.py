@@ -129,10 +129,11 @@ class Bare:
         return found
 
     def expect(self, count: int) -> None:
-        """Begin counting."""
+        """Begin counting; returns when it does."""
         assert self.process.popen.stdin is not None
         self.process.popen.stdin.write(f"{count}\n")
         self.process.popen.stdin.flush()
+        self._told("expecting", PATIENCE)
 
     def arrivals(self, seconds: float = PATIENCE) -> dict[str, float]:
         """When each of the expected messages was handed to the program (epoch, ms)."""
