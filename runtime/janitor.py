@@ -16,6 +16,8 @@ from .whatsapp.manager import Connections
 logger = logging.getLogger("zapvisor.janitor")
 
 ROUND_SECONDS = 60.0
+CATCH_UP_SECONDS = 2.0
+"""Between two rounds while connections wait for the journal."""
 TEMPORARY_PREFIX = "teste-"
 """Ids that ``POST /test-connection`` gives; a paired one is kept like any other."""
 TEMPORARY_LIFETIME = timedelta(minutes=10)
@@ -37,9 +39,10 @@ class Janitor:
                 await self._round()
             except ZapvisorError as error:
                 logger.info("round put off", extra={"code": error.code})
-            await trio.sleep(ROUND_SECONDS)
+            await trio.sleep(CATCH_UP_SECONDS if self._connections.waiting else ROUND_SECONDS)
 
     async def _round(self) -> None:
+        await self._connections.catch_up()
         dropped = await self._journal.prune()
         if dropped:
             logger.info("old rows dropped", extra={"rows": dropped})

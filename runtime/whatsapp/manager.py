@@ -17,7 +17,7 @@ import trio
 
 from supervisors import ChildContext, ChildSpec, DynamicSupervisor, Restart, SupervisionError
 
-from ..errors import Conflict, NotFound
+from ..errors import Conflict, JournalUnavailable, NotFound
 from ..identity import check_connection_id
 from ..journal import Connection
 from ..options import Options
@@ -48,6 +48,7 @@ class Connections:
     def __init__(self, services: Services) -> None:
         self._services = services
         self.supervisor = DynamicSupervisor(max_children=MAX_CONNECTIONS, initial=self._remembered)
+        self.waiting = False
 
     async def create(
         self,
@@ -163,7 +164,24 @@ class Connections:
                 logger.info("expiry put off", extra={"connection": connection.id})
 
     async def _remembered(self) -> list[ChildSpec]:
-        return [self._spec(connection.id) for connection in await self.all()]
+        """None while the journal cannot say: the API must be there to tell why. See `catch_up`."""
+        try:
+            remembered = await self.all()
+        except JournalUnavailable as error:
+            logger.warning("connections wait for the journal", extra={"code": error.code})
+            self.waiting = True
+            return []
+        self.waiting = False
+        return [self._spec(connection.id) for connection in remembered]
+
+    async def catch_up(self) -> None:
+        """Start what could not be started without the journal. Raises JournalUnavailable."""
+        if not self.waiting:
+            return
+        for connection in await self.all():
+            with suppress(SupervisionError):  # created and started meanwhile
+                await self.supervisor.start_child(self._spec(connection.id))
+        self.waiting = False
 
     def _spec(self, connection_id: str) -> ChildSpec:
         async def run(ctx: ChildContext) -> None:

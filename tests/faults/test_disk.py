@@ -95,7 +95,8 @@ def test_a_damaged_journal_refuses_and_is_kept(phone: Phone) -> None:
     phone.write(phone.customers[0], *[f"antes {n}" for n in range(50)])
     until(lambda: len(phone.texts(phone.customers[0])) == 50, what="all before")
     assert runtime.stop() == 0
-    content = bytearray(path.read_bytes())
+    good = path.read_bytes()
+    content = bytearray(good)
     for page in range(1, len(content) // 4096, 2):
         content[page * 4096 : page * 4096 + 64] = os.urandom(64)
     path.write_bytes(content)
@@ -119,3 +120,11 @@ def test_a_damaged_journal_refuses_and_is_kept(phone: Phone) -> None:
         if one["delivered"]
     ]
     assert "ninguém diz que recebeu" not in told
+
+    # Restored and unparked: the connections start without a restart of the process.
+    path.write_bytes(good)
+    runtime.data(
+        "POST", "/api/whatsapp-bootstrap/tree/unpark", json={"path": "zapvisor/core/journal"}
+    )
+    phone.wait_text("ninguém diz que recebeu", seconds=90)
+    check_running(phone)
