@@ -14,20 +14,9 @@ import trio
 from runtime.inbound.entries import message_entry
 from runtime.journal import Connection, Journal, NewCommand, NewEntry
 from runtime.journal.schema import MIGRATIONS
+from tests.child_context import Context
 
 NOW = datetime.now(UTC)
-
-
-class Context:
-    """Stands in for a ChildContext."""
-
-    def __init__(self) -> None:
-        self.is_ready = trio.Event()
-
-    def ready(self) -> None:
-        self.is_ready.set()
-
-    def beat(self) -> None: ...
 
 
 @asynccontextmanager

@@ -9,8 +9,9 @@ import trio
 
 from runtime.journal.schema import MIGRATIONS
 from supervisors import Park
+from tests.child_context import Context
 
-from .journals import Context, Journal, age, connection, incoming, outgoing, running
+from .journals import Journal, age, connection, incoming, outgoing, running
 
 OWNER = str(uuid4())
 

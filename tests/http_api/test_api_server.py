@@ -12,6 +12,7 @@ from fake_application import OWNER, FakeApplication
 from http_api.limits import Limits
 from http_api.server import CannotListen, Server
 from runtime.settings import Settings
+from tests.child_context import Context
 
 KEY = "zv_test-key-of-the-api-tests"
 API = "/api/whatsapp-integration/connections"
@@ -24,16 +25,6 @@ SMALL = Limits(
     send_seconds=1,
     graceful_seconds=1,
 )
-
-
-class Context:
-    """A supervisor's context: whether the child said that it is ready."""
-
-    def __init__(self):
-        self.is_ready = trio.Event()
-
-    def ready(self):
-        self.is_ready.set()
 
 
 @asynccontextmanager

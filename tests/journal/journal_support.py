@@ -10,23 +10,10 @@ from pathlib import Path
 import trio
 
 from runtime.journal import Connection, Journal, NewCommand, NewEntry
+from tests.child_context import Context
 
 NOON = datetime(2026, 1, 31, 12, 0, 0, tzinfo=UTC)
 OWNER = "11111111-1111-4111-8111-111111111111"
-
-
-class Context:
-    """Stands in for a ChildContext: remembers what the child reported."""
-
-    def __init__(self) -> None:
-        self.is_ready = trio.Event()
-        self.beats = 0
-
-    def ready(self) -> None:
-        self.is_ready.set()
-
-    def beat(self) -> None:
-        self.beats += 1
 
 
 @asynccontextmanager

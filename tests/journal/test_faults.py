@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import trio
-from journal_support import Context, connection, everything_pending, message, running, until
+from journal_support import connection, everything_pending, message, running, until
 
 from runtime.errors import JournalUnavailable
 from runtime.journal import DataDirectoryInUse, DataDirectoryLock, Journal, NewEntry, Stored, keeper
@@ -18,6 +18,7 @@ from runtime.journal.database import open_database
 from runtime.journal.faults import diagnose
 from runtime.journal.schema import MIGRATIONS, migrate
 from supervisors import Backoff, Escalate, Park
+from tests.child_context import Context
 
 
 async def fill(journal, limit=100_000):

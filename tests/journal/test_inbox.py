@@ -13,6 +13,7 @@ from journal_support import NOON, everything_pending, message, running, until
 
 from runtime.errors import JournalUnavailable, NotFound
 from runtime.journal import Accepted, Journal, NewEntry, Stored
+from tests.child_context import Context
 
 
 async def test_accepted_entries_are_pending_in_order_until_settled(journal):
@@ -312,8 +313,6 @@ async def test_before_and_after_its_run_it_refuses_everything(path):
 
 
 async def test_the_child_beats_while_it_serves(path):
-    from journal_support import Context
-
     journal, context = Journal(path), Context()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(journal.run, context)

@@ -21,25 +21,12 @@ from runtime.media.stores import LocalStore
 from runtime.media.tasks import Tasks
 from runtime.media.worker import MediaWorker
 from runtime.outbound.outbox import Outbox
+from tests.child_context import Context
 
 OWNER = "11111111-1111-4111-8111-111111111111"
 NOW = datetime.now(UTC)
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(500)
 SHOP = Connection("loja", "Loja", OWNER, None, NOW)
-
-
-class Context:
-    """Stands in for a ChildContext."""
-
-    def __init__(self):
-        self.is_ready = trio.Event()
-        self.beats = 0
-
-    def ready(self):
-        self.is_ready.set()
-
-    def beat(self):
-        self.beats += 1
 
 
 class FakeBridge:

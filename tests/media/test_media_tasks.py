@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import pytest
 import trio
-from media_support import LONG_AGO, OWNER, PNG, Context, arrived, open_scene
+from media_support import LONG_AGO, OWNER, PNG, arrived, open_scene
 
 from runtime.errors import Conflict, Invalid
 from runtime.events import EventName
@@ -23,6 +23,7 @@ from runtime.media.worker import (
     delay_before,
 )
 from runtime.whatsapp.link import LinkLost, RequestFailed
+from tests.child_context import Context
 
 
 def failure(code, *, retryable=True):

@@ -2,10 +2,11 @@
 
 import pytest
 import trio
-from notifier_support import Context, Receiver
+from notifier_support import Receiver
 
 from runtime.journal import Journal
 from runtime.notifier import retry
+from tests.child_context import Context
 
 
 @pytest.fixture

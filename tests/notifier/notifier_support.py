@@ -13,20 +13,10 @@ from runtime.events import Event, EventName
 from runtime.journal import Journal
 from runtime.notifier import Notifier, Sender, Webhooks
 from runtime.outgoing_http import GuardedNetwork
+from tests.child_context import Context
 
 OWNER = "11111111-1111-4111-8111-111111111111"
 OTHER = "22222222-2222-4222-8222-222222222222"
-
-
-class Context:
-    def __init__(self) -> None:
-        self.is_ready = trio.Event()
-
-    def ready(self) -> None:
-        self.is_ready.set()
-
-    def beat(self) -> None:
-        pass
 
 
 async def until(condition, seconds: float = 20.0) -> None:

@@ -20,26 +20,19 @@ from runtime.whatsapp.live import LiveBook
 from runtime.whatsapp.services import Services
 from runtime.whatsapp.sessions import Sessions
 from supervisors import Park
+from tests.child_context import Context
 
 OWNER = "11111111-1111-4111-8111-111111111111"
 LOJA = Connection("loja", "Loja", OWNER, None, datetime(2026, 1, 1, tzinfo=UTC))
 EXPIRES = [1_770_000_060_000, 1_770_000_080_000, 1_770_000_100_000]
 
 
-class Context:
-    """Stands in for a ChildContext."""
-
-    incarnation = 1
+class ActorContext(Context):
+    """With a mailbox."""
 
     def __init__(self) -> None:
-        self.is_ready = trio.Event()
+        super().__init__()
         self.orders, self.mailbox = trio.open_memory_channel(0)
-
-    def ready(self) -> None:
-        self.is_ready.set()
-
-    def beat(self) -> None:
-        """Nobody watches."""
 
 
 class Bridge:
@@ -71,7 +64,7 @@ class Bridge:
 
 @asynccontextmanager
 async def services(tmp_path, bridge):
-    journal, events, context = Journal(tmp_path / "journal.sqlite"), EventBus(), Context()
+    journal, events, context = Journal(tmp_path / "journal.sqlite"), EventBus(), ActorContext()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(journal.run, context)
         with trio.fail_after(15):
@@ -110,7 +103,7 @@ async def test_every_qr_code_is_shown_with_its_expiry_until_nobody_has_read_one(
         async with trio.open_nursery() as nursery:
             nursery.start_soon(watch)
             with trio.fail_after(15), pytest.raises(Park) as parked:
-                await ConnectionActor(Context(), LOJA, parts).run()
+                await ConnectionActor(ActorContext(), LOJA, parts).run()
             await trio.testing.wait_all_tasks_blocked()
             nursery.cancel_scope.cancel()
         rows = [

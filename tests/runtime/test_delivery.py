@@ -16,6 +16,7 @@ from runtime.whatsapp import delivery
 from runtime.whatsapp.delivery import Delivery
 from runtime.whatsapp.link import RequestFailed
 from runtime.whatsapp.live import LiveBook, Status
+from tests.child_context import Context
 
 NUMBER, REGISTERED = "5511987654321", "551187654321"
 JID = f"{NUMBER}@s.whatsapp.net"
@@ -55,23 +56,10 @@ class Bridge:
         return [fields for type_, fields in self.requests if type_ == name]
 
 
-class Ready:
-    incarnation = 1
-
-    def __init__(self) -> None:
-        self.is_ready = trio.Event()
-
-    def ready(self) -> None:
-        self.is_ready.set()
-
-    def beat(self) -> None:
-        pass
-
-
 @asynccontextmanager
 async def delivering(tmp_path, *commands, connected=True, bridge=None):
     """The journal, the bridge and the events of a running delivery."""
-    journal, ctx, bridge = Journal(tmp_path / "journal.sqlite"), Ready(), bridge or Bridge()
+    journal, ctx, bridge = Journal(tmp_path / "journal.sqlite"), Context(), bridge or Bridge()
     events = EventBus()
     lives = LiveBook()
     services = SimpleNamespace(journal=journal, outbox=Outbox(journal, events), lives=lives)

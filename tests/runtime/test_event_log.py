@@ -13,19 +13,9 @@ from runtime import event_log
 from runtime.errors import JournalUnavailable
 from runtime.event_log import EventFilter, EventLog
 from runtime.events import Event, EventBus, EventName
+from tests.child_context import Context
 
 ALL = EventFilter()
-
-
-class Context:
-    def __init__(self) -> None:
-        self.is_ready = trio.Event()
-
-    def ready(self) -> None:
-        self.is_ready.set()
-
-    def beat(self) -> None:
-        pass
 
 
 class FakeJournal:

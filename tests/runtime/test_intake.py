@@ -18,6 +18,7 @@ from runtime.way_in import WayIn
 from runtime.whatsapp.intake import Intake
 from runtime.whatsapp.link import WINDOW, LinkLost, open_link
 from runtime.whatsapp.live import LiveBook
+from tests.child_context import Context
 
 OWNER = "11111111-1111-4111-8111-111111111111"
 LOJA = Connection("loja", "Loja", OWNER, None, datetime(2026, 1, 1, tzinfo=UTC))
@@ -78,23 +79,10 @@ class Bridge:
                 await self.heard.wait()
 
 
-class Ready:
-    incarnation = 1
-
-    def __init__(self) -> None:
-        self.is_ready = trio.Event()
-
-    def ready(self) -> None:
-        self.is_ready.set()
-
-    def beat(self) -> None:
-        """Nobody watches."""
-
-
 @asynccontextmanager
 async def taking(tmp_path, bridge: Bridge):
     """The journal of a running intake that is linked to ``bridge`` by a real WebSocket."""
-    journal, ctx = Journal(tmp_path / "journal.sqlite"), Ready()
+    journal, ctx = Journal(tmp_path / "journal.sqlite"), Context()
     services = SimpleNamespace(
         journal=journal, outbox=Outbox(journal, EventBus()), lives=LiveBook(), way_in=WayIn()
     )
