@@ -268,10 +268,11 @@ class Run:
         self.see("outbox_oldest_seconds")
 
     def a_file_that_comes_late(self) -> None:
-        self.simulator.post("/faults", kind="media-status", code=503, times=1)
+        self.simulator.post("/faults", kind="media-status", code=503)
         self.write(media={"kind": "image", "mimetype": "image/png", "size": 5000})
         self.see("media_jobs")
         self.see("media_oldest_seconds", 0.1)
+        self.simulator.admin.delete("/faults")
 
     def messages_that_stay_unreadable(self) -> None:
         self.fault("undecryptable")
