@@ -7,13 +7,7 @@
 
 import type { IncomingMessage } from "node:http";
 
-import { isJidGroup, isLidUser, isPnUser } from "baileys";
-import type {
-  BaileysEventMap,
-  BinaryNode,
-  ConnectionState as BaileysState,
-  WAVersion,
-} from "baileys";
+import type { BinaryNode, ConnectionState as BaileysState, WAVersion } from "baileys";
 
 import { errorMessage, log } from "../log.ts";
 import type { ConnectionState, Me } from "../protocol.ts";
@@ -25,10 +19,11 @@ import { ProgressDeadline } from "./deadline.ts";
 import { fillsOf } from "./fills.ts";
 import { GroupCache } from "./groups.ts";
 import { holdWrites } from "./held-writes.ts";
-import { importable } from "./history.ts";
 import type { Life } from "./keys.ts";
 import { meOf } from "./me.ts";
-import { directory, rebuildMessage, resentData } from "./rebuild.ts";
+import { watchPeople } from "./people.ts";
+import type { SeenPresence } from "./people.ts";
+import { directory, rebuildMessage } from "./rebuild.ts";
 import { loadCredentials, makeSocket, saveCredentials } from "./socket.ts";
 import type { Socket } from "./socket.ts";
 import { StanzaJoin, isOwed, isRefused } from "./stanza-join.ts";
@@ -64,16 +59,6 @@ export interface ConnectionOptions {
   readonly onPresence: (presence: SeenPresence) => void;
 }
 
-/** What somebody is doing right now: a chat's other party, or a member of a group. */
-export interface SeenPresence {
-  readonly jid: string;
-  readonly phone: string | null;
-  readonly lid: string | null;
-  readonly participant: string | null;
-  readonly state: string;
-  readonly lastSeen: number | null;
-}
-
 interface Live {
   readonly life: Life;
   readonly sock: Socket;
@@ -91,8 +76,7 @@ export class Connection {
   #state: ConnectionState["state"] = "closed";
   #lastFrameAt: number | null = null;
   #behaviour = PLAIN;
-  /** Messages imported from the phone's history since this object was made. */
-  #imported = 0;
+  readonly #imported = { messages: 0 };
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
@@ -339,69 +323,21 @@ export class Connection {
     };
     sock.ev.on("creds.update", onCredentials);
     sock.ev.on("connection.update", onUpdate);
-    this.#watchPeople(live);
-    live.detach.push(() => {
+    const stopWatching = watchPeople({
+      sock,
+      life,
+      store,
+      behaviour: () => this.#behaviour,
+      imported: this.#imported,
+      attempt: (what, work) => {
+        this.#attempt(what, work);
+      },
+      onPresence: this.#options.onPresence,
+    });
+    live.detach.push(stopWatching, () => {
       sock.ev.off("creds.update", onCredentials);
       sock.ev.off("connection.update", onUpdate);
     });
-  }
-
-  /** Calls, typing and reading: what is answered or told at once and never kept. */
-  #watchPeople(live: Live): void {
-    const { sock, life } = live;
-    const names = directory(this.#options.store);
-    const onCalls = (calls: BaileysEventMap["call"]): void => {
-      if (!life.alive || !this.#behaviour.rejectCalls) return;
-      for (const { id, from, status } of calls) {
-        if (status === "offer") this.#attempt("reject call", sock.rejectCall(id, from));
-      }
-    };
-    const onPresence = ({ id, presences }: BaileysEventMap["presence.update"]): void => {
-      if (!life.alive) return;
-      for (const [participant, { lastKnownPresence, lastSeen }] of Object.entries(presences)) {
-        this.#options.onPresence({
-          jid: id,
-          phone: names.phoneOf(id),
-          lid: names.lidOf(id),
-          participant: participant === id ? null : participant,
-          state: lastKnownPresence,
-          lastSeen: lastSeen ?? null,
-        });
-      }
-    };
-    const onHistory = ({ messages }: BaileysEventMap["messaging-history.set"]): void => {
-      const me = meOf(sock.authState.creds);
-      if (!life.alive || me === null || this.#behaviour.history === null) return;
-      const bound = { ...this.#behaviour.history, alreadyImported: this.#imported };
-      const events = importable(messages, bound, Date.now()).map((message) => ({
-        kind: "message" as const,
-        data: { ...resentData(message, null, me, names), history: true },
-      }));
-      this.#imported += events.length;
-      this.#options.store.appendEvents(events);
-    };
-    const onMessages = ({ messages }: BaileysEventMap["messages.upsert"]): void => {
-      if (!life.alive || !this.#behaviour.readAutomatically) return;
-      const keys = messages
-        .filter(({ key, message }) => !key.fromMe && message && this.#isStored(key.remoteJid ?? ""))
-        .map(({ key }) => key);
-      if (keys.length > 0) this.#attempt("read", sock.readMessages(keys));
-    };
-    sock.ev.on("call", onCalls);
-    sock.ev.on("presence.update", onPresence);
-    sock.ev.on("messages.upsert", onMessages);
-    sock.ev.on("messaging-history.set", onHistory);
-    live.detach.push(() => {
-      sock.ev.off("messaging-history.set", onHistory);
-      sock.ev.off("call", onCalls);
-      sock.ev.off("presence.update", onPresence);
-      sock.ev.off("messages.upsert", onMessages);
-    });
-  }
-
-  /** Whether messages of this chat become rows, so that somebody can be said to read them. */
-  #isStored(jid: string): boolean {
-    return isPnUser(jid) || isLidUser(jid) || (isJidGroup(jid) === true && this.#behaviour.storeGroups);
   }
 
   /** Keys and history from the phone that an earlier process received but did not work through. */
