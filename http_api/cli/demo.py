@@ -91,6 +91,7 @@ def demo(*, every: float) -> None:
         await application.root.start_child(ChildSpec("customers", shop.run, backoff=BACKOFF))
         await trio.sleep_forever()
 
+    say("starting the product, a Supabase of its own and a simulated WhatsApp: a few seconds")
     with simulator.in_place_of_whatsapp():
         # The log is not what a newcomer came to see; errors are.
         serve(demo_settings, parts, main, logs=directory, console_level=logging.ERROR)

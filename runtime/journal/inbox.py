@@ -160,8 +160,12 @@ def claim(
 
 def depth(connection: sqlite3.Connection) -> tuple[int, int]:
     """How many entries are pending, and the newest ``seq`` that was given out."""
-    (newest,) = connection.execute("SELECT coalesce(max(seq), 0) FROM entry").fetchone()
-    return totals(connection).pending, newest
+    return totals(connection).pending, _newest(connection)
+
+
+def _newest(connection: sqlite3.Connection) -> int:
+    (seq,) = connection.execute("SELECT coalesce(max(seq), 0) FROM entry").fetchone()
+    return int(seq)
 
 
 def passing(
@@ -172,7 +176,7 @@ def passing(
     Sending them before what is older breaks no chat's order. Also returns up to where it has
     looked: to go on from there next time, these must have been settled.
     """
-    _, looked = depth(connection)
+    looked = _newest(connection)
     rows: list[Row] = []
     size = 0
     for row in connection.execute(

@@ -113,7 +113,7 @@ class Intake:
                 await step()
         await self._accept(entries)
 
-    def _read(self, event: BridgeEvent) -> NewEntry | Callable[[], Awaitable[None]] | None:
+    def _read(self, event: BridgeEvent) -> NewEntry | Callable[[], Awaitable[object]] | None:
         """The entry that an event becomes, or what else it asks for; None: nothing.
 
         Raises one of ``_UNREADABLE`` for what the protocol does not say.
@@ -127,7 +127,7 @@ class Intake:
                 state, error = _STATES[data["status"]], data.get("error")
                 return partial(self._advance, data["id"], state, error, at)
             case "read":
-                return partial(self._read_on_phone, read_entries(self.connection, data))
+                return partial(self._journal.accept, read_entries(self.connection, data))
             case "call":
                 return call_entry(self.connection, self._named(data))
             case "contact":
@@ -176,9 +176,6 @@ class Intake:
             return None
         picture = NO_PICTURE if removed else None
         return contact_entry(self.connection, number, name=name, picture=picture)
-
-    async def _read_on_phone(self, entries: list[NewEntry]) -> None:
-        await self._journal.accept(entries)
 
     async def _accept(self, arrived: list[_Arrived]) -> None:
         if not arrived:
