@@ -82,7 +82,7 @@ create index if not exists zapvisor_atendimentos_active
 -- Finds the open atendimento of a customer. Not unique: front ends reopen closed ones by a plain
 -- update, and that must go on working; zapvisor_ingest itself never opens a second one.
 create index if not exists zapvisor_atendimentos_open
-    on public.whatsapp_atendimentos (owner_id, numero_cliente, connection_id)
+    on public.whatsapp_atendimentos (numero_cliente, owner_id, connection_id)
     where status in ('AGUARDANDO', 'EM_ATENDIMENTO');
 
 -- What is known of a customer from earlier atendimentos.

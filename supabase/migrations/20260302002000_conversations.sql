@@ -32,14 +32,24 @@ $$;
 -- As before, for the customer in any spelling.
 create or replace function zapvisor.open_atendimento(owner uuid, connection text, number text)
 returns uuid
-language sql stable
+language plpgsql stable
+set search_path = ''
 as $$
-    select a.id from public.whatsapp_atendimentos a
-    where a.owner_id = owner and a.connection_id = connection
-      and a.numero_cliente = any (zapvisor.spellings(number))
-      and a.status in ('AGUARDANDO', 'EM_ATENDIMENTO')
-    order by a.ultima_mensagem desc, a.id
-    limit 1
+declare
+    found_id uuid;
+begin
+    with theirs as materialized (
+        select a.id, a.owner_id, a.connection_id, a.ultima_mensagem
+        from public.whatsapp_atendimentos a
+        where a.numero_cliente = any (zapvisor.spellings(number))
+          and a.status in ('AGUARDANDO', 'EM_ATENDIMENTO')
+    )
+    select t.id into found_id from theirs t
+    where t.owner_id = owner and t.connection_id = connection
+    order by t.ultima_mensagem desc, t.id
+    limit 1;
+    return found_id;
+end
 $$;
 
 -- Content that came after its stub takes the stub's place. Only messages that were reported as
