@@ -14,6 +14,9 @@ process.umask(0o077);
 const token = process.env["ZAPVISOR_BRIDGE_TOKEN"] ?? "";
 delete process.env["ZAPVISOR_BRIDGE_TOKEN"];
 
+// Baileys takes and spells a stack for every frame that it writes, in case that fails.
+Error.stackTraceLimit = 3;
+await import("./key-objects.ts");
 const { run } = await import("./process.ts");
 await run(token);
 
