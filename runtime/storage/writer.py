@@ -14,14 +14,16 @@ import trio
 from supervisors import Backoff, ChildContext, Delays
 
 from ..errors import JournalUnavailable
-from ..events import Event, EventBus, EventName
+from ..events import EventBus, EventName
 from ..failpoints import failpoint
 from ..journal import Entry, Heard, Journal, Stored
 from ..way_in import WayIn
 from .batch import MAX_COUNT, BatchSize
+from .blockage import Blockage
 from .classify import EXPECTED, TOO_LARGE, Action, Verdict, classify
 from .lane import FastLane
 from .probe import Probe
+from .told import event_of
 
 _log = logging.getLogger("zapvisor.storage")
 
@@ -32,19 +34,9 @@ PAUSE_FIRST_SECONDS = 1.0
 PAUSE_CAP_SECONDS = 60.0
 JOURNAL_RETRY_SECONDS = 1.0
 
-LINGER_SECONDS = 0.005
-LINGER_FROM = 20
+LINGER_SECONDS = 0.02
+LINGER_FROM = 5
 """Under load (the last batch had so many entries) wait a moment, so that batches fill up."""
-
-
-BLOCKED_AFTER = 5
-"""An entry that alone failed so often in a row may be the reason itself: see `Writer._suspect`."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Blocked:
-    entry: Entry
-    failures: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +102,10 @@ class Writer:
         self._retry = Delays(Backoff(first=RETRY_FIRST_SECONDS, cap=RETRY_CAP_SECONDS), random)
         self._pause = Delays(Backoff(first=PAUSE_FIRST_SECONDS, cap=PAUSE_CAP_SECONDS), random)
         self._last_count = 0
-        self._blocked: _Blocked | None = None
-        self._stage: Literal["plain", "detour", "verdict"] = "plain"
+        self._took = 0.0  # seconds, by the last call
+        self._stored_batch: tuple[list[Entry], list[Stored]] | None = None  # not settled yet
+        self._ahead: list[Entry] = []  # read for the next call
+        self._blockage = Blockage()
         self._stored = self._buried = self._batches = self._failures = 0
         self.state = WriterState("stopped", datetime.now(UTC))
 
@@ -136,7 +130,10 @@ class Writer:
                 ctx.beat()
                 try:
                     await self._turn(ctx)
-                except JournalUnavailable as error:
+                except* JournalUnavailable as group:
+                    # Whatever was under way is still pending.
+                    self._stored_batch, self._ahead = None, []
+                    error = _first(group)
                     self._enter("journal", error.code, str(error))
                     await trio.sleep(JOURNAL_RETRY_SECONDS)
         finally:
@@ -145,26 +142,16 @@ class Writer:
     async def _turn(self, ctx: ChildContext) -> None:
         """Wait for something to write and for somewhere to write it, then write one batch."""
         await self._until_healthy(ctx)
-        with trio.move_on_after(BEAT_SECONDS) as patience:
-            await self._journal.wait_pending()
-        if patience.cancelled_caught:
-            return
-        if LINGER_FROM <= self._last_count < self._size.count:
-            await trio.sleep(LINGER_SECONDS)
-        await self._let_pass()
-        ctx.beat()
-        entries = await self._claim()
-        self._last_count = len(entries)
+        entries = await self._next(ctx)
         if not entries:
-            self._enter("idle")
             return
         failpoint("claim")
-        started = trio.current_time()
-        outcome = await self._send(entries)
+        outcome = await self._send_meanwhile(entries)
         if isinstance(outcome, Verdict):
             self._failures += 1
+            self._ahead = []
             self._lane.close()
-            if self._suspect(entries):
+            if self._blockage.failed(entries, healthy=self._probe.healthy):
                 await self._bury(entries[0], outcome)
             else:
                 await self._face(outcome, entries, ctx)
@@ -173,38 +160,90 @@ class Writer:
             self._retry.reset()
             self._pause.reset()
             is_full = len(entries) >= self._size.count
-            self._size.succeeded(len(entries), trio.current_time() - started)
-            await self._settle(entries, outcome)
-            self._went_through()
+            self._size.succeeded(len(entries), self._took)
+            self._stored_batch = entries, outcome
+            if len(self._ahead) > self._size.count:
+                self._ahead = []
+            if not self._ahead:
+                await self._finish()
+            self._blockage.went_through()
             if is_full:
                 await self._lane.look(entries[0].seq)
             else:
                 self._lane.close()
 
-    async def _let_pass(self) -> None:
-        """Write what may pass a deep queue, if there is any."""
+    async def _next(self, ctx: ChildContext) -> list[Entry]:
+        """What was read ahead, or what is pending now; maybe nothing."""
+        if self._ahead:
+            passed = await self._let_pass()
+            ahead, self._ahead = self._ahead, []
+            if entries := [entry for entry in ahead if entry.seq not in passed]:
+                return entries
+        await self._finish()
+        with trio.move_on_after(BEAT_SECONDS) as patience:
+            await self._journal.wait_pending()
+        if patience.cancelled_caught:
+            return []
+        if LINGER_FROM <= self._last_count < self._size.count:
+            await trio.sleep(LINGER_SECONDS)
+        await self._let_pass()
+        ctx.beat()
+        entries = await self._claim()
+        self._last_count = len(entries)
+        if not entries:
+            self._enter("idle")
+        return entries
+
+    async def _send_meanwhile(self, entries: list[Entry]) -> list[Stored] | Verdict:
+        """`_send`; while Supabase works the last batch is settled, and the next one read.
+
+        Only what this call writes is not settled when the next one begins: one call at a time, so
+        that nothing overtakes what is older.
+        """
+        is_deep = len(entries) == MAX_COUNT
+        if self._stored_batch is None and not is_deep:
+            return await self._send(entries)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._meanwhile, entries if is_deep else [])
+            return await self._send(entries)
+
+    async def _meanwhile(self, sent: list[Entry]) -> None:
+        await self._finish()
+        if sent:
+            self._ahead = await self._journal.pending(
+                limit=MAX_COUNT, max_bytes=self._size.bytes, skip={entry.seq for entry in sent}
+            )
+
+    async def _finish(self) -> None:
+        """Settle what is stored."""
+        if self._stored_batch is not None:
+            entries, outcome = self._stored_batch
+            await self._settle(entries, outcome)
+            self._stored_batch = None
+
+    async def _let_pass(self) -> frozenset[int]:
+        """Write what may pass a deep queue, if there is any; returns what it was."""
         entries = await self._lane.claim(trio.current_time(), self._size.count, self._size.bytes)
         if not entries:
-            return
+            return frozenset()
         outcome = await self._send(entries)
         if isinstance(outcome, Verdict):
             self._failures += 1
             self._lane.failed()
-            return
+            return frozenset()
         await self._settle(entries, outcome)
         self._lane.went()
+        return frozenset(entry.seq for entry in entries)
 
     async def _claim(self) -> list[Entry]:
-        """The oldest entries, or what `_suspect` wants to know about."""
-        if self._blocked is not None and self._stage == "detour":
+        """The oldest entries, or the one that `Blockage` wants to see tried."""
+        if (blocked := self._blockage.way_around) is not None:
             behind = await self._journal.pending(
-                limit=MAX_COUNT, max_bytes=self._size.bytes, skip={self._blocked.entry.seq}
+                limit=MAX_COUNT, max_bytes=self._size.bytes, skip={blocked.seq}
             )
-            for entry in behind:
-                if entry.kind == "message" and _chat(entry) != _chat(self._blocked.entry):
-                    return [entry]
-            self._stage = "plain"
-        limit = 1 if self._stage == "verdict" else self._size.count
+            if (detour := self._blockage.detour(behind)) is not None:
+                return [detour]
+        limit = 1 if self._blockage.is_on_trial else self._size.count
         return await self._journal.pending(limit=limit, max_bytes=self._size.bytes)
 
     async def _until_healthy(self, ctx: ChildContext) -> None:
@@ -219,11 +258,14 @@ class Writer:
 
     async def _send(self, entries: list[Entry]) -> list[Stored] | Verdict:
         """One call, one transaction."""
+        started = trio.current_time()
         items = [{**entry.payload, "seq": entry.seq} for entry in entries]
         try:
             answers = await self._supabase.ingest(items)
         except EXPECTED as error:
             return classify(error)
+        finally:
+            self._took = trio.current_time() - started
         return [
             Stored(entry.seq, str(answer.get("result")), answer.get("atendimento_id"))
             for entry, answer in zip(entries, answers, strict=True)
@@ -234,7 +276,7 @@ class Writer:
         told = {
             entry.seq: event
             for entry, outcome in zip(entries, outcomes, strict=True)
-            if (event := _event(entry, outcome)) is not None
+            if (event := event_of(entry, outcome)) is not None
         }
         await self._journal.settle(outcomes, self._heard(entries, outcomes), told)
         failpoint("settle")
@@ -269,36 +311,6 @@ class Writer:
             case Action.PAUSE:
                 self._size.failed(len(entries))
                 await self._wait_for_change(verdict, ctx)
-
-    def _suspect(self, entries: list[Entry]) -> bool:
-        """Tell an entry that blocks the way from a way that is closed to all; True for the former.
-
-        Some errors do not say that a row is to blame: a firewall that dislikes a text, a statement
-        that never ends. So when one entry alone has failed ``BLOCKED_AFTER`` times while the probe
-        is well, a message of another chat is tried. If that goes through and the first still does
-        not, the first is to be set aside. (Of another chat, so that no order is broken; while
-        there is none, nobody else is blocked.)
-        """
-        stage, self._stage = self._stage, "plain"
-        blocked, self._blocked = self._blocked, None
-        if len(entries) > 1 or stage == "detour" or not self._probe.healthy:
-            return False
-        failures = 1
-        if blocked is not None and blocked.entry.seq == entries[0].seq:
-            if stage == "verdict":
-                return True
-            failures += blocked.failures
-        self._blocked = _Blocked(entries[0], failures)
-        if failures >= BLOCKED_AFTER:
-            self._stage = "detour"
-        return False
-
-    def _went_through(self) -> None:
-        """Something did: past a blocked entry, or that one itself."""
-        if self._stage == "detour":
-            self._stage = "verdict"
-        else:
-            self._blocked, self._stage = None, "plain"
 
     async def _bury(self, entry: Entry, verdict: Verdict) -> None:
         await self._journal.bury(entry.seq, code=verdict.code, reason=verdict.reason)
@@ -364,47 +376,6 @@ class Writer:
         self.state = WriterState(name, datetime.now(UTC), code, reason)
 
 
-def _event(entry: Entry, outcome: Stored) -> Event | None:
-    """What is told of an entry that is now in Supabase, if anything."""
-    if entry.event_data is None:
-        return None
-    if entry.kind == "message" and entry.payload.get("remetente") == "CLIENTE":
-        return _received(entry, outcome)
-    if entry.kind == "change" and outcome.result != "ignored":
-        return Event(
-            EventName.MESSAGE_CHANGED,
-            {
-                **entry.event_data,
-                "author": entry.payload.get("autor"),
-                "timestamp": entry.payload.get("timestamp"),
-                "atendimentoId": outcome.atendimento_id,
-            },
-            connection_id=entry.payload.get("connection_id"),
-            owner_id=entry.payload.get("owner_id"),
-        )
-    return None
-
-
-def _received(entry: Entry, outcome: Stored) -> Event:
-    """What a CRM needs to show a message without asking for it."""
-    row = entry.payload
-    return Event(
-        EventName.MESSAGE_RECEIVED,
-        {
-            **(entry.event_data or {}),
-            "id": row.get("id"),
-            "content": row.get("conteudo"),
-            "timestamp": row.get("timestamp"),
-            "mediaUrl": row.get("midia_url"),
-            "mediaType": row.get("midia_tipo"),
-            "atendimentoId": outcome.atendimento_id,
-            "companyId": row.get("company_id"),
-        },
-        connection_id=row.get("connection_id"),
-        owner_id=row.get("owner_id"),
-        chat=row.get("numero_cliente"),
-    )
-
-
-def _chat(entry: Entry) -> tuple[object, object]:
-    return entry.payload.get("connection_id"), entry.payload.get("numero_cliente")
+def _first(group: BaseExceptionGroup[JournalUnavailable]) -> JournalUnavailable:
+    found = group.exceptions[0]
+    return _first(found) if isinstance(found, BaseExceptionGroup) else found

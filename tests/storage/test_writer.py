@@ -35,6 +35,64 @@ async def test_entries_arrive_in_order_in_one_call_at_a_time(rig, autojump_clock
     assert max(len(call) for call in rig.supabase.calls) == 500
 
 
+async def test_under_a_deep_queue_supabase_does_not_wait_for_the_journal(
+    rig, autojump_clock, monkeypatch
+):
+    await rig.journal.accept([message(number) for number in range(10_000)])
+    execute = rig.journal._engine.execute
+
+    async def slow(job, after=None):
+        await trio.sleep(0.08)
+        return await execute(job, after)
+
+    monkeypatch.setattr(rig.journal._engine, "execute", slow)
+    rig.supabase.latency = 0.2
+    async with rig.running():
+        await rig.drained()
+    times = [
+        began
+        for began, call in zip(rig.supabase.call_times, rig.supabase.calls, strict=True)
+        if len(call) == 500
+    ]
+    # Now and then the fast lane is looked at, which asks the journal.
+    between = sorted(later - earlier for earlier, later in pairwise(times[2:-1]))
+    assert between[len(between) // 2] < 0.2 + 2 * 0.08
+    assert rig.supabase.order == [f"id-{number}" for number in range(10_000)]
+
+
+@pytest.mark.parametrize(
+    "fault", [refusal(503), httpx.ReadTimeout("no answer"), "after the commit"]
+)
+async def test_what_was_read_ahead_is_read_again_after_a_failure(rig, autojump_clock, fault):
+    async def lost():
+        raise httpx.ReadTimeout("the answer is lost")
+
+    await rig.journal.accept([message(number) for number in range(4000)])
+    failing = lost if fault == "after the commit" else fault
+    rig.supabase.script = [*[None] * 6, failing, None, failing, None, None, failing]
+    async with rig.running():
+        await rig.drained()
+        assert len(rig.published(EventName.MESSAGE_RECEIVED)) == 4000
+    assert rig.supabase.order == [f"id-{number}" for number in range(4000)]
+    assert (await rig.totals()).stored == rig.writer.statistics().stored == 4000
+
+
+async def test_the_journal_goes_away_while_supabase_works(rig, autojump_clock):
+    await rig.journal.accept([message(number) for number in range(4000)])
+    engine = rig.journal._engine
+
+    async def away():
+        rig.journal._engine = None
+
+    rig.supabase.script = [*[None] * 6, away]
+    async with rig.running():
+        await rig.until(lambda: rig.writer.state.name == "journal", 60)
+        rig.journal._engine = engine
+        await rig.drained()
+    assert rig.supabase.order == [f"id-{number}" for number in range(4000)]
+    assert (await rig.totals()).stored == 4000
+
+
 async def test_stored_customer_messages_are_published_with_their_atendimento(rig, autojump_clock):
     silent = NewEntry("session", None, {"kind": "session", "connection_id": "conn"})
     async with rig.running():
