@@ -39,6 +39,9 @@ HEALTH_DEADLINE = 10.0
 STOP_GRACE = 4.0
 YOUNG_MB = 8
 """Half of what Node may fill with new objects before it tidies up; more is memory for nothing."""
+OLD_GROWTH_PERCENT = 40
+"""How much of what is alive may become rubbish before Node collects it; by itself it lets a heap as
+small as ours (some 25 MB) grow several times."""
 
 _NOT_INHERITED = SECRET_VARIABLES | {FAILPOINT_VARIABLE}
 _LEVELS = {"error": logging.ERROR, "warn": logging.WARNING, "info": logging.INFO}
@@ -108,7 +111,12 @@ class Bridge:
         # What a killed process had under way is of no use to its successor.
         await trio.to_thread.run_sync(_make_empty, self._media / "sending")
         process = SubprocessChild(
-            [self._parts.node, f"--max-semi-space-size={YOUNG_MB}", "src/main.ts"],
+            [
+                self._parts.node,
+                f"--max-semi-space-size={YOUNG_MB}",
+                f"--heap-growing-percent={OLD_GROWTH_PERCENT}",
+                "src/main.ts",
+            ],
             env=self._environment(),
             cwd=self._parts.bridge,
             ready_line=self._listens,
