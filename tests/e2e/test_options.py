@@ -219,7 +219,8 @@ def test_always_online_and_reading_automatically(shared_product, simulator, open
         sent = simulator.get("/ledger", phone=shop.number)["sent"]
         return [one["text"] for one in sent if one["from"] == maria and one["read"]]
 
-    until(lambda: read() == ["lida sozinha"], what="the customer sees it as read")
+    # After its first login Baileys may hold its events back for 20 s, waiting for the history.
+    until(lambda: read() == ["lida sozinha"], seconds=60, what="the customer sees it as read")
     assert wait_row(shop, conteudo="lida sozinha")["lida"] is False
     change(shop, options={"alwaysOnline": None})
     until(lambda: presences()[-1] == "unavailable", what="the number is shown as offline")
