@@ -35,7 +35,6 @@ RECENT = 2000
 BEAT_SECONDS = 15.0
 HEALTH_SECONDS = 60.0
 """Between two ``healthCheck`` events."""
-JOURNAL_RETRY_SECONDS = 1.0
 LAST_WORDS_SECONDS = 2.0
 """How long a stop goes on writing down what was published before it."""
 
@@ -208,7 +207,8 @@ class EventLog:
                 return await call()
             except JournalUnavailable:
                 ctx.beat()
-                await trio.sleep(JOURNAL_RETRY_SECONDS)
+                with trio.move_on_after(BEAT_SECONDS):
+                    await self._journal.wait_open()
 
 
 def _to_record(events: list[Event]) -> list[Event]:

@@ -48,6 +48,7 @@ class Keeper:
         self._engine: GroupCommit | None = None
         self._state = _STOPPED
         self._something = trio.Event()
+        self._opened = trio.Event()
         self._latencies = Latencies()
 
     @property
@@ -60,6 +61,13 @@ class Keeper:
     def commit_seconds(self) -> Distribution:
         """From each call to its durable answer, since the start of the process."""
         return self._latencies.seconds
+
+    async def wait_open(self) -> None:
+        """Return when calls are taken; new work may still be refused for want of room."""
+        while self._engine is None or self._engine.refuses:
+            if self._opened.is_set():
+                self._opened = trio.Event()
+            await self._opened.wait()
 
     async def run(self, ctx: ChildContext) -> None:
         """Keep the database open until cancelled.
@@ -120,6 +128,7 @@ class Keeper:
         await opened.wait()
         inode = self._path.stat().st_ino
         self._engine = engine
+        self._opened.set()
         self._something.set()
         try:
             while True:

@@ -77,6 +77,11 @@ class GroupCommit:
         """Why the database failed, known before the connection is closed; None while it has not."""
         self._drain_until = float("inf")
 
+    @property
+    def refuses(self) -> bool:
+        """Whether calls are refused: it stops, or its database has failed."""
+        return self._refusal is not None
+
     async def run(self, opened: Callable[[], None]) -> None:
         """Open the connection, call ``opened``, and serve until cancelled or until it fails.
 

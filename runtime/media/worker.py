@@ -27,7 +27,6 @@ AT_ONCE = 6
 AT_ONCE_PER_CONNECTION = 3
 """Of them for one connection, so that it leaves room for the others."""
 BEAT_SECONDS = 15.0
-JOURNAL_RETRY_SECONDS = 1.0
 
 FIRST_DELAY = 1.0
 CAPS = {"reupload_timeout": 3600.0, "supabase_unavailable": 60.0}
@@ -72,7 +71,9 @@ class MediaWorker:
                         tidy = True
                     pause = await self._start_due(nursery)
                 except JournalUnavailable:
-                    pause = JOURNAL_RETRY_SECONDS
+                    with trio.move_on_after(BEAT_SECONDS):
+                        await self._journal.wait_open()
+                    continue
                 await self._pause(min(pause, BEAT_SECONDS))
 
     async def _start_due(self, nursery: trio.Nursery) -> float:

@@ -25,7 +25,6 @@ logger = logging.getLogger("zapvisor.notifier")
 IN_FLIGHT = 8
 """Attempts to one endpoint at the same time; to one chat of it there is never more than one."""
 BEAT_SECONDS = 15.0
-JOURNAL_RETRY_SECONDS = 1.0
 
 
 @dataclass(slots=True)
@@ -85,7 +84,9 @@ class Notifier:
                 try:
                     patience = await self._begin_due(nursery)
                 except JournalUnavailable:
-                    patience = JOURNAL_RETRY_SECONDS
+                    with trio.move_on_after(BEAT_SECONDS):
+                        await self._journal.wait_open()
+                    continue
                 with trio.move_on_after(patience):
                     await self._wake.wait()
 
@@ -155,7 +156,7 @@ class Notifier:
                     )
                 )
             except JournalUnavailable:
-                await trio.sleep(JOURNAL_RETRY_SECONDS)
+                await self._journal.wait_open()  # until then there is nothing to do
             else:
                 break
         if state == "dead":

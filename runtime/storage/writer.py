@@ -32,7 +32,6 @@ RETRY_FIRST_SECONDS = 0.25
 RETRY_CAP_SECONDS = 30.0
 PAUSE_FIRST_SECONDS = 1.0
 PAUSE_CAP_SECONDS = 60.0
-JOURNAL_RETRY_SECONDS = 1.0
 
 LINGER_SECONDS = 0.02
 LINGER_FROM = 5
@@ -135,7 +134,8 @@ class Writer:
                     self._stored_batch, self._ahead = None, []
                     error = _first(group)
                     self._enter("journal", error.code, str(error))
-                    await trio.sleep(JOURNAL_RETRY_SECONDS)
+                    with trio.move_on_after(BEAT_SECONDS):
+                        await self._journal.wait_open()
         finally:
             self._enter("stopped")
 

@@ -10,7 +10,6 @@ def impatient(monkeypatch):
     monkeypatch.setattr(worker, "FIRST_DELAY", 0.01)
     monkeypatch.setattr(worker, "DEFAULT_CAP", 0.02)
     monkeypatch.setattr(worker, "CAPS", {})
-    monkeypatch.setattr(worker, "JOURNAL_RETRY_SECONDS", 0.01)
     monkeypatch.setattr(worker, "WAITING_CAPS", {"bridge_down": 0.02, "not_connected": 600.0})
 
 

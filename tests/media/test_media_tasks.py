@@ -274,7 +274,8 @@ def test_delays_grow_to_their_cap(monkeypatch):
     assert delay_before("media_host", 30) >= 300
 
 
-async def test_without_a_journal_the_worker_waits(scene, tmp_path):
+async def test_without_a_journal_the_worker_waits(scene, tmp_path, monkeypatch):
+    monkeypatch.setattr("runtime.media.worker.BEAT_SECONDS", 0.05)
     closed = Journal(tmp_path / "other" / "journal.sqlite")
     worker = MediaWorker(closed, scene.tasks, scene.spool, scene.events)
     context = Context()

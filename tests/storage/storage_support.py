@@ -21,6 +21,7 @@ class InlineEngine:
     """Runs and commits each job at once in the calling task."""
 
     fault = None
+    refuses = False
 
     def __init__(self, path) -> None:
         self.connection = open_database(path)
