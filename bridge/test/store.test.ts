@@ -251,3 +251,18 @@ test("whoever asks a closed store is told so, and it is no storage failure", () 
   assert.throws(() => store.credentials(), StoreClosed);
   assert.throws(() => store.writeCredentials("{}"), StoreClosed);
 });
+
+test("imported history is counted over restarts, with its events", () => {
+  const path = join(directory(), "c.sqlite");
+  const store = open(path);
+  assert.equal(store.importedMessages(), 0);
+  store.appendHistory([{ kind: "message", data: {} }, { kind: "message", data: {} }]);
+  store.appendHistory([]);
+  store.close();
+  const again = open(path);
+  assert.equal(again.importedMessages(), 2);
+  again.appendHistory([{ kind: "message", data: {} }]);
+  assert.equal(again.importedMessages(), 3);
+  assert.equal(again.eventsAfter(0, 10).length, 3);
+  again.close();
+});

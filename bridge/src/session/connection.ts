@@ -76,7 +76,6 @@ export class Connection {
   #state: ConnectionState["state"] = "closed";
   #lastFrameAt: number | null = null;
   #behaviour = PLAIN;
-  readonly #imported = { messages: 0 };
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
@@ -328,7 +327,6 @@ export class Connection {
       life,
       store,
       behaviour: () => this.#behaviour,
-      imported: this.#imported,
       attempt: (what, work) => {
         this.#attempt(what, work);
       },

@@ -26,15 +26,13 @@ export interface Watched {
   readonly life: Life;
   readonly store: Store;
   readonly behaviour: () => Behaviour;
-  /** Of the phone's history, over all sockets of the connection. */
-  readonly imported: { messages: number };
   /** Does what may fail. */
   readonly attempt: (what: string, work: Promise<unknown>) => void;
   readonly onPresence: (presence: SeenPresence) => void;
 }
 
 /** Answer, tell or keep it as the behaviour says; returns what ends that. */
-export function watchPeople({ sock, life, store, behaviour, imported, attempt, onPresence }: Watched): () => void {
+export function watchPeople({ sock, life, store, behaviour, attempt, onPresence }: Watched): () => void {
   const names = directory(store);
   const calls = (offered: BaileysEventMap["call"]): void => {
     if (!life.alive || !behaviour().rejectCalls) return;
@@ -59,13 +57,12 @@ export function watchPeople({ sock, life, store, behaviour, imported, attempt, o
     const me = meOf(sock.authState.creds);
     const { history: wanted } = behaviour();
     if (!life.alive || me === null || wanted === null) return;
-    const bound = { ...wanted, alreadyImported: imported.messages };
+    const bound = { ...wanted, alreadyImported: store.importedMessages() };
     const events = importable(messages, bound, Date.now()).map((message) => ({
       kind: "message" as const,
       data: { ...resentData(message, null, me, names), history: true },
     }));
-    imported.messages += events.length;
-    store.appendEvents(events);
+    store.appendHistory(events);
   };
   const read = ({ messages }: BaileysEventMap["messages.upsert"]): void => {
     const { readAutomatically, storeGroups } = behaviour();

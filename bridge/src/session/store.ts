@@ -278,6 +278,22 @@ export class Store {
     });
   }
 
+  /** Messages of the phone's history that became events, ever. */
+  importedMessages(): number {
+    return Number(this.#database.get("SELECT value FROM meta WHERE name = 'imported'")?.["value"] ?? 0);
+  }
+
+  /** Events of the phone's history, counted with them. */
+  appendHistory(events: readonly NewEvent[]): void {
+    if (events.length === 0) return;
+    const now = Date.now();
+    this.#transaction(() => {
+      for (const event of events) this.#appendEvent(event.kind, null, event.data, now);
+      const imported = this.importedMessages() + events.length;
+      this.#database.exec("INSERT OR REPLACE INTO meta VALUES ('imported', ?)", String(imported));
+    });
+  }
+
   eventsAfter(seq: number, limit: number): EventRow[] {
     this.settle();
     return this.#database.all("SELECT * FROM event WHERE seq > ? ORDER BY seq LIMIT ?", seq, limit).map(
