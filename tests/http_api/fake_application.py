@@ -74,6 +74,10 @@ class FakeLog:
         self.news.set()
         self.news = trio.Event()
 
+    async def record(self, events):
+        await trio.lowlevel.checkpoint()
+        self.append(*events)
+
     async def events(self, after, *, limit):
         await trio.lowlevel.checkpoint()
         if self.away:

@@ -198,7 +198,9 @@ async def test_a_client_that_reads_nothing_is_cut_off_and_misses_nothing(applica
         await slow.send_all(request.encode())
         received = bytearray()
         with trio.fail_after(90):
-            await trio.sleep(SMALL.send_seconds + 1)  # reading nothing for so long is the point
+            while b"\nevent: " not in received:  # the server has begun to write them
+                received += await slow.receive_some(4096)
+            await trio.sleep(SMALL.send_seconds + 2)  # reading nothing for so long is the point
             try:
                 while data := await slow.receive_some(1 << 20):
                     received += data
