@@ -1,7 +1,7 @@
 /**
  * Importing this lets ciphers and HMACs take their keys as KeyObjects.
  *
- * Given bytes, Node 24.17 and later asks whether they are one of its key classes by raising two
+ * Given bytes, Node 24.19 (24.14 did not) asks whether they are one of its key classes by raising two
  * exceptions, which costs several times what the HMAC does; a message takes about twenty of them.
  * Baileys and libsignal pass bytes.
  */
