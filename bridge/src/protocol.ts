@@ -83,6 +83,16 @@ export interface ReplyError {
 
 export type EventKind = "message" | "status" | "read" | "call" | "contact" | "oversized";
 
+/** What somebody is doing right now: a chat's other party, or a member of a group. */
+export interface SeenPresence {
+  readonly jid: string;
+  readonly phone: string | null;
+  readonly lid: string | null;
+  readonly participant: string | null;
+  readonly state: string;
+  readonly lastSeen: number | null;
+}
+
 export type BridgeFrame =
   | {
       readonly type: "welcome";
@@ -99,15 +109,7 @@ export type BridgeFrame =
       readonly receivedAt: number;
       readonly data: unknown;
     }
-  | {
-      readonly type: "presence";
-      readonly jid: string;
-      readonly phone: string | null;
-      readonly lid: string | null;
-      readonly participant: string | null;
-      readonly state: string;
-      readonly lastSeen: number | null;
-    }
+  | ({ readonly type: "presence" } & SeenPresence)
   | { readonly type: "reply"; readonly requestId: string; readonly ok: true; readonly data: unknown }
   | {
       readonly type: "reply";

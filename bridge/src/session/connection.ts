@@ -10,7 +10,7 @@ import type { IncomingMessage } from "node:http";
 import type { BinaryNode, ConnectionState as BaileysState, WAVersion } from "baileys";
 
 import { errorMessage, log } from "../log.ts";
-import type { ConnectionState, Me } from "../protocol.ts";
+import type { ConnectionState, Me, SeenPresence } from "../protocol.ts";
 import { callOfStanza, groupStub, pictureOf, readOfReceipt, statusOfAck, statusesOfReceipt } from "./arrivals.ts";
 import { PLAIN, isProxy } from "./behaviour.ts";
 import type { Behaviour } from "./behaviour.ts";
@@ -22,7 +22,6 @@ import { holdWrites } from "./held-writes.ts";
 import type { Life } from "./keys.ts";
 import { meOf } from "./me.ts";
 import { watchPeople } from "./people.ts";
-import type { SeenPresence } from "./people.ts";
 import { directory, rebuildMessage } from "./rebuild.ts";
 import { loadCredentials, makeSocket, saveCredentials } from "./socket.ts";
 import type { Socket } from "./socket.ts";

@@ -3,6 +3,7 @@
 import { isJidGroup, isLidUser, isPnUser } from "baileys";
 import type { BaileysEventMap } from "baileys";
 
+import type { SeenPresence } from "../protocol.ts";
 import type { Behaviour } from "./behaviour.ts";
 import { importable } from "./history.ts";
 import type { Life } from "./keys.ts";
@@ -10,16 +11,6 @@ import { meOf } from "./me.ts";
 import { directory, resentData } from "./rebuild.ts";
 import type { Socket } from "./socket.ts";
 import type { Store } from "./store.ts";
-
-/** What somebody is doing right now: a chat's other party, or a member of a group. */
-export interface SeenPresence {
-  readonly jid: string;
-  readonly phone: string | null;
-  readonly lid: string | null;
-  readonly participant: string | null;
-  readonly state: string;
-  readonly lastSeen: number | null;
-}
 
 export interface Watched {
   readonly sock: Socket;
