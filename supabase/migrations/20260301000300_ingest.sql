@@ -22,29 +22,16 @@ begin
 end
 $$;
 
--- The open atendimento of a customer on a connection: the newest, null where there is none. Looked
--- up by the number alone: knowing the owner, and wanting the newest, the planner might walk through
--- all that the owner has open.
+-- The open atendimento of a customer on a connection: the newest, null where there is none.
 create or replace function zapvisor.open_atendimento(owner uuid, connection text, number text)
 returns uuid
-language plpgsql stable
-set search_path = ''
+language sql stable
 as $$
-declare
-    found_id uuid;
-begin
-    with theirs as materialized (
-        select a.id, a.owner_id, a.connection_id, a.ultima_mensagem
-        from public.whatsapp_atendimentos a
-        where a.numero_cliente = number
-          and a.status in ('AGUARDANDO', 'EM_ATENDIMENTO')
-    )
-    select t.id into found_id from theirs t
-    where t.owner_id = owner and t.connection_id = connection
-    order by t.ultima_mensagem desc, t.id
-    limit 1;
-    return found_id;
-end
+    select a.id from public.whatsapp_atendimentos a
+    where a.owner_id = owner and a.connection_id = connection and a.numero_cliente = number
+      and a.status in ('AGUARDANDO', 'EM_ATENDIMENTO')
+    order by a.ultima_mensagem desc, a.id
+    limit 1
 $$;
 
 -- Finds, adopts or opens the atendimento of every new message, and inserts the messages.

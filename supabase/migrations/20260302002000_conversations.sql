@@ -29,7 +29,8 @@ as $$
     end
 $$;
 
--- As before, for the customer in any spelling.
+-- As before, for the customer in any spelling. Looked up by the number alone: knowing the owner, and
+-- wanting the newest, the planner might walk through all that the owner has open.
 create or replace function zapvisor.open_atendimento(owner uuid, connection text, number text)
 returns uuid
 language plpgsql stable
