@@ -126,16 +126,18 @@ class Keeper:
     async def _pulse(self, ctx: ChildContext, engine: GroupCommit, opened: trio.Event) -> None:
         """Beat through the thread, and watch the room on the disk."""
         await opened.wait()
-        inode = self._path.stat().st_ino
-        self._engine = engine
-        self._opened.set()
-        self._something.set()
+        room = partial(self._room, inode=self._path.stat().st_ino)
         try:
+            # Judged before anybody learns that it is open: who waited would be refused once more.
+            self._judge_room(await engine.execute(room))
+            self._engine = engine
+            self._opened.set()
+            self._something.set()
             while True:
-                self._judge_room(await engine.execute(partial(self._room, inode=inode)))
                 ctx.ready()
                 ctx.beat()
                 await trio.sleep(PULSE_SECONDS)
+                self._judge_room(await engine.execute(room))
         except JournalUnavailable:
             return  # the engine has failed and says why itself
 
