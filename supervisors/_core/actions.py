@@ -1,4 +1,4 @@
-"""What the decision core asks of its shell."""
+"""What the decision core asks of its shell; between these it hands out events, to be told."""
 
 from __future__ import annotations
 
@@ -36,10 +36,6 @@ class Remove(NamedTuple):
     slot: Slot
 
 
-class Emit(NamedTuple):
-    event: Event
-
-
 class Settle(NamedTuple):
     """Tell a waiting caller how its command ended (error None: well)."""
 
@@ -51,13 +47,17 @@ class Started(NamedTuple):
     """The supervisor's own start is complete."""
 
 
+class Stopping(NamedTuple):
+    """The supervisor's own stop has begun."""
+
+
 class Finish(NamedTuple):
     """Nothing is left to wait for: ``run`` ends as ``ending`` says."""
 
     ending: Ending
 
 
-Action = Launch | Cancel | Abandon | Remove | Emit | Settle | Started | Finish
+Action = Launch | Cancel | Abandon | Remove | Settle | Started | Stopping | Finish | Event
 
 
 class EndKind(enum.Enum):

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from supervisors._core.actions import Action, Cancel, Emit, Ending, Launch, Remove, Settle
+from supervisors._core.actions import Action, Cancel, Ending, Launch, Remove, Settle
 from supervisors._core.budget import Budget
 from supervisors._core.events import (
     ChildDone,
@@ -81,7 +81,7 @@ class Board:
         return slot
 
     def emit(self, event: Event) -> None:
-        self.actions.append(Emit(event))
+        self.actions.append(event)
 
     # ------------------------------------------------------------------ moves
 

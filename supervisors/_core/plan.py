@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from supervisors._core.actions import Ending, EndKind, Finish, Started
+from supervisors._core.actions import Ending, EndKind, Finish, Started, Stopping
 from supervisors._core.board import Board
 from supervisors._core.errors import SupervisorDownError
 from supervisors._core.events import SupervisorReady, SupervisorStopped, SupervisorStopping
@@ -100,6 +100,7 @@ class Plan(Board):
         self.emit(
             SupervisorStopping(self.path, now, ending.reason, ending.kind is EndKind.ESCALATED)
         )
+        self.actions.append(Stopping())
         self._queue.clear()
         self._gate = None
         self._unsettled.clear()

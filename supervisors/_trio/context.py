@@ -52,7 +52,8 @@ class ChildContext:
     def ready(self) -> None:
         """The child can do its work: siblings after it may start, whoever waits for its start is
         told, liveness is watched from now on. Further calls have no effect."""
-        self._check()
+        if self._over:
+            self._check()
         self._run.ready(self._slot)
 
     def beat(self) -> None:

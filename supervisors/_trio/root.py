@@ -11,7 +11,6 @@ from types import TracebackType
 import trio
 
 from supervisors._core.errors import EscalationError, NoSuchChildError, SupervisionError
-from supervisors._core.events import Event, SupervisorStopping
 from supervisors._core.exits import leaves
 from supervisors._core.settings import ChildSpec, check_name
 from supervisors._core.slot import State
@@ -131,15 +130,19 @@ class _Opened(AbstractAsyncContextManager[Root]):
         self._supervisor = supervisor
         self._name = name
         self._stop_limit = stop_limit
-        self._observers = tuple(observers)
+        self._observers = observers
         self._rng = rng
         self._overrun = overrun
         self._error: BaseException | None = None
         self._abandoned: list[str] = []
 
     async def __aenter__(self) -> Root:
-        system = System(self._rng, self._on_abandoned)
-        system.observers = (self._on_event, *self._observers)
+        system = System(
+            self._rng,
+            self._observers,
+            on_stopping=self._on_stopping,
+            on_abandoned=self._on_abandoned,
+        )
         self._root = Root(self._supervisor, self._name, system)
         self._scope = trio.CancelScope(shield=True)
         self._body = trio.CancelScope()
@@ -217,8 +220,8 @@ class _Opened(AbstractAsyncContextManager[Root]):
         self._stopping.set()
         self._body.cancel(reason=f"{self._name} is stopping")
 
-    def _on_event(self, event: Event) -> None:
-        if isinstance(event, SupervisorStopping) and event.path == self._name:
+    def _on_stopping(self, path: str) -> None:
+        if path == self._name:
             self._bring_down()
 
     def _on_abandoned(self, path: str) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextvars
 from collections.abc import Callable, Iterable
-from functools import partial
 from typing import Any, Protocol
 
 import trio
@@ -18,16 +17,17 @@ from supervisors._core.actions import (
     Abandon,
     Action,
     Cancel,
-    Emit,
     EndKind,
     Finish,
     Launch,
     Remove,
     Settle,
     Started,
+    Stopping,
 )
 from supervisors._core.board import Policy
 from supervisors._core.errors import EscalationError, SupervisionError, SupervisorDownError
+from supervisors._core.events import Event
 from supervisors._core.exits import Why, judge, missed_deadline
 from supervisors._core.machine import Machine
 from supervisors._core.settings import ChildSpec
@@ -173,7 +173,10 @@ class Run:
             while self.machine.actions:
                 batch, self.machine.actions = self.machine.actions, []
                 for action in batch:
-                    _DO[type(action)](self, action)
+                    if not isinstance(action, Event):
+                        _DO[type(action)](self, action)
+                    elif self.system.observers:
+                        self.system.publish(action)
         finally:
             self._pumping = False
         upcoming = self.machine.timers.next()
@@ -183,7 +186,14 @@ class Run:
     def _launch(self, action: Launch) -> None:
         slot = action.slot
         slot.current = ctx = ChildContext(slot, self)
-        self._context.run(partial(self._nursery.start_soon, self._child, slot, ctx, name=slot.path))
+        # mypy does not see start_soon's own arguments through those of run.
+        self._context.run(
+            self._nursery.start_soon,  # type: ignore[arg-type]
+            self._child,
+            slot,
+            ctx,
+            name=slot.path,
+        )
 
     def _cancel(self, action: Cancel) -> None:
         ctx: ChildContext | None = action.slot.current
@@ -201,15 +211,14 @@ class Run:
         if action.slot.box is not None:
             action.slot.box.close()
 
-    def _emit(self, action: Emit) -> None:
-        if self.system.observers:
-            self.system.publish(action.event)
-
     def _settle(self, action: Settle) -> None:
         action.ticket.settle(action.error)
 
     def _started(self, _action: Started) -> None:
         self.parent.ready()
+
+    def _stopping(self, _action: Stopping) -> None:
+        self.system.on_stopping(self.machine.path)
 
     def _finish(self, _action: Finish) -> None:
         self._finished.set()
@@ -230,9 +239,9 @@ _DO: dict[type[Action], Callable[[Run, Any], None]] = {
     Cancel: Run._cancel,
     Abandon: Run._abandon,
     Remove: Run._remove,
-    Emit: Run._emit,
     Settle: Run._settle,
     Started: Run._started,
+    Stopping: Run._stopping,
     Finish: Run._finish,
 }
 

@@ -1,10 +1,10 @@
-"""What one whole tree shares: its observers, its randomness, and the news of abandoned children."""
+"""What one whole tree shares: its observers, its randomness, and the news for its root."""
 
 from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from supervisors._core.events import Event
 
@@ -14,12 +14,24 @@ Observer = Callable[[Event], None]
 
 
 class System:
-    """One per ``open_supervisor``."""
+    """One per ``open_supervisor``.
 
-    def __init__(self, rng: random.Random, on_abandoned: Callable[[str], None]) -> None:
+    on_stopping, on_abandoned
+        Told the path of each supervisor whose stop begins, and of each child that did not end.
+    """
+
+    def __init__(
+        self,
+        rng: random.Random,
+        observers: Iterable[Observer],
+        *,
+        on_stopping: Callable[[str], None],
+        on_abandoned: Callable[[str], None],
+    ) -> None:
         self.rng = rng
+        self.observers = tuple(observers)
+        self.on_stopping = on_stopping
         self.on_abandoned = on_abandoned
-        self.observers: tuple[Observer, ...] = ()
 
     def subscribe(self, observer: Observer) -> Callable[[], None]:
         """Calls ``observer(event)`` for every event from now on; returns the way to end that.

@@ -19,6 +19,7 @@ from supervisors import (
     ChildStopped,
     ChildStopping,
     ChildWaiting,
+    Event,
     Exit,
     ExitKind,
     NoSuchChildError,
@@ -27,7 +28,7 @@ from supervisors import (
     TooManyChildrenError,
     Why,
 )
-from supervisors._core.actions import Cancel, Emit, Finish, Launch, Settle, Started
+from supervisors._core.actions import Cancel, Finish, Launch, Settle, Started
 from supervisors._core.machine import Machine
 from supervisors.testing import EventRecorder, FixedJitter
 
@@ -153,11 +154,11 @@ class Pair:
                 error = action.error
                 word = "ok" if error is None else ERRORS.get(type(error), "failed")
                 self.settled.append((action.ticket, word))
-            elif isinstance(action, Emit):
-                self.recorder(action.event)
-                self._follow(action.event)
-                if isinstance(action.event, ChildRestarting):
-                    self._last_due = action.event.due
+            elif isinstance(action, Event):
+                self.recorder(action)
+                self._follow(action)
+                if isinstance(action, ChildRestarting):
+                    self._last_due = action.due
 
     def _follow(self, event):
         if isinstance(event, ChildRemoved):
