@@ -84,6 +84,7 @@ class Lifecycle:
             self.configuracoes,
             self.atendimentos,
             ring=lambda connection_id: lives[connection_id].outbox.ring(),
+            supabase_back=self.probe.wait_verified,
         )
         self.writer = Writer(
             self.journal,

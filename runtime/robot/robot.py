@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Protocol
 
 import trio
 
-from supervisors import ChildContext
+from supervisors import Backoff, ChildContext, Delays
 
-from ..errors import Conflict, Invalid, NotFound, Unavailable
+from ..errors import Conflict, Invalid, JournalUnavailable, NotFound, Unavailable
 from ..failpoints import failpoint
 from ..journal import Connection, Entry, Heard, Journal, NewCommand, NewEntry, RobotState, Stored
 from .config import Config, Configs
@@ -29,6 +30,7 @@ from .decide import (
     to_data,
 )
 from .ears import heard_of, is_person
+from .finishes import FINISHED_AGE, Finishes, Finishing
 from .speech import speak
 
 logger = logging.getLogger("zapvisor.robot")
@@ -38,33 +40,25 @@ CONFIG_SECONDS = 10.0
 FINISHED_SECONDS = 5.0
 """How often finished atendimentos are looked for; the API's own changes are seen at once."""
 BATCH = 50
-"""Messages, due states or finished atendimentos that are handled at once."""
-MAX_PAGES = 20
-"""Batches of finished atendimentos in one round; the rest comes in the next."""
+"""Messages or due states that are handled at once."""
 IDLE_SECONDS = 5.0
-RETRY_SECONDS = 2.0
+RETRY = Backoff(first=1.0, cap=15.0)
+RETRY_AT_LEAST = 0.25
+"""Full jitter may give next to nothing; a call that is refused at once must not spin."""
+BEAT_SECONDS = 15.0
 
 MAX_AGE = timedelta(minutes=5)
 """A message that has waited longer than this with us is not answered any more."""
 OFFLINE_GRACE = timedelta(seconds=60)
 """Nor is one that had waited longer than this at WhatsApp until we came back."""
-FINISHED_AGE = timedelta(minutes=10)
-"""Nor gets a goodbye who was finished longer ago than this."""
 CONVERSATION_AGE = timedelta(hours=24)
-"""Nor whose last message is older than this: old atendimentos are tidied up by the hundred."""
-OVERLAP = timedelta(seconds=30)
-"""A transaction may become visible so much later than one that began after it."""
-QUIET_SECONDS = 60.0
-"""After this long without anything new, nothing can become visible so late any more."""
+"""Nor gets a goodbye whose last message is older: old atendimentos are tidied up by the hundred."""
 MAX_CHAT = 15
 """Messages of the robot to one chat within ``PACE_WINDOW``; then it falls silent there."""
 DEAF_SECONDS = 600.0
 """When the robot has not run for this long, nothing is kept for it any more."""
 
-_FINISHED = "finished"
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
-_FIRST_ID = "00000000-0000-0000-0000-000000000000"
-_LAST_ID = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 
 Row = Mapping[str, Any]
 
@@ -75,12 +69,10 @@ class Configuring(Protocol):
     async def all(self) -> list[dict[str, Any]]: ...
 
 
-class Attending(Protocol):
+class Attending(Finishing, Protocol):
     """Where the atendimentos are."""
 
     async def by_ids(self, ids: Sequence[str]) -> dict[str, dict[str, Any]]: ...
-
-    async def finished(self, after: tuple[datetime, str], limit: int) -> list[dict[str, Any]]: ...
 
 
 class Robot:
@@ -88,6 +80,7 @@ class Robot:
 
     Args:
         ring: tells a connection that there is something to send.
+        supabase_back: returns when Supabase is known to answer, and beats meanwhile.
         clock: the wall clock.
     """
 
@@ -97,6 +90,7 @@ class Robot:
         configurations: Configuring,
         atendimentos: Attending,
         ring: Callable[[str], None],
+        supabase_back: Callable[[Callable[[], None]], Awaitable[None]],
         *,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
@@ -104,12 +98,13 @@ class Robot:
         self._configurations = configurations
         self._atendimentos = atendimentos
         self._ring = ring
+        self._supabase_back = supabase_back
+        self._delays = Delays(RETRY)
+        self._finishes = Finishes(journal, atendimentos, clock)
         self._clock = clock
         self._configs: Configs | None = None
         self._readings = self._read = 0
         self._read_again_at = self._look_again_at = 0.0
-        self._last_new = float("-inf")
-        self._unread_from: tuple[datetime, str] | None = None
         self._last_turn: float | None = None
         self._nudged = trio.Event()
 
@@ -145,13 +140,29 @@ class Robot:
         """Until cancelled. While Supabase or the journal is away, what is heard waits."""
         ctx.ready()
         while True:
-            ctx.beat()
-            self._last_turn = trio.current_time()
+            self._beat(ctx)
             try:
                 await self._turn(ctx)
+                self._delays.reset()
             except Unavailable as error:
                 logger.info("robot waits", extra={"code": error.code})
-                await trio.sleep(RETRY_SECONDS)
+                await self._sit_out(error, ctx)
+
+    def _beat(self, ctx: ChildContext) -> None:
+        ctx.beat()
+        self._last_turn = trio.current_time()
+
+    async def _sit_out(self, error: Unavailable, ctx: ChildContext) -> None:
+        """Until the part that was missed is there again. It may be only us whom it refuses, so
+        there is a pause first.
+        """
+        await trio.sleep(self._delays.next(RETRY_AT_LEAST))
+        self._beat(ctx)
+        if isinstance(error, JournalUnavailable):
+            with trio.move_on_after(BEAT_SECONDS):
+                await self._journal.wait_open()
+        else:
+            await self._supabase_back(partial(self._beat, ctx))
 
     async def _turn(self, ctx: ChildContext) -> None:
         """Do what there is to do, or wait a moment for something."""
@@ -237,37 +248,8 @@ class Robot:
     # --- what was finished
 
     async def _say_goodbye(self, ctx: ChildContext) -> None:
-        """Find what became FINALIZADO, by anybody's hand, in the order of the changes."""
-        if self._configs is None or not self._configs.any_active:
-            return
-        seen_until = await self._mark()
-        quiet = trio.current_time() - self._last_new > QUIET_SECONDS
-        position = (seen_until, _LAST_ID) if quiet else (seen_until - OVERLAP, _FIRST_ID)
-        position, self._unread_from = self._unread_from or position, None
-        for _ in range(MAX_PAGES):
-            ctx.beat()
-            rows = await self._atendimentos.finished(position, BATCH)
-            if not rows:
-                break
-            await self._end(rows)
-            last = rows[-1]
-            position = (datetime.fromisoformat(last["updated_at"]), last["id"])
-            if position[0] > seen_until:
-                seen_until = position[0]
-                self._last_new = trio.current_time()
-                await self._journal.set_robot_mark(_FINISHED, seen_until.isoformat())
-            if len(rows) < BATCH:
-                break
-        else:
-            self._unread_from = position
-
-    async def _mark(self) -> datetime:
-        text = await self._journal.robot_mark(_FINISHED)
-        if text is not None:
-            return datetime.fromisoformat(text)
-        begin = self._now - FINISHED_AGE
-        await self._journal.set_robot_mark(_FINISHED, begin.isoformat())
-        return begin
+        if self._configs is not None and self._configs.any_active:
+            await self._finishes.read(self._end, ctx.beat)
 
     async def _end(self, rows: Sequence[Row]) -> None:
         states = await self._states(row["id"] for row in rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from random import Random
@@ -22,6 +23,7 @@ INTERVAL_SECONDS = 5.0
 RECHECK_SECONDS = 1.0
 BACKOFF_CAP_SECONDS = 15.0
 CHECK_SECONDS = 5.0
+BEAT_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,19 +82,21 @@ class Probe:
         """Check now rather than later: somebody has seen an error."""
         self._nudged.set()
 
-    @property
-    def checks_begun(self) -> int:
-        """How many checks have begun so far; see `verified_since`."""
-        return self._begun
-
-    def verified_since(self, checks_begun: int) -> bool:
-        """Whether a check that began after the first ``checks_begun`` ones was good, and the last
-        one still."""
-        return self.healthy and self._verified > checks_begun
-
     async def wait_checked(self) -> None:
         """Return after the next check that tells anything new about the state."""
         await self._checked.wait()
+
+    async def wait_verified(self, beat: Callable[[], None]) -> None:
+        """Return when a check that began after this call was good, and the last one still is.
+
+        Calls ``beat`` at least every 5 s meanwhile.
+        """
+        begun = self._begun
+        self.nudge()
+        while not (self.healthy and self._verified > begun):
+            with trio.move_on_after(BEAT_SECONDS):
+                await self.wait_checked()
+            beat()
 
     async def _check(self) -> tuple[Problem | None, bool]:
         """The problem, and whether it is certain at the first sight of it."""

@@ -350,12 +350,7 @@ class Writer:
         self._enter("paused", verdict.code, verdict.reason)
         self._size.half_open()
         await self._rest(self._pause.next(verdict.retry_after or 0.0), ctx)
-        begun = self._probe.checks_begun
-        self._probe.nudge()
-        while not self._probe.verified_since(begun):
-            with trio.move_on_after(BEAT_SECONDS):
-                await self._probe.wait_checked()
-            ctx.beat()
+        await self._probe.wait_verified(ctx.beat)
 
     async def _rest(self, seconds: float, ctx: ChildContext) -> None:
         until = trio.current_time() + seconds

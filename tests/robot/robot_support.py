@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -41,8 +42,27 @@ class Tables:
     def __init__(self) -> None:
         self.configs = [config()]
         self.places: dict[str, dict[str, Any]] = {}
-        self.down = False
         self.asked: list[str] = []
+        self._up = trio.Event()
+        self._up.set()
+
+    @property
+    def down(self) -> bool:
+        return not self._up.is_set()
+
+    @down.setter
+    def down(self, down: bool) -> None:
+        if down:
+            self._up = trio.Event()
+        else:
+            self._up.set()
+
+    async def back(self, beat: Callable[[], None]) -> None:
+        """As `Probe.wait_verified`."""
+        while self.down:
+            with trio.move_on_after(5):
+                await self._up.wait()
+            beat()
 
     async def _answer(self, what: str) -> None:
         self.asked.append(what)
@@ -81,7 +101,12 @@ class Rig:
 
     def new_robot(self) -> Robot:
         return Robot(
-            self.journal, self.tables, self.tables, self.rung.append, clock=lambda: self.now
+            self.journal,
+            self.tables,
+            self.tables,
+            self.rung.append,
+            self.tables.back,
+            clock=lambda: self.now,
         )
 
     @property

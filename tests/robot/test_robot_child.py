@@ -10,13 +10,13 @@ import trio.testing
 from robot_support import EPOCH, NUMBER, OWNER, config
 
 from runtime.identity import row_id
-from runtime.robot import robot as module
+from runtime.robot import finishes, robot
+from runtime.robot.finishes import FINISHED_AGE
 from runtime.robot.robot import (
     BATCH,
     CONFIG_SECONDS,
     CONVERSATION_AGE,
     DEAF_SECONDS,
-    FINISHED_AGE,
     MAX_AGE,
     MAX_CHAT,
     OFFLINE_GRACE,
@@ -77,10 +77,16 @@ async def test_without_supabase_it_waits_and_beats(rig, autojump_clock):
     async with rig.running():
         rig.tables.down = True
         await rig.hears(rig.place("p1"))
-        await trio.sleep(200)
+        await trio.sleep(1)
+        asked = len(rig.tables.asked)
+        await trio.sleep(1000)
         assert await rig.said() == []
+        assert len(rig.tables.asked) - asked <= 1, "others find out when it is back"
         rig.tables.down = False
-        await trio.sleep(5)
+        await trio.sleep(1)
+        assert await rig.said() == []  # after 1000 s nobody expects an answer any more
+        assert await rig.hears("p1", "oi?")  # and it has not gone deaf meanwhile
+        await trio.sleep(1)
         assert await rig.said() == WELCOME
     assert rig.context.longest_silence < 60
 
@@ -293,7 +299,7 @@ async def test_many_that_end_in_one_moment_and_one_that_shows_late(rig, autojump
 
 
 async def test_more_that_end_in_one_moment_than_one_round_reads(rig, autojump_clock, monkeypatch):
-    monkeypatch.setattr(module, "MAX_PAGES", 2)
+    monkeypatch.setattr(finishes, "MAX_PAGES", 2)
     async with rig.running():
         moment = rig.now.isoformat()
         for number in range(BATCH * 5):
@@ -309,14 +315,14 @@ async def test_more_that_end_in_one_moment_than_one_round_reads(rig, autojump_cl
 async def test_a_bug_with_one_message_silences_that_chat_alone(
     rig, autojump_clock, monkeypatch, caplog
 ):
-    original = module.decide
+    original = robot.decide
 
     def fragile(state, happening, *args, **more):
         if getattr(happening, "text", "") == "boom":
             raise RuntimeError("bug")
         return original(state, happening, *args, **more)
 
-    monkeypatch.setattr(module, "decide", fragile)
+    monkeypatch.setattr(robot, "decide", fragile)
     async with rig.running():
         await rig.hears(rig.place("p1"), "boom")
         await rig.hears(rig.place("p2", numero_cliente="5511900000000"))

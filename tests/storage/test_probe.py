@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import httpx
 import pytest
 import trio
@@ -88,7 +90,24 @@ async def test_a_project_without_our_functions_says_what_to_run(
 async def test_verification_needs_a_check_that_began_afterwards(rig, autojump_clock):
     async with rig.running():
         await rig.until(lambda: rig.probe.healthy)
-        begun = rig.probe.checks_begun
-        assert not rig.probe.verified_since(begun)
+        before = trio.current_time()
+        await rig.probe.wait_verified(lambda: None)
+        assert trio.current_time() - before < 1  # asked for, not waited for
+        rig.supabase.version = 0
+        beats: list[float] = []
         rig.probe.nudge()
-        await rig.until(lambda: rig.probe.verified_since(begun), 1)
+        await rig.until(lambda: not rig.probe.healthy)
+        async with trio.open_nursery() as nursery:
+            verified = trio.Event()
+
+            async def wait() -> None:
+                await rig.probe.wait_verified(lambda: beats.append(trio.current_time()))
+                verified.set()
+
+            nursery.start_soon(wait)
+            await trio.sleep(60)
+            assert not verified.is_set()
+            assert max(late - early for early, late in pairwise(beats)) <= 5
+            rig.supabase.version = 2
+            with trio.fail_after(20):
+                await verified.wait()
