@@ -186,7 +186,7 @@ export class Store {
       }
       if (plaintexts.length > 0) failpoint("mid-commit");
       for (const plaintext of plaintexts) this.#storePlaintext(plaintext);
-      for (const event of events) this.#appendEvent(event.kind, null, event.data, now);
+      this.#appendEvents(events, now);
     };
     if (plaintexts.length === 0) {
       this.#transaction(write);
@@ -274,7 +274,7 @@ export class Store {
     if (events.length === 0) return;
     const now = Date.now();
     this.#transaction(() => {
-      for (const event of events) this.#appendEvent(event.kind, null, event.data, now);
+      this.#appendEvents(events, now);
     });
   }
 
@@ -288,7 +288,7 @@ export class Store {
     if (events.length === 0) return;
     const now = Date.now();
     this.#transaction(() => {
-      for (const event of events) this.#appendEvent(event.kind, null, event.data, now);
+      this.#appendEvents(events, now);
       const imported = this.importedMessages() + events.length;
       this.#database.exec("INSERT OR REPLACE INTO meta VALUES ('imported', ?)", String(imported));
     });
@@ -408,6 +408,10 @@ export class Store {
   #inboundId(identity: Buffer): number | null {
     const row = this.#database.get("SELECT id FROM inbound WHERE identity = ?", identity);
     return row === undefined ? null : Number(row["id"]);
+  }
+
+  #appendEvents(events: readonly NewEvent[], at: number): void {
+    for (const event of events) this.#appendEvent(event.kind, null, event.data, at);
   }
 
   #appendEvent(kind: EventKind, inbound: number | null, data: unknown, at: number): void {
