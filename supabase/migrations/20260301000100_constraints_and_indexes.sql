@@ -79,15 +79,12 @@ create index if not exists zapvisor_atendimentos_active
     on public.whatsapp_atendimentos (owner_id, ultima_mensagem desc)
     where status in ('AGUARDANDO', 'EM_ATENDIMENTO');
 
--- Finds the open atendimento of a customer. Not unique: front ends reopen closed ones by a plain
+-- Finds what a customer has open, and what is known of them from earlier. By the number first: of the
+-- indexes that an owner's rows could be found by as well, the planner takes one that is as good while
+-- the table is young, and then stays with it. Not unique: front ends reopen closed ones by a plain
 -- update, and that must go on working; zapvisor_ingest itself never opens a second one.
-create index if not exists zapvisor_atendimentos_open
-    on public.whatsapp_atendimentos (numero_cliente, owner_id, connection_id)
-    where status in ('AGUARDANDO', 'EM_ATENDIMENTO');
-
--- What is known of a customer from earlier atendimentos.
 create index if not exists zapvisor_atendimentos_customer
-    on public.whatsapp_atendimentos (owner_id, numero_cliente, data_inicio desc);
+    on public.whatsapp_atendimentos (numero_cliente, owner_id, data_inicio desc);
 
 create index if not exists zapvisor_mensagens_history
     on public.whatsapp_mensagens (atendimento_id, "timestamp", ordem);

@@ -22,15 +22,29 @@ begin
 end
 $$;
 
--- The open atendimento of a customer on a connection: the newest, null where there is none.
-create or replace function zapvisor.open_atendimento(owner uuid, connection text, number text)
-returns uuid
+-- All atendimentos of a number, of whatever owner: found by the number and nothing else, so that there is
+-- but one index for it. Knowing the owner, that it is open, or that the newest is wanted, the planner
+-- may take an index by which it walks through all that the owner has open: while the table is young
+-- each is as good, and it stays with its choice. So what else is asked of them is asked afterwards, of
+-- a materialized expression. (A function to be joined, not one to be called for each customer: that one
+-- would be planned anew for each, which costs ten times the look-up.)
+create or replace function zapvisor.atendimentos_of(number text)
+returns setof public.whatsapp_atendimentos
 language sql stable
 as $$
-    select a.id from public.whatsapp_atendimentos a
-    where a.owner_id = owner and a.connection_id = connection and a.numero_cliente = number
-      and a.status in ('AGUARDANDO', 'EM_ATENDIMENTO')
-    order by a.ultima_mensagem desc, a.id
+    select * from public.whatsapp_atendimentos where numero_cliente = number
+$$;
+
+-- The open atendimento of a customer on a connection: the newest; no row where there is none.
+create or replace function zapvisor.open_atendimentos(owner uuid, connection text, number text)
+returns table (id uuid)
+language sql stable
+as $$
+    with theirs as materialized (select * from zapvisor.atendimentos_of(number))
+    select t.id from theirs t
+    where t.owner_id = owner and t.connection_id = connection
+      and t.status in ('AGUARDANDO', 'EM_ATENDIMENTO')
+    order by t.ultima_mensagem desc, t.id
     limit 1
 $$;
 
@@ -50,15 +64,15 @@ declare
     inserted uuid[];
     results jsonb;
 begin
-    select array_agg(c.owner_id), array_agg(c.connection_id), array_agg(c.numero_cliente),
-           array_agg(zapvisor.open_atendimento(c.owner_id, c.connection_id, c.numero_cliente))
+    select array_agg(c.owner_id), array_agg(c.connection_id), array_agg(c.numero_cliente), array_agg(o.id)
     into owners, connections, numbers, places
     from (
         select distinct i.owner_id, i.connection_id, i.numero_cliente
         from unnest(items) as i
         where i.kind = 'message'
           and not exists (select from public.whatsapp_mensagens m where m.id = i.id)
-    ) as c;
+    ) as c
+    left join lateral zapvisor.open_atendimentos(c.owner_id, c.connection_id, c.numero_cliente) as o on true;
 
     if array_position(places, null) is not null then
         -- One caller at a time may open an atendimento for a customer. Locks are taken in one order,
@@ -72,9 +86,9 @@ begin
         ) as c;
 
         with missing as (
-            select u.owner_id, u.connection_id, u.number,
-                   zapvisor.open_atendimento(u.owner_id, u.connection_id, u.number) as place
+            select u.owner_id, u.connection_id, u.number, o.id as place
             from unnest(owners, connections, numbers, places) as u (owner_id, connection_id, number, place)
+            left join lateral zapvisor.open_atendimentos(u.owner_id, u.connection_id, u.number) as o on true
             where u.place is null
         ),
         fresh as (
@@ -93,15 +107,16 @@ begin
             update public.whatsapp_atendimentos a
             set connection_id = f.connection_id, company_id = coalesce(a.company_id, f.company_id)
             from fresh f
-            where a.connection_id is null
-              and a.status in ('AGUARDANDO', 'EM_ATENDIMENTO')
-              and a.id = (
-                select o.id from public.whatsapp_atendimentos o
-                where o.owner_id = f.owner_id and o.numero_cliente = f.numero_cliente
-                  and o.connection_id is null and o.status in ('AGUARDANDO', 'EM_ATENDIMENTO')
-                order by o.ultima_mensagem desc, o.id
+            cross join lateral (
+                with theirs as materialized (select * from zapvisor.atendimentos_of(f.numero_cliente))
+                select t.id from theirs t
+                where t.owner_id = f.owner_id and t.connection_id is null
+                  and t.status in ('AGUARDANDO', 'EM_ATENDIMENTO')
+                order by t.ultima_mensagem desc, t.id
                 limit 1
-              )
+            ) as o
+            -- Still so, if somebody else has just changed it.
+            where a.id = o.id and a.connection_id is null and a.status not in ('FINALIZADO', 'CANCELADO')
             returning a.owner_id, a.connection_id, a.numero_cliente, a.id
         ),
         opened as (
@@ -113,10 +128,10 @@ begin
                    f.began, f.began
             from fresh f
             left join lateral (  -- known from the last time
-                select a.nome_cliente, a.foto_url from public.whatsapp_atendimentos a
-                where a.owner_id = f.owner_id and a.numero_cliente = f.numero_cliente
-                  and a.connection_id = f.connection_id
-                order by a.data_inicio desc
+                with theirs as materialized (select * from zapvisor.atendimentos_of(f.numero_cliente))
+                select t.nome_cliente, t.foto_url from theirs t
+                where t.owner_id = f.owner_id and t.connection_id = f.connection_id
+                order by t.data_inicio desc
                 limit 1
             ) as k on true
             where not exists (
@@ -402,7 +417,7 @@ revoke all on function
     zapvisor.ingest_messages(zapvisor.item[]),
     zapvisor.ingest_statuses(zapvisor.item[]),
     zapvisor.ingest_sessions(zapvisor.item[]),
-    zapvisor.open_atendimento(uuid, text, text),
+    zapvisor.atendimentos_of(text), zapvisor.open_atendimentos(uuid, text, text),
     zapvisor.status_rank(text)
     from public, anon, authenticated;
 grant execute on function
@@ -411,7 +426,7 @@ grant execute on function
     zapvisor.ingest_messages(zapvisor.item[]),
     zapvisor.ingest_statuses(zapvisor.item[]),
     zapvisor.ingest_sessions(zapvisor.item[]),
-    zapvisor.open_atendimento(uuid, text, text),
+    zapvisor.atendimentos_of(text), zapvisor.open_atendimentos(uuid, text, text),
     zapvisor.status_rank(text)
     to service_role;
 

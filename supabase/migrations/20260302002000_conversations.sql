@@ -29,28 +29,21 @@ as $$
     end
 $$;
 
--- As before, for the customer in any spelling. Looked up by the number alone: knowing the owner, and
--- wanting the newest, the planner might walk through all that the owner has open.
-create or replace function zapvisor.open_atendimento(owner uuid, connection text, number text)
-returns uuid
-language plpgsql stable
-set search_path = ''
+-- As before, for the customer in any spelling.
+create or replace function zapvisor.open_atendimentos(owner uuid, connection text, number text)
+returns table (id uuid)
+language sql stable
 as $$
-declare
-    found_id uuid;
-begin
     with theirs as materialized (
-        select a.id, a.owner_id, a.connection_id, a.ultima_mensagem
+        select a.id, a.owner_id, a.connection_id, a.status, a.ultima_mensagem
         from public.whatsapp_atendimentos a
-        where a.numero_cliente = any (zapvisor.spellings(number))
-          and a.status in ('AGUARDANDO', 'EM_ATENDIMENTO')
+        where a.numero_cliente in ((zapvisor.spellings(number))[1], (zapvisor.spellings(number))[2])
     )
-    select t.id into found_id from theirs t
+    select t.id from theirs t
     where t.owner_id = owner and t.connection_id = connection
+      and t.status in ('AGUARDANDO', 'EM_ATENDIMENTO')
     order by t.ultima_mensagem desc, t.id
-    limit 1;
-    return found_id;
-end
+    limit 1
 $$;
 
 -- Content that came after its stub takes the stub's place. Only messages that were reported as

@@ -1,0 +1,89 @@
+"""What a batch costs in every age of the tables: statements counted, rows touched counted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from .conftest import Project
+from .items import message, results
+
+CUSTOMERS = 40
+OPEN = 5000
+EXPLAINED = ("log_min_duration = 0", "log_nested_statements = on", "log_analyze = on")
+
+_FILL = f"""insert into whatsapp_atendimentos
+        (owner_id, connection_id, numero_cliente, status, ultima_mensagem)
+    select %s, 'loja', '55219' || (10000000 + n), 'AGUARDANDO', now() - n * interval '1 second'
+    from generate_series({CUSTOMERS + 1}, {OPEN}) as n"""
+
+ANALYZE = "analyze whatsapp_atendimentos, whatsapp_mensagens"
+AGES = {
+    "empty": [],
+    "a batch old": ["batch"],
+    "grown, with statistics to come": ["batch", "fill"],
+    "grown, with statistics to come, for new customers": ["fill"],
+    "grown, with statistics of its youth": ["one", ANALYZE, "fill", "one"],
+    "grown, with plans of its youth": ["one", ANALYZE, *(["one"] * 9), "fill"],
+    "grown": ["batch", "fill", ANALYZE],
+}
+
+
+@pytest.mark.parametrize("age", AGES)
+def test_a_batch_is_looked_up_at_once_and_touches_its_own_rows_only(
+    project: Project, age: str
+) -> None:
+    project.connection.execute("discard plans")
+    project.connection.execute(ANALYZE)
+    for step in AGES[age]:
+        if step == "batch":
+            project.ingest(*_batch(project, 0))
+        elif step == "one":
+            project.ingest(message(project.owner))
+        elif step == "fill":
+            project.connection.execute(_FILL, [project.owner])
+        else:
+            project.connection.execute(step)
+
+    plans = _plans_of(project, _batch(project, CUSTOMERS))
+
+    own = [plan for text, plan in plans if not text.startswith("SELECT 1 FROM ONLY")]
+    assert len(own) < CUSTOMERS / 2, [text for text, _ in plans]
+    touched = sum(
+        (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"]
+        for plan in own
+        for node in _walk(plan)
+        if node.get("Relation Name") == "whatsapp_atendimentos" and "Scan" in node["Node Type"]
+    )
+    assert touched <= 6 * CUSTOMERS, json.dumps(own)
+
+
+def _batch(project: Project, first: int) -> list[dict[str, Any]]:
+    return [
+        message(project.owner, first + n, numero_cliente=f"55219{10_000_000 + n}")
+        for n in range(1, CUSTOMERS + 1)
+    ]
+
+
+def _plans_of(project: Project, batch: list[dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
+    """Text and plan of every statement that storing the batch takes, those inside functions too."""
+    told: list[str] = []
+    connection = project.connection
+    connection.add_notice_handler(lambda notice: told.append(notice.message_primary or ""))
+    connection.execute("load 'auto_explain'")
+    for setting in (*EXPLAINED, "log_format = json", "log_level = notice"):
+        connection.execute(f"set auto_explain.{setting}")
+    answer = project.ingest(*batch)
+    connection.execute("set auto_explain.log_min_duration = -1")
+    assert set(results(answer)) == {"inserted"}
+    plans = [json.loads(text.split("plan:\n", 1)[1]) for text in told if "plan:\n" in text]
+    return [(plan["Query Text"].strip(), plan["Plan"]) for plan in plans]
+
+
+def _walk(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield node
+    for child in node.get("Plans", []):
+        yield from _walk(child)
