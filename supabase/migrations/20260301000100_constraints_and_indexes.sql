@@ -83,7 +83,7 @@ create index if not exists zapvisor_atendimentos_active
 -- indexes that an owner's rows could be found by as well, the planner takes one that is as good while
 -- the table is young, and then stays with it. Not unique: front ends reopen closed ones by a plain
 -- update, and that must go on working; zapvisor_ingest itself never opens a second one.
-create index if not exists zapvisor_atendimentos_customer
+create index if not exists zapvisor_atendimentos_number
     on public.whatsapp_atendimentos (numero_cliente, owner_id, data_inicio desc);
 
 create index if not exists zapvisor_mensagens_history
