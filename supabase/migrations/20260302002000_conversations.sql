@@ -46,6 +46,20 @@ as $$
     limit 1
 $$;
 
+-- All atendimentos of a customer on a connection, under two numbers; found by these alone, see
+-- zapvisor.atendimentos_of.
+create or replace function zapvisor.atendimentos_under(owner uuid, connection text, number text, other text)
+returns uuid[]
+language sql stable
+as $$
+    with theirs as materialized (
+        select a.id, a.owner_id, a.connection_id from public.whatsapp_atendimentos a
+        where a.numero_cliente in (number, other)
+    )
+    select coalesce(array_agg(t.id), '{}') from theirs t
+    where t.owner_id = owner and t.connection_id = connection
+$$;
+
 -- Content that came after its stub takes the stub's place. Only messages that were reported as
 -- duplicates can be such.
 create or replace function zapvisor.ingest_fills(items zapvisor.item[]) returns jsonb
@@ -190,6 +204,8 @@ set enable_seqscan = off
 as $$
 declare
     contact record;
+    spelled text[];
+    theirs uuid[];
     opened uuid[];
     keeper uuid;
     touched bigint;
@@ -203,16 +219,17 @@ begin
         if contact.apelido is not null and contact.apelido <> contact.numero_cliente then
             perform pg_advisory_xact_lock(
                 hashtextextended(contact.owner_id || ' ' || contact.numero_cliente, 0));
+            theirs := zapvisor.atendimentos_under(
+                contact.owner_id, contact.connection_id, contact.apelido, contact.numero_cliente);
             perform from public.whatsapp_atendimentos a
-            where a.owner_id = contact.owner_id and a.connection_id = contact.connection_id
-              and a.numero_cliente in (contact.apelido, contact.numero_cliente)
+            where a.id = any (theirs)
             order by a.id
             for no key update;
             opened := array(
                 select a.id from public.whatsapp_atendimentos a
-                where a.owner_id = contact.owner_id and a.connection_id = contact.connection_id
+                where a.id = any (theirs)
                   and a.numero_cliente in (contact.apelido, contact.numero_cliente)
-                  and a.status in ('AGUARDANDO', 'EM_ATENDIMENTO')
+                  and a.status not in ('FINALIZADO', 'CANCELADO')
                 order by a.data_inicio, a.id
             );
             keeper := opened[1];
@@ -253,17 +270,17 @@ begin
                 where a.id = any (opened[2:]);
             end if;
             update public.whatsapp_atendimentos a set numero_cliente = contact.numero_cliente
-            where a.owner_id = contact.owner_id and a.connection_id = contact.connection_id
-              and a.numero_cliente = contact.apelido;
+            where a.id = any (theirs) and a.numero_cliente = contact.apelido;
             get diagnostics touched = row_count;
         end if;
         if contact.nome_cliente ~ '\S' or contact.foto_url is not null then
+            spelled := zapvisor.spellings(contact.numero_cliente);
+            theirs := zapvisor.atendimentos_under(
+                contact.owner_id, contact.connection_id, spelled[1], spelled[2]);
             update public.whatsapp_atendimentos a
             set nome_cliente = coalesce(nullif(contact.nome_cliente, ''), a.nome_cliente),
                 foto_url = nullif(coalesce(contact.foto_url, a.foto_url), '')
-            where a.owner_id = contact.owner_id and a.connection_id = contact.connection_id
-              and a.numero_cliente = any (zapvisor.spellings(contact.numero_cliente))
-              and a.status in ('AGUARDANDO', 'EM_ATENDIMENTO');
+            where a.id = any (theirs) and a.status not in ('FINALIZADO', 'CANCELADO');
             if found then
                 touched := touched + 1;
             end if;
@@ -386,13 +403,13 @@ revoke all on function
     public.zapvisor_ingest(jsonb), public.zapvisor_schema_version(),
     zapvisor.ingest_fills(zapvisor.item[]), zapvisor.ingest_changes(zapvisor.item[]),
     zapvisor.ingest_reads(zapvisor.item[]), zapvisor.ingest_contacts(zapvisor.item[]),
-    zapvisor.spellings(text)
+    zapvisor.spellings(text), zapvisor.atendimentos_under(uuid, text, text, text)
     from public, anon, authenticated;
 grant execute on function
     public.zapvisor_ingest(jsonb), public.zapvisor_schema_version(),
     zapvisor.ingest_fills(zapvisor.item[]), zapvisor.ingest_changes(zapvisor.item[]),
     zapvisor.ingest_reads(zapvisor.item[]), zapvisor.ingest_contacts(zapvisor.item[]),
-    zapvisor.spellings(text)
+    zapvisor.spellings(text), zapvisor.atendimentos_under(uuid, text, text, text)
     to service_role;
 
 notify pgrst, 'reload schema';
