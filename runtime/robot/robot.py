@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Protocol
@@ -30,7 +30,7 @@ from .decide import (
     to_data,
 )
 from .ears import heard_of, is_person
-from .finishes import FINISHED_AGE, Finishes, Finishing
+from .finishes import FINISHED_AGE, Finishes, Finishing, Row
 from .speech import speak
 
 logger = logging.getLogger("zapvisor.robot")
@@ -59,8 +59,6 @@ DEAF_SECONDS = 600.0
 """When the robot has not run for this long, nothing is kept for it any more."""
 
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
-
-Row = Mapping[str, Any]
 
 
 class Configuring(Protocol):

@@ -22,17 +22,20 @@ begin
 end
 $$;
 
--- All atendimentos of a number, of whatever owner: found by the number and nothing else, so that there is
--- but one index for it. Knowing the owner, that it is open, or that the newest is wanted, the planner
--- may take an index by which it walks through all that the owner has open: while the table is young
--- each is as good, and it stays with its choice. So what else is asked of them is asked afterwards, of
--- a materialized expression. (A function to be joined, not one to be called for each customer: that one
--- would be planned anew for each, which costs ten times the look-up.)
-create or replace function zapvisor.atendimentos_of(number text)
+-- All atendimentos of a customer under two numbers (the other may be null), of whatever owner: found by
+-- the numbers and nothing else, so that there is but one index for it. Knowing the owner, that it is open,
+-- or that the newest is wanted, the planner may take an index by which it walks through all that the
+-- owner has open: while the table is young each is as good, and it stays with its choice. So what else is
+-- asked of them is asked afterwards, of a materialized expression. (A function to be joined, not one to be
+-- called for each customer: that one would be planned anew for each, which costs ten times the look-up.)
+create or replace function zapvisor.atendimentos_of(number text, other text)
 returns setof public.whatsapp_atendimentos
 language sql stable
 as $$
-    select * from public.whatsapp_atendimentos where numero_cliente = number
+    with theirs as materialized (
+        select * from public.whatsapp_atendimentos where numero_cliente in (number, other)
+    )
+    select * from theirs
 $$;
 
 -- The open atendimento of a customer on a connection: the newest; no row where there is none.
@@ -40,8 +43,7 @@ create or replace function zapvisor.open_atendimentos(owner uuid, connection tex
 returns table (id uuid)
 language sql stable
 as $$
-    with theirs as materialized (select * from zapvisor.atendimentos_of(number))
-    select t.id from theirs t
+    select t.id from zapvisor.atendimentos_of(number, null) as t
     where t.owner_id = owner and t.connection_id = connection
       and t.status in ('AGUARDANDO', 'EM_ATENDIMENTO')
     order by t.ultima_mensagem desc, t.id
@@ -108,8 +110,7 @@ begin
             set connection_id = f.connection_id, company_id = coalesce(a.company_id, f.company_id)
             from fresh f
             cross join lateral (
-                with theirs as materialized (select * from zapvisor.atendimentos_of(f.numero_cliente))
-                select t.id from theirs t
+                select t.id from zapvisor.atendimentos_of(f.numero_cliente, null) as t
                 where t.owner_id = f.owner_id and t.connection_id is null
                   and t.status in ('AGUARDANDO', 'EM_ATENDIMENTO')
                 order by t.ultima_mensagem desc, t.id
@@ -128,8 +129,7 @@ begin
                    f.began, f.began
             from fresh f
             left join lateral (  -- known from the last time
-                with theirs as materialized (select * from zapvisor.atendimentos_of(f.numero_cliente))
-                select t.nome_cliente, t.foto_url from theirs t
+                select t.nome_cliente, t.foto_url from zapvisor.atendimentos_of(f.numero_cliente, null) as t
                 where t.owner_id = f.owner_id and t.connection_id = f.connection_id
                 order by t.data_inicio desc
                 limit 1
@@ -417,7 +417,7 @@ revoke all on function
     zapvisor.ingest_messages(zapvisor.item[]),
     zapvisor.ingest_statuses(zapvisor.item[]),
     zapvisor.ingest_sessions(zapvisor.item[]),
-    zapvisor.atendimentos_of(text), zapvisor.open_atendimentos(uuid, text, text),
+    zapvisor.atendimentos_of(text, text), zapvisor.open_atendimentos(uuid, text, text),
     zapvisor.status_rank(text)
     from public, anon, authenticated;
 grant execute on function
@@ -426,7 +426,7 @@ grant execute on function
     zapvisor.ingest_messages(zapvisor.item[]),
     zapvisor.ingest_statuses(zapvisor.item[]),
     zapvisor.ingest_sessions(zapvisor.item[]),
-    zapvisor.atendimentos_of(text), zapvisor.open_atendimentos(uuid, text, text),
+    zapvisor.atendimentos_of(text, text), zapvisor.open_atendimentos(uuid, text, text),
     zapvisor.status_rank(text)
     to service_role;
 

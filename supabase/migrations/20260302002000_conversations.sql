@@ -34,30 +34,12 @@ create or replace function zapvisor.open_atendimentos(owner uuid, connection tex
 returns table (id uuid)
 language sql stable
 as $$
-    with theirs as materialized (
-        select a.id, a.owner_id, a.connection_id, a.status, a.ultima_mensagem
-        from public.whatsapp_atendimentos a
-        where a.numero_cliente in ((zapvisor.spellings(number))[1], (zapvisor.spellings(number))[2])
-    )
-    select t.id from theirs t
+    select t.id
+    from zapvisor.atendimentos_of((zapvisor.spellings(number))[1], (zapvisor.spellings(number))[2]) as t
     where t.owner_id = owner and t.connection_id = connection
       and t.status in ('AGUARDANDO', 'EM_ATENDIMENTO')
     order by t.ultima_mensagem desc, t.id
     limit 1
-$$;
-
--- All atendimentos of a customer on a connection, under two numbers; found by these alone, see
--- zapvisor.atendimentos_of.
-create or replace function zapvisor.atendimentos_under(owner uuid, connection text, number text, other text)
-returns uuid[]
-language sql stable
-as $$
-    with theirs as materialized (
-        select a.id, a.owner_id, a.connection_id from public.whatsapp_atendimentos a
-        where a.numero_cliente in (number, other)
-    )
-    select coalesce(array_agg(t.id), '{}') from theirs t
-    where t.owner_id = owner and t.connection_id = connection
 $$;
 
 -- Content that came after its stub takes the stub's place. Only messages that were reported as
@@ -219,8 +201,10 @@ begin
         if contact.apelido is not null and contact.apelido <> contact.numero_cliente then
             perform pg_advisory_xact_lock(
                 hashtextextended(contact.owner_id || ' ' || contact.numero_cliente, 0));
-            theirs := zapvisor.atendimentos_under(
-                contact.owner_id, contact.connection_id, contact.apelido, contact.numero_cliente);
+            theirs := array(
+                select t.id from zapvisor.atendimentos_of(contact.apelido, contact.numero_cliente) as t
+                where t.owner_id = contact.owner_id and t.connection_id = contact.connection_id
+            );
             perform from public.whatsapp_atendimentos a
             where a.id = any (theirs)
             order by a.id
@@ -275,8 +259,10 @@ begin
         end if;
         if contact.nome_cliente ~ '\S' or contact.foto_url is not null then
             spelled := zapvisor.spellings(contact.numero_cliente);
-            theirs := zapvisor.atendimentos_under(
-                contact.owner_id, contact.connection_id, spelled[1], spelled[2]);
+            theirs := array(
+                select t.id from zapvisor.atendimentos_of(spelled[1], spelled[2]) as t
+                where t.owner_id = contact.owner_id and t.connection_id = contact.connection_id
+            );
             update public.whatsapp_atendimentos a
             set nome_cliente = coalesce(nullif(contact.nome_cliente, ''), a.nome_cliente),
                 foto_url = nullif(coalesce(contact.foto_url, a.foto_url), '')
@@ -403,13 +389,13 @@ revoke all on function
     public.zapvisor_ingest(jsonb), public.zapvisor_schema_version(),
     zapvisor.ingest_fills(zapvisor.item[]), zapvisor.ingest_changes(zapvisor.item[]),
     zapvisor.ingest_reads(zapvisor.item[]), zapvisor.ingest_contacts(zapvisor.item[]),
-    zapvisor.spellings(text), zapvisor.atendimentos_under(uuid, text, text, text)
+    zapvisor.spellings(text)
     from public, anon, authenticated;
 grant execute on function
     public.zapvisor_ingest(jsonb), public.zapvisor_schema_version(),
     zapvisor.ingest_fills(zapvisor.item[]), zapvisor.ingest_changes(zapvisor.item[]),
     zapvisor.ingest_reads(zapvisor.item[]), zapvisor.ingest_contacts(zapvisor.item[]),
-    zapvisor.spellings(text), zapvisor.atendimentos_under(uuid, text, text, text)
+    zapvisor.spellings(text)
     to service_role;
 
 notify pgrst, 'reload schema';

@@ -47,5 +47,19 @@ def session(owner: uuid.UUID, value: str, seq: int = 1, **changes: Any) -> dict[
     return {**item, **changes}
 
 
+def contact(
+    owner: uuid.UUID, alias: str | None, number: str = CUSTOMER, **changes: Any
+) -> dict[str, Any]:
+    item = {
+        "kind": "contact",
+        "seq": 90,
+        "owner_id": str(owner),
+        "connection_id": "loja",
+        "numero_cliente": number,
+        "apelido": alias,
+    }
+    return {**item, **changes}
+
+
 def results(answer: list[dict[str, Any]]) -> list[str]:
     return [entry["result"] for entry in answer]

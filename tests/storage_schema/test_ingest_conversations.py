@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from .conftest import Project
-from .items import CUSTOMER, NOON, message, results
+from .items import CUSTOMER, NOON, contact, message, results
 
 LID = "123456789012345@lid"
 WITHOUT_NINTH = "551187654321"
@@ -28,18 +28,6 @@ def change(project: Project, target: str, operation: str, seq: int, **changes: A
         tipo="SISTEMA",
         **changes,
     )
-
-
-def contact(project: Project, alias: str | None, number: str = CUSTOMER, **changes: Any) -> dict:
-    return {
-        "kind": "contact",
-        "seq": 90,
-        "owner_id": str(project.owner),
-        "connection_id": "loja",
-        "numero_cliente": number,
-        "apelido": alias,
-        **changes,
-    }
 
 
 def stored(project: Project) -> dict[str, Any]:
@@ -131,8 +119,8 @@ def test_a_customer_with_or_without_the_ninth_digit_is_one(project: Project) -> 
 
 def test_what_was_stored_under_a_lid_becomes_the_number_s(project: Project) -> None:
     project.ingest(message(project.owner, 1, numero_cliente=LID))
-    assert results(project.ingest(contact(project, LID))) == ["updated"]
-    assert results(project.ingest(contact(project, LID))) == ["ignored"]
+    assert results(project.ingest(contact(project.owner, LID))) == ["updated"]
+    assert results(project.ingest(contact(project.owner, LID))) == ["ignored"]
     project.ingest(message(project.owner, 2))
     (row,) = project.rows("select numero_cliente from whatsapp_atendimentos")
     assert row["numero_cliente"] == CUSTOMER
@@ -145,7 +133,7 @@ def test_two_open_atendimentos_of_one_person_become_one_and_no_row_is_lost(
     project.ingest(
         message(project.owner, 1, numero_cliente=LID),
         message(project.owner, 2, timestamp=late, remetente="ATENDENTE"),
-        contact(project, LID),
+        contact(project.owner, LID),
     )
     rows = project.rows(
         "select status, numero_cliente, ultima_mensagem, observacoes,"
@@ -169,7 +157,7 @@ def test_what_attendants_noted_of_both_goes_on(project: Project) -> None:
         " foto_url = 'https://x/y' where numero_cliente = %s",
         (CUSTOMER,),
     )
-    project.ingest(contact(project, LID))
+    project.ingest(contact(project.owner, LID))
     (kept,) = project.rows(
         "select status, tags, prioridade, foto_url from whatsapp_atendimentos"
         " where status <> 'CANCELADO'"
@@ -188,14 +176,14 @@ def test_tags_in_another_format_stay_and_keep_nobody_from_being_joined(
 ) -> None:
     project.ingest(message(project.owner, 1, numero_cliente=LID), message(project.owner, 2))
     project.connection.execute("update whatsapp_atendimentos set tags = %s", (theirs,))
-    project.ingest(contact(project, LID))
+    project.ingest(contact(project.owner, LID))
     rows = project.rows("select tags::text as tags from whatsapp_atendimentos")
     assert [row["tags"] for row in rows] == [theirs, theirs]
 
 
 def test_a_new_atendimento_knows_the_customer_of_earlier_ones(project: Project) -> None:
     project.ingest(message(project.owner, 1, nome_cliente="Ana"))
-    project.ingest(contact(project, None, foto_url="https://x/y"))
+    project.ingest(contact(project.owner, None, foto_url="https://x/y"))
     project.connection.execute("update whatsapp_atendimentos set status = 'FINALIZADO'")
     project.ingest(message(project.owner, 2, remetente="ATENDENTE"))
     project.ingest(message(project.owner, 3, numero_cliente="5521912345678"))
@@ -209,15 +197,15 @@ def test_a_new_atendimento_knows_the_customer_of_earlier_ones(project: Project) 
 
 
 def test_a_picture_that_was_removed_is_shown_no_longer(project: Project) -> None:
-    project.ingest(message(project.owner, 1), contact(project, None, foto_url="https://x/y"))
-    assert results(project.ingest(contact(project, None, foto_url=""))) == ["updated"]
+    project.ingest(message(project.owner, 1), contact(project.owner, None, foto_url="https://x/y"))
+    assert results(project.ingest(contact(project.owner, None, foto_url=""))) == ["updated"]
     (row,) = project.rows("select foto_url from whatsapp_atendimentos")
     assert row["foto_url"] is None
 
 
 def test_name_and_picture_of_a_contact_are_taken_over(project: Project) -> None:
     project.ingest(message(project.owner, 1))
-    item = contact(project, None, WITHOUT_NINTH, nome_cliente="Ana", foto_url="https://x/y")
+    item = contact(project.owner, None, WITHOUT_NINTH, nome_cliente="Ana", foto_url="https://x/y")
     assert results(project.ingest(item)) == ["updated"]
     (row,) = project.rows("select nome_cliente, foto_url from whatsapp_atendimentos")
     assert row == {"nome_cliente": "Ana", "foto_url": "https://x/y"}

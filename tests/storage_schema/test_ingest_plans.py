@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from .conftest import Project
-from .items import message
+from .items import contact, message
+from .plans import rows_touched
 
 CUSTOMERS = 40
 OPEN = 5000
@@ -48,10 +48,7 @@ def test_what_is_learned_of_customers_touches_their_own_rows_only(
 ) -> None:
     _bring_to(project, age)
     project.ingest(*_batch(project, CUSTOMERS))
-    learned = [
-        _contact(project, n, alias=f"{n}@lid" if n % 2 else None) for n in range(1, CUSTOMERS + 1)
-    ]
-    plans = _plans_of(project, learned)
+    plans = _plans_of(project, [_learned(project, n) for n in range(1, CUSTOMERS + 1)])
     assert _touched(plans) <= 8 * CUSTOMERS, json.dumps(plans)
 
 
@@ -62,7 +59,7 @@ def _bring_to(project: Project, age: str) -> None:
         if step == "batch":
             project.ingest(*_batch(project, 0))
         elif step == "one":
-            project.ingest(message(project.owner), _contact(project, 0, alias="0@lid"))
+            project.ingest(message(project.owner), _learned(project, 0))
         elif step == "fill":
             project.connection.execute(_FILL, [project.owner])
         else:
@@ -70,13 +67,7 @@ def _bring_to(project: Project, age: str) -> None:
 
 
 def _touched(plans: list[tuple[str, dict[str, Any]]]) -> float:
-    """Rows of atendimentos that were read, whether they were wanted or not."""
-    return sum(
-        (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"]
-        for _, plan in plans
-        for node in _walk(plan)
-        if node.get("Relation Name") == "whatsapp_atendimentos" and "Scan" in node["Node Type"]
-    )
+    return sum(rows_touched(plan, "whatsapp_atendimentos") for _, plan in plans)
 
 
 def _number(n: int) -> str:
@@ -90,16 +81,10 @@ def _batch(project: Project, first: int) -> list[dict[str, Any]]:
     ]
 
 
-def _contact(project: Project, n: int, *, alias: str | None) -> dict[str, Any]:
-    return {
-        "kind": "contact",
-        "seq": n,
-        "owner_id": str(project.owner),
-        "connection_id": "loja",
-        "numero_cliente": _number(n),
-        "nome_cliente": f"Ana {n}",
-        "apelido": alias,
-    }
+def _learned(project: Project, n: int) -> dict[str, Any]:
+    """The name of a customer; of every other one who it was known as, too."""
+    alias = None if n % 2 else f"{n}@lid"
+    return contact(project.owner, alias, _number(n), seq=n, nome_cliente=f"Ana {n}")
 
 
 def _plans_of(project: Project, batch: list[dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
@@ -117,9 +102,3 @@ def _plans_of(project: Project, batch: list[dict[str, Any]]) -> list[tuple[str, 
     texts = [(plan["Query Text"].strip(), plan["Plan"]) for plan in plans]
     assert texts
     return [(text, plan) for text, plan in texts if not text.startswith("SELECT 1 FROM ONLY")]
-
-
-def _walk(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield node
-    for child in node.get("Plans", []):
-        yield from _walk(child)

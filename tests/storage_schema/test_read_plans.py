@@ -11,6 +11,8 @@ from typing import Any
 import psycopg
 import pytest
 
+from .plans import rows_touched, walk
+
 MESSAGES = 1_000_000
 ATENDIMENTOS = 100_000
 OWNERS = 50
@@ -146,21 +148,10 @@ def test_a_read_uses_an_index_and_touches_no_more_than_its_page(
 ) -> None:
     sql, allowed = READS[name]
     [[[plan]]] = million.execute(f"explain (analyze, format json) {sql}").fetchall()
-    nodes = list(_walk(plan["Plan"]))
+    nodes = list(walk(plan["Plan"]))
     scans = [node["Relation Name"] for node in nodes if node["Node Type"].endswith("Seq Scan")]
     assert set(scans) <= {"whatsapp_sessions"}, plan  # five hundred rows: a scan may be cheaper
-    touched = sum(
-        (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"]
-        for node in nodes
-        if "Scan" in node["Node Type"]
-    )
-    assert touched <= allowed, plan
-
-
-def _walk(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield node
-    for child in node.get("Plans", []):
-        yield from _walk(child)
+    assert rows_touched(plan["Plan"]) <= allowed, plan
 
 
 def test_the_million_is_there(million: psycopg.Connection[Any]) -> None:
