@@ -1,0 +1,1 @@
+"""The product under attack: by its own signed-in users, through rows and requests."""
