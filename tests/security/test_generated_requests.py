@@ -149,9 +149,10 @@ def test_no_request_costs_a_fault_or_shows_anothers(
         assert scene.victims_rows() == before
         assert talk.inbox(scene.victim, scene.victims_customer) == shown
     if who in ("owner", "admin"):
-        # The requests came through: most routes were answered with a success at least once.
-        reached = sum(1 for one in statuses.values() if any(status < 300 for status in one))
-        assert reached > len(statuses) / 2, json.dumps(statuses, indent=1)
+        # The requests came through: most routes that the caller may call succeeded at least once.
+        allowed = [one for one in statuses.values() if one[403] < OF_EACH_ROUTE / 2]
+        reached = [one for one in allowed if any(status < 300 for status in one)]
+        assert len(reached) > len(allowed) / 2, json.dumps(statuses, indent=1)
 
 
 def destroys(request: Request, scene: Scene, *, admin: bool) -> bool:
