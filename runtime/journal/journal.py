@@ -123,13 +123,16 @@ class Journal(Keeper):
         outcomes: Sequence[Stored],
         heard: Sequence[Heard] = (),
         told: Mapping[int, Event] | None = None,
+        refused: Mapping[int, tuple[str, str]] | None = None,
     ) -> None:
         """These are in Supabase: drop their payloads, keep their keys. Repeating is harmless.
 
         ``heard`` are those of them that the robot shall know of, ``told`` the event of each ``seq``
-        that has one; both become durable with it.
+        that has one, ``refused`` code and reason of each ``seq`` of the same call that becomes a
+        dead letter; all become durable with it.
         """
         seqs = [outcome.seq for outcome in outcomes]
+        refusals = refused or {}
 
         def job(connection: sqlite3.Connection) -> int:
             robot.hear(connection, heard)
@@ -137,13 +140,15 @@ class Journal(Keeper):
                 event for seq, event in (told or {}).items() if inbox.is_pending(connection, seq)
             ]
             events.append(connection, happened, _now())
+            for seq, (code, reason) in refusals.items():
+                dead_letters.bury(connection, seq, code, reason, _now())
             return inbox.settle(connection, seqs)
 
         def after(settled: int) -> None:
             self._drained.add(settled)
             if heard:
                 self._heard.set()
-            if told:
+            if told or refusals:
                 self._tell(settled)
 
         await self._execute(job, after)

@@ -161,7 +161,7 @@ def mark(
         (state.value, error, now, state in _STATUS_STATES - {_F}, at, command.seq),
     )
     if state in _STATUS_STATES:
-        _tell(connection, command.row_id, state, error, at, now)
+        _tell(connection, connection_id, command.row_id, state, error, at, now)
     number = command.to_jid.partition("@")[0]
     facts = {
         "messageId": message_id,
@@ -202,7 +202,7 @@ def _mark_foreign(
     further = FORWARD[state] - {_F}
     if any(is_known(connection, _status_key(row_id, later)) for later in further):
         return False
-    if not _tell(connection, row_id, state, error, at, now):
+    if not _tell(connection, connection_id, row_id, state, error, at, now):
         return False
     facts = {"messageId": message_id, "id": row_id, "status": state.value, "error": error}
     # Its chat is not known here; so the order is that of the message itself.
@@ -228,6 +228,7 @@ def _announce(
 
 def _tell(
     connection: sqlite3.Connection,
+    connection_id: str,
     row_id: str,
     state: CommandState,
     error: str | None,
@@ -237,6 +238,8 @@ def _tell(
     payload = {
         "kind": "status",
         "id": row_id,
+        "owner_id": _owner(connection, connection_id),
+        "connection_id": connection_id,
         "status": state.value,
         "error": error,
         "at": codec.iso(at),

@@ -126,11 +126,20 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What Supabase answered for one entry: inserted, duplicate, updated or ignored."""
+    """What Supabase answered for one entry: inserted, duplicate, updated, ignored or refused.
+
+    ``code`` says why an entry was refused while the others of its call went through.
+    """
 
     seq: int
     result: str
     atendimento_id: str | None = None
+    code: str | None = None
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether it is not in Supabase, and will not be by itself."""
+        return self.result == "refused"
 
 
 @dataclass(frozen=True, slots=True)

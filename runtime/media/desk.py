@@ -258,7 +258,9 @@ class MediaDesk:
                 details={"state": state},
             )
         with suppress(StorageUnavailable):  # it is told of the outcome in any case
-            await self._rows.tell({"id": media.row_id, "midia": _PENDING})
+            await self._rows.tell(
+                {"id": media.row_id, "owner_id": media.owner_id, "midia": _PENDING}
+            )
         now = time.time_ns() // 1000
         expires = now + int(RETRY_LIFETIME.total_seconds() * 1e6)
         await self._journal.transact(

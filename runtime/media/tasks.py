@@ -177,6 +177,7 @@ class Tasks:
         available = media.state == "available"
         item = {
             "id": media.row_id,
+            "owner_id": media.owner_id,
             "midia": {
                 "estado": media.state,
                 "codigo": media.code,

@@ -25,7 +25,7 @@ from .errors import SupabaseError, UnexpectedAnswer, read_refusal
 
 T = TypeVar("T")
 
-REQUIRED_SCHEMA_VERSION = 2
+REQUIRED_SCHEMA_VERSION = 3
 """What ``zapvisor_schema_version()`` must at least return."""
 
 CALL_SECONDS = 20.0

@@ -267,19 +267,36 @@ class Writer:
         finally:
             self._took = trio.current_time() - started
         return [
-            Stored(entry.seq, str(answer.get("result")), answer.get("atendimento_id"))
+            Stored(
+                entry.seq,
+                str(answer.get("result")),
+                answer.get("atendimento_id"),
+                answer.get("code"),
+            )
             for entry, answer in zip(entries, answers, strict=True)
         ]
 
-    async def _settle(self, entries: list[Entry], outcomes: list[Stored]) -> None:
+    async def _settle(self, answered: list[Entry], answers: list[Stored]) -> None:
+        """What is stored is done with; what alone was refused is a dead letter, in one step."""
         failpoint("rpc-committed")
+        pairs = list(zip(answered, answers, strict=True))
+        refused = [(entry, *_refusal(one)) for entry, one in pairs if one.is_refused]
+        entries = [entry for entry, one in pairs if not one.is_refused]
+        outcomes = [one for _, one in pairs if not one.is_refused]
         told = {
             entry.seq: event
             for entry, outcome in zip(entries, outcomes, strict=True)
             if (event := event_of(entry, outcome)) is not None
         }
-        await self._journal.settle(outcomes, self._heard(entries, outcomes), told)
+        await self._journal.settle(
+            outcomes,
+            self._heard(entries, outcomes),
+            told,
+            {entry.seq: (code, reason) for entry, code, reason in refused},
+        )
         failpoint("settle")
+        for entry, code, reason in refused:
+            self._mourn(entry, code, reason)
         self._stored += len(entries)
         for entry in entries:
             self._way_in.stored(entry)
@@ -315,13 +332,17 @@ class Writer:
     async def _bury(self, entry: Entry, verdict: Verdict) -> None:
         await self._journal.bury(entry.seq, code=verdict.code, reason=verdict.reason)
         self._size.set_aside()
+        self._mourn(entry, verdict.code, verdict.reason)
+
+    def _mourn(self, entry: Entry, code: str, reason: str) -> None:
+        """An entry is a dead letter: count it, and tell of it."""
         self._buried += 1
         self._way_in.left(entry)
         _log.warning(
             "entry %d (%s) is a dead letter: %s",
             entry.seq,
             entry.kind,
-            verdict.code,
+            code,
             extra={
                 "connection": entry.payload.get("connection_id"),
                 "message_id": entry.payload.get("whatsapp_id"),
@@ -332,8 +353,8 @@ class Writer:
             {
                 "seq": entry.seq,
                 "kind": entry.kind,
-                "code": verdict.code,
-                "reason": verdict.reason,
+                "code": code,
+                "reason": reason,
                 "messageId": entry.payload.get("whatsapp_id"),
             },
             connection_id=entry.payload.get("connection_id"),
@@ -369,6 +390,17 @@ class Writer:
         if code is not None:
             _log.warning("writer %s: %s", name, code)
         self.state = WriterState(name, datetime.now(UTC), code, reason)
+
+
+_REFUSALS = {
+    "id_taken": "a row of another owner or connection has the id of this message",
+}
+"""What the ingest function says of an item that it leaves out."""
+
+
+def _refusal(outcome: Stored) -> tuple[str, str]:
+    code = outcome.code or "refused"
+    return code, _REFUSALS.get(code, "refused by zapvisor_ingest")
 
 
 def _first(group: BaseExceptionGroup[JournalUnavailable]) -> JournalUnavailable:

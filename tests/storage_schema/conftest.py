@@ -139,7 +139,7 @@ def service_role(connection: psycopg.Connection[Any]) -> Iterator[None]:
 def project(migrated_dsn: str) -> Iterator[Project]:
     """A migrated project without rows, but for one owner."""
     with psycopg.connect(migrated_dsn, autocommit=True) as connection:
-        connection.execute("truncate auth.users cascade")
+        connection.execute("truncate auth.users, zapvisor.connections cascade")
         project = Project(migrated_dsn, connection, uuid.UUID(int=0))
         project.owner = project.add_owner()
         yield project

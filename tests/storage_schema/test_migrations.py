@@ -71,7 +71,7 @@ def test_an_empty_project_gets_everything(empty_dsn: str) -> None:
     with psycopg.connect(empty_dsn) as connection:
         tables = columns_of(connection)
         assert set(tables) >= {f"whatsapp_{name}" for name in NAMES}
-        assert connection.execute("select public.zapvisor_schema_version()").fetchone() == (2,)
+        assert connection.execute("select public.zapvisor_schema_version()").fetchone() == (3,)
 
 
 def test_companies_and_employees_are_referenced_where_they_exist(
