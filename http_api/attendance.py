@@ -51,6 +51,10 @@ OptionalMoment = Annotated[
     BeforeValidator(_empty_means_absent),
     Field(description="ISO 8601; sem fuso horário, vale UTC."),
 ]
+OptionalName = Annotated[
+    Annotated[str, Field(max_length=200), AfterValidator(str.strip)] | None,
+    BeforeValidator(_empty_means_absent),
+]
 Tag = Annotated[str, Field(max_length=64), AfterValidator(_not_blank)]
 
 
@@ -82,14 +86,21 @@ class ChangeAtendimento(RequestBody):
         str | None,
         Field(max_length=MAX_NOTES, description="null apaga.", examples=["Cliente antigo."]),
     ] = None
+    nome_cliente: Annotated[
+        OptionalName,
+        Field(
+            description="Como a equipe chama o cliente; null volta a seguir o nome do WhatsApp.",
+            examples=["João da Silva (Padaria)"],
+        ),
+    ] = None
 
     @model_validator(mode="after")
     def _changes_something(self) -> ChangeAtendimento:
         if not self.changes():
             raise custom_error(
                 "nothing_to_change",
-                "Informe ao menos um destes campos: status, atendenteId, prioridade, tags ou "
-                "observacoes.",
+                "Informe ao menos um destes campos: status, atendenteId, prioridade, tags, "
+                "observacoes ou nomeCliente.",
             )
         return self
 

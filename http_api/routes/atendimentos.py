@@ -119,7 +119,7 @@ async def change_atendimento(
     runtime: Runtime,
     owner_id: OfOwner = None,
 ) -> Response:
-    """Atribui, muda o status, a prioridade, as etiquetas e as observações, tudo ou nada.
+    """Atribui, muda o status, a prioridade, as etiquetas, as observações e o nome, tudo ou nada.
 
     O status só anda para a frente (409 `illegal_transition`); FINALIZADO e CANCELADO gravam
     `data_fim`.

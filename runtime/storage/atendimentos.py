@@ -121,7 +121,7 @@ class Atendimentos:
         """Change columns, all or none, and return the row.
 
         Args:
-            changes: any of atendente_id, status, prioridade, tags, observacoes.
+            changes: any of atendente_id, status, prioridade, tags, observacoes, nome_cliente.
 
         The status moves as in ``TRANSITIONS``, else Conflict (``illegal_transition``); the one it
         has already is no change. ``data_fim`` is the database's time of the closing. Raises

@@ -79,6 +79,8 @@ async def test_states_move_forward_with_a_status_for_the_row(registered):
     assert first == {
         "kind": "status",
         "id": "row-m1",
+        "owner_id": OWNER,
+        "connection_id": "conn",
         "status": "sent",
         "error": None,
         "at": "2026-01-31T12:00:00.000000+00:00",

@@ -15,6 +15,7 @@ from runtime.journal.database import open_database
 from runtime.journal.statistics import Latencies
 from runtime.journal.thread import _Call, commit
 from runtime.storage import Probe, SupabaseError, Writer
+from runtime.storage.client import REQUIRED_SCHEMA_VERSION
 
 
 class InlineEngine:
@@ -68,7 +69,8 @@ class FakeSupabase:
         self.calls: list[list[dict]] = []
         self.call_times: list[float] = []
         self.latency = 0.004
-        self.version: int | Exception = 2
+        self.version: int | Exception = REQUIRED_SCHEMA_VERSION
+        self.taken: set[str] = set()  # ids that rows of others hold
         self.checks = 0
         self.busy = False
 
@@ -96,6 +98,10 @@ class FakeSupabase:
         answers = []
         for item in items:
             key = str(item.get("id", item["seq"]))
+            if key in self.taken:
+                refused = {"seq": item["seq"], "result": "refused", "code": "id_taken"}
+                answers.append({**refused, "atendimento_id": None})
+                continue
             known = key in self.rows
             if not known:
                 self.rows[key] = item

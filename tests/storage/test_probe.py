@@ -10,6 +10,7 @@ import trio
 from storage_support import refusal
 
 from runtime.events import EventName
+from runtime.storage.client import REQUIRED_SCHEMA_VERSION
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ async def test_it_is_unhealthy_until_the_first_good_answer_and_then_silent(
     async with rig.running():
         await rig.until(lambda: rig.probe.healthy)
         await trio.sleep(60)
-        assert rig.probe.schema_version == 2
+        assert rig.probe.schema_version == REQUIRED_SCHEMA_VERSION
         assert rig.probe.problem is None
         assert 11 <= rig.supabase.checks <= 13
     assert rig.events == []
@@ -40,7 +41,7 @@ async def test_an_outage_is_announced_once_and_so_is_its_end(rig, autojump_clock
         await trio.sleep(600)
         assert rig.supabase.checks - checks <= 600, "the delays must grow"
         assert rig.probe.problem.code == "network"
-        rig.supabase.version = 2
+        rig.supabase.version = REQUIRED_SCHEMA_VERSION
         await rig.until(lambda: rig.probe.healthy, 20)
         assert rig.probe.problem is None
     assert [event["code"] for event in offline()] == ["network"]
@@ -56,7 +57,7 @@ async def test_one_lost_answer_is_no_outage(rig, autojump_clock, offline):
         checks = rig.supabase.checks
         await rig.until(lambda: rig.supabase.checks == checks + 1)
         await trio.sleep(0.5)
-        rig.supabase.version = 2
+        rig.supabase.version = REQUIRED_SCHEMA_VERSION
         await trio.sleep(60)
         assert rig.probe.healthy
     assert offline() == []
@@ -83,7 +84,7 @@ async def test_a_project_without_our_functions_says_what_to_run(
         assert not rig.probe.healthy
         assert rig.probe.problem.code == "migration_required"
         assert "zapvisor migrate" in rig.probe.problem.reason
-        rig.supabase.version = 2
+        rig.supabase.version = REQUIRED_SCHEMA_VERSION
         await rig.until(lambda: rig.probe.healthy)
 
 
@@ -108,6 +109,6 @@ async def test_verification_needs_a_check_that_began_afterwards(rig, autojump_cl
             await trio.sleep(60)
             assert not verified.is_set()
             assert max(late - early for early, late in pairwise(beats)) <= 5
-            rig.supabase.version = 2
+            rig.supabase.version = REQUIRED_SCHEMA_VERSION
             with trio.fail_after(20):
                 await verified.wait()

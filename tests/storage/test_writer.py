@@ -16,6 +16,7 @@ from runtime.errors import JournalUnavailable
 from runtime.events import EventName
 from runtime.journal import NewEntry
 from runtime.storage import UnexpectedAnswer
+from runtime.storage.client import REQUIRED_SCHEMA_VERSION
 
 
 async def test_a_message_is_in_the_table_within_tens_of_milliseconds(rig, autojump_clock):
@@ -123,6 +124,34 @@ async def test_a_poison_row_alone_becomes_a_dead_letter(rig, autojump_clock, pos
     (event,) = rig.published(EventName.DEAD_LETTER)
     assert event.data["seq"] == letter.seq
     assert event.data["messageId"] == f"wa-{position}"
+    totals = await rig.totals()
+    assert (totals.stored, totals.dead) == (7, 1)
+
+
+async def test_what_the_ingest_leaves_out_is_a_dead_letter_among_its_stored_neighbours(
+    rig, autojump_clock
+):
+    rig.supabase.taken = {"id-2", "id-5"}
+    await rig.journal.accept([message(number) for number in range(8)])
+    async with rig.running():
+        await rig.drained()
+        assert len(rig.supabase.calls) == 1  # nobody waits for it
+        letters = await rig.journal.dead_letters(limit=10)
+        assert [(one.payload["id"], one.code) for one in letters] == [
+            ("id-2", "id_taken"),
+            ("id-5", "id_taken"),
+        ]
+        assert "another owner or connection" in letters[0].reason
+        told = [event.data["messageId"] for event in rig.published(EventName.DEAD_LETTER)]
+        assert told == ["wa-2", "wa-5"]
+        logged = await rig.journal.events("", limit=50)
+        assert [one.event for one in logged].count(EventName.DEAD_LETTER) == 2
+        totals = await rig.totals()
+        assert (totals.stored, totals.dead, totals.pending) == (6, 2, 0)
+        # When whatever held the id is gone, it goes through.
+        rig.supabase.taken = set()
+        await rig.journal.retry(letters[0].seq)
+        await rig.drained()
     totals = await rig.totals()
     assert (totals.stored, totals.dead) == (7, 1)
 
@@ -237,7 +266,7 @@ async def test_when_refused_as_a_whole_it_pauses_and_goes_on_with_a_small_batch(
         calls = len(rig.supabase.calls)
         await trio.sleep(3600)
         assert len(rig.supabase.calls) == calls, "it must not knock while the probe is refused"
-        rig.supabase.version = 2
+        rig.supabase.version = REQUIRED_SCHEMA_VERSION
         rig.supabase.script = []
         await rig.until(lambda: len(rig.supabase.calls) > calls)
         assert len(rig.supabase.calls[calls]) <= 10
@@ -327,7 +356,7 @@ async def test_while_supabase_is_away_nothing_is_called_and_it_says_so(rig, auto
         assert rig.writer.state.name == "offline"
         assert rig.writer.state.code == "network"
         assert rig.supabase.calls == []
-        rig.supabase.version = 2
+        rig.supabase.version = REQUIRED_SCHEMA_VERSION
         await rig.drained()
         assert len(rig.supabase.calls[0]) == 10
     assert rig.context.longest_silence <= 10
