@@ -237,7 +237,9 @@ async def send_message(
 @router.get(
     "/messages/{atendimentoId}",
     summary="Mensagens de um atendimento",
-    responses=answers(list[MessageRow], "atendimento_not_found", "message_not_found"),
+    responses=answers(
+        list[MessageRow], "atendimento_not_found", "message_not_found", "unreadable_row"
+    ),
 )
 async def list_messages(
     atendimento_id: Annotated[

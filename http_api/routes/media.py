@@ -41,7 +41,7 @@ _FILE_HEADERS = {
     "Accept-Ranges": "bytes",
 }
 _FILE_ANSWERS: dict[int | str, dict[str, Any]] = answers(
-    Any, "message_not_found", "media_not_found", "media_pending", "media_failed"
+    Any, "message_not_found", "media_not_found", "media_pending", "media_failed", "unreadable_row"
 )
 _FILE_ANSWERS[200] = {
     "description": "O arquivo.",
@@ -126,20 +126,29 @@ async def get_media(
     try:
         return FileResponse(runtime, file, read_range(wanted, file.size))
     except Unsatisfiable:
-        failure = Failure(
-            416,
-            "range_not_satisfiable",
-            "O arquivo não tem a parte pedida.",
-            headers=(("Content-Range", f"bytes */{file.size}"),),
-        )
-        return failure.response()
+        return _unsatisfiable(file.size)
+
+
+def _unsatisfiable(size: int) -> Response:
+    failure = Failure(
+        416,
+        "range_not_satisfiable",
+        "O arquivo não tem a parte pedida.",
+        headers=(("Content-Range", f"bytes */{size}"),),
+    )
+    return failure.response()
 
 
 @router.post(
     "/messages/{messageId}/media/retry",
     summary="Busca de novo um arquivo que falhou",
     responses=answers(
-        MediaRetried, "message_not_found", "media_not_found", "media_not_failed", body=True
+        MediaRetried,
+        "message_not_found",
+        "media_not_found",
+        "media_not_failed",
+        "unreadable_row",
+        body=True,
     ),
 )
 async def retry_media(
@@ -237,6 +246,11 @@ class FileResponse(Response):
         part = self._part
         first, last = (0, None) if part is None else (part.first, part.last)
         async with self._runtime.open_media(self._file, first, last) as opened:
+            if part is not None and part.last >= opened.size:  # a row may say any size
+                if part.first >= opened.size:
+                    await _unsatisfiable(opened.size)(scope, receive, send)
+                    return
+                self._part = ByteRange(part.first, opened.size - 1)
             self.init_headers(self._describe(opened.size))
             await send(
                 {

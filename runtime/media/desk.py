@@ -218,20 +218,19 @@ class MediaDesk:
     async def _find_in_rows(self, row_id: UUID, owner_id: UUID | None) -> MediaFile:
         """What the row says, long after the journal has forgotten the file."""
         row = await self._rows.row(row_id)
-        _check_owner(row["owner_id"], owner_id)  # before a word about whether there is a file
-        if row["midia_url"] is None:
+        _check_owner(row.owner_id, owner_id)  # before a word about whether there is a file
+        if not row.has_file:
             raise NotFound("Esta mensagem não tem arquivo.", code="media_not_found")
-        facts = (row["dados"] or {}).get("midia") or {}
         return MediaFile(
             row_id=str(row_id),
-            owner_id=row["owner_id"],
-            connection_id=row["connection_id"],
-            mimetype=row["midia_tipo"],
-            file_name=safe_name(row["midia_nome"]),
-            size=row["midia_tamanho"],
-            state=facts.get("estado", "available"),
-            code=facts.get("codigo"),
-            reason=facts.get("motivo"),
+            owner_id=row.owner_id,
+            connection_id=row.connection_id,
+            mimetype=row.mimetype,
+            file_name=safe_name(row.file_name),
+            size=row.size,
+            state=row.state,
+            code=row.code,
+            reason=row.reason,
         )
 
     @asynccontextmanager
