@@ -12,6 +12,7 @@ from runtime.errors import Invalid, NotFound
 from runtime.outbound.plain_message import Card, Link, Location, PlainRequest, Poll
 from runtime.storage import MessageRow
 
+from ..audit import noted
 from ..conversation import EditMessage, MessagesRead, ReactToMessage
 from ..envelope import success
 from ..facade import Application
@@ -101,6 +102,7 @@ async def _seen(
     row = await runtime.message(message_id, caller.owner(owner_id))
     if not caller.sees(row.owner_id, row.connection_id):
         raise NotFound("Mensagem não encontrada.", code="message_not_found")
+    noted().connection = row.connection_id
     return row
 
 

@@ -16,6 +16,7 @@ from runtime.media.desk import MediaFile, MediaRequest
 from runtime.media.names import content_disposition
 from runtime.media.policy import served_as
 
+from ..audit import noted
 from ..envelope import Failure, success
 from ..facade import Application
 from ..guards import Reads, Sends, seen_connection
@@ -147,6 +148,7 @@ def _unsatisfiable(size: int) -> Response:
         "message_not_found",
         "media_not_found",
         "media_not_failed",
+        "connection_not_found",
         "unreadable_row",
         body=True,
     ),
@@ -183,6 +185,7 @@ async def send_file(
         body = _validated(form.fields)
         if not form.has_file:
             raise Invalid("Falta o arquivo, no campo file.", code="missing_file")
+        noted().connection = body.connection_id
         await seen_connection(caller, runtime, body.connection_id)
         sent = await runtime.send_file(
             connection_id=body.connection_id,
@@ -210,6 +213,7 @@ async def _seen(
     file = await runtime.find_media(message_id, caller.owner(owner_id))
     if not caller.sees(file.owner_id, file.connection_id):
         raise NotFound("Mensagem não encontrada.", code="message_not_found")
+    noted().connection = file.connection_id
     return file
 
 

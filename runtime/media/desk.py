@@ -247,7 +247,11 @@ class MediaDesk:
             yield opened
 
     async def retry(self, row_id: UUID) -> dict[str, Any]:
-        """Fetch a file again that failed. Raises Conflict when it did not fail, or is forgotten."""
+        """Fetch a file again that failed, through its connection.
+
+        Raises Conflict when it did not fail, or is forgotten, and NotFound when there is no such
+        connection any more, or when it is another owner's now.
+        """
         media = await self._known(row_id)
         if media is None or media.state != "failed":
             state = "unknown" if media is None else media.state
@@ -256,12 +260,15 @@ class MediaDesk:
                 code="media_not_failed",
                 details={"state": state},
             )
+        connection = await self._journal.connection(media.connection_id)
+        if connection is None or connection.owner_id != media.owner_id:
+            raise NotFound("Conexão não encontrada.", code="connection_not_found")
         with suppress(StorageUnavailable):  # it is told of the outcome in any case
             await self._rows.tell({"id": media.row_id, "midia": _PENDING})
         now = time.time_ns() // 1000
         expires = now + int(RETRY_LIFETIME.total_seconds() * 1e6)
         await self._journal.transact(
-            lambda connection: table.retry(connection, media.row_id, expires, now), wake=True
+            lambda database: table.retry(database, media.row_id, expires, now), wake=True
         )
         return {"id": media.row_id, "state": "pending"}
 

@@ -4,20 +4,31 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from ..errors import Conflict, Invalid, NotFound
 from .client import MAX_ROWS, Supabase
+from .rows import Configuracao, identifier, read_configuracao, unreadable
 
 logger = logging.getLogger("zapvisor.storage")
 
-MAX_PAGES = 5
-"""Pages of ``MAX_ROWS`` robots that `all` reads."""
-
 _TABLE = "whatsapp_configuracoes"
+_READ = (
+    "id, owner_id, company_id, ativo, mensagem_boas_vindas, mensagem_menu, mensagem_despedida, "
+    "tempo_resposta, max_tentativas, updated_at"
+)
+_NEVER = datetime.min.replace(tzinfo=UTC)
 _UNIQUE = "23505"
 _FOREIGN_KEY = "23503"
+
+
+class Place(NamedTuple):
+    """Where `Configuracoes.all` goes on: behind this robot; ``id`` None: behind its owner."""
+
+    owner: str
+    id: str | None
 
 
 class Configuracoes:
@@ -26,18 +37,28 @@ class Configuracoes:
     def __init__(self, supabase: Supabase) -> None:
         self._supabase = supabase
 
-    async def all(self) -> list[dict[str, Any]]:
-        """Every robot, that which was changed last at the end."""
-        rows: list[dict[str, Any]] = []
-        for page in range(MAX_PAGES):
-            query = self._supabase.table(_TABLE).select("*").order("updated_at").order("id")
-            start = page * MAX_ROWS
-            part = await self._supabase.fetch(query.range(start, start + MAX_ROWS - 1))
-            rows.extend(part)
-            if len(part) < MAX_ROWS:
-                return rows
-        logger.error("more than %d robots: the rest stays silent", MAX_PAGES * MAX_ROWS)
-        return rows
+    async def all(self) -> list[Configuracao]:
+        """Every robot that can be read, that which was changed last at the end.
+
+        Of one owner two pages at most, so that nobody can keep others' robots from being read.
+        """
+        found: list[Configuracao] = []
+        place: Place | None = None
+        while rows := await self._supabase.fetch(self._behind(place)):
+            found += self._supabase.skips.read(_TABLE, read_configuracao, rows)
+            place = _next(rows)
+        return sorted(found, key=lambda one: (one.changed or _NEVER, one.id))
+
+    def _behind(self, place: Place | None) -> Any:
+        query = self._supabase.table(_TABLE).select(_READ)
+        if place is not None:
+            # The first condition is implied by the second, and is what an index can use.
+            query = query.gte("owner_id", place.owner)
+            behind = f"owner_id.gt.{place.owner}"
+            if place.id is not None:
+                behind += f",and(owner_id.eq.{place.owner},id.gt.{place.id})"
+            query = query.or_(behind)
+        return query.order("owner_id").order("id").limit(MAX_ROWS)
 
     async def of(
         self, owner_id: UUID | None = None, company_id: UUID | None = None
@@ -90,6 +111,14 @@ class Configuracoes:
         if owner_id is not None:
             query = query.eq("owner_id", str(owner_id))
         _found(await self._supabase.fetch(query))
+
+
+def _next(rows: list[dict[str, Any]]) -> Place:
+    """Behind these rows; behind all of their owner where they are of one. Raises UnreadableRow."""
+    owner, row_id = identifier(rows[-1].get("owner_id")), identifier(rows[-1].get("id"))
+    if owner is None or row_id is None:
+        raise unreadable(["id", "owner_id"])
+    return Place(owner, None if rows[0].get("owner_id") == rows[-1].get("owner_id") else row_id)
 
 
 def _found(rows: list[dict[str, Any]]) -> dict[str, Any]:

@@ -33,8 +33,10 @@ _WHATSAPP_ID = re.compile(r"[\x21-\x7e]{1,128}")
 _MOMENT = re.compile(
     r"-?infinity|"
     r"[0-9]{4,6}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])T[0-2][0-9]:[0-5][0-9]:[0-5][0-9]"
-    r"(?:\.[0-9]{1,6})?[+-][0-9]{2}(?::[0-9]{2}){0,2}(?: BC)?"
+    r"(?:\.[0-9]{1,6})?[+-](?:0[0-9]|1[0-5])(?::[0-5][0-9]){0,2}(?: BC)?"
 )
+_COMMON = re.compile(r"[0-9]{4}-")
+"""The years that Python has, too."""
 _SHAPES: Mapping[str, type] = {
     "participante": dict,
     "reacoes": dict,
@@ -291,7 +293,14 @@ def chat_address(value: object) -> str | None:
 
 def moment_text(value: object) -> str | None:
     """A time as PostgreSQL writes it, whatever the year: it takes it back in a condition."""
-    return value if isinstance(value, str) and _MOMENT.fullmatch(value) else None
+    if not isinstance(value, str) or not _MOMENT.fullmatch(value):
+        return None
+    if _COMMON.match(value) and not value.endswith("BC"):
+        try:
+            datetime.fromisoformat(value)
+        except ValueError:  # the 31st of February
+            return None
+    return value
 
 
 def moment(value: object) -> datetime | None:
