@@ -114,9 +114,12 @@ class Finishes:
 
     async def _mark(self, seen_until: datetime) -> None:
         """Where to begin after a restart: before what is read apart, as far as that matters."""
-        places = [moment(place.moment) or seen_until for place in self._apart.values()]
-        begin = self._clock() - FINISHED_AGE
-        mark = min(seen_until, max(begin, min(places, default=seen_until)))
+        mark = seen_until
+        if self._apart:
+            places = [moment(place.moment) or seen_until for place in self._apart.values()]
+            # Many rows may be of one moment, and only some of them read.
+            before = min(places) - timedelta(microseconds=1)
+            mark = min(seen_until, max(before, self._clock() - FINISHED_AGE))
         if mark != self._kept:
             await self._journal.set_robot_mark(_MARK, mark.isoformat())
             self._kept = mark

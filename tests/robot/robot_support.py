@@ -99,12 +99,12 @@ class Tables:
         return FinishedPage(self._read([key for _, key in rows]), end, len(rows) < limit)
 
     def _read(self, keys):
-        return self.skips.read("whatsapp_atendimentos", self._row, filter(self.places.get, keys))
+        found = [self.places[key] for key in keys if key in self.places]
+        return self.skips.read("whatsapp_atendimentos", self._row, found)
 
-    def _row(self, key):
-        """A row as `read_atendimento` has it, under the short name that a test gave it."""
-        row = read_atendimento({**self.places[key], "id": str(UUID(int=0))})
-        return replace(row, id=key)
+    def _row(self, row):
+        """As `read_atendimento` has it, under the short name that a test gave it."""
+        return replace(read_atendimento({**row, "id": str(UUID(int=0))}), id=row["id"])
 
 
 class Rig:
