@@ -7,17 +7,39 @@ thousand digits. What is too deep or too long becomes null then, and the rows ar
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncIterator
 from typing import Any
 
+import httpx
 import trio
 from pydantic_core import from_json
 
-from .errors import UnexpectedAnswer
+from .errors import AnswerTooLarge, UnexpectedAnswer
 
+MAX_BYTES = 64 * 1024 * 1024
+"""Of one answer."""
 MAX_DEPTH = 64
 """Of what is left of an answer that could not be read; nothing of ours is nearly as deep."""
 
 _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[{\]}]|-?[0-9]{400,}[0-9.eE+-]*', re.DOTALL)
+
+
+class Bounded(httpx.AsyncByteStream):
+    """A body that ends with AnswerTooLarge where it goes on for too long."""
+
+    def __init__(self, body: httpx.AsyncByteStream) -> None:
+        self._body = body
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        size = 0
+        async for part in self._body:
+            size += len(part)
+            if size > MAX_BYTES:
+                raise AnswerTooLarge(f"an answer of more than {MAX_BYTES} bytes")
+            yield part
+
+    async def aclose(self) -> None:
+        await self._body.aclose()
 
 
 async def read_rows(body: bytes) -> list[dict[str, Any]]:

@@ -21,7 +21,7 @@ from supabase import ASupabaseStorageClient, AsyncClient, AsyncClientOptions
 from ..distribution import LONG, Distribution
 from ..errors import Invalid, NotFound, StorageUnavailable
 from ..failpoints import armed, failpoint
-from .answers import read_rows
+from .answers import Bounded, read_rows
 from .classify import EXPECTED, Action, ErrorClass, classify, error_class
 from .errors import SupabaseError, UnexpectedAnswer, read_refusal
 from .rows import Skips, moment_text, unreadable, whole
@@ -372,7 +372,11 @@ async def _watch_sending(request: httpx.Request) -> None:
 
 
 async def _refuse(response: httpx.Response) -> None:
-    """Raise refusals here, where status, headers and body are all at hand."""
+    """Raise refusals here, where status, headers and body are all at hand; bound the rest."""
+    if response.url.path.startswith("/rest/") and isinstance(
+        response.stream, httpx.AsyncByteStream
+    ):
+        response.stream = Bounded(response.stream)
     if not response.is_success:
         await response.aread()
         raise read_refusal(response.status_code, response.headers, response.content)

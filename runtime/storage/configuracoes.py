@@ -8,11 +8,18 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from ..errors import Conflict, Invalid, NotFound
+from ..errors import Conflict, Invalid, NotFound, StorageUnavailable
+from .classify import ANSWER_TOO_LARGE
 from .client import MAX_ROWS, Supabase
 from .rows import Configuracao, identifier, read_configuracao, unreadable
 
 logger = logging.getLogger("zapvisor.storage")
+
+PAGE = 125
+"""Robots that are read at once."""
+MAX_OF_OWNER = 1000
+MAX_CHARACTERS = 16 * 1024 * 1024
+"""Robots of one owner, and characters in their texts, of which no more count."""
 
 _TABLE = "whatsapp_configuracoes"
 _READ = (
@@ -40,17 +47,43 @@ class Configuracoes:
     async def all(self) -> list[Configuracao]:
         """Every robot that can be read, that which was changed last at the end.
 
-        Of one owner two pages at most, so that nobody can keep others' robots from being read.
+        Of one owner about ``MAX_OF_OWNER``, so that nobody keeps others' from being read.
         """
         found: list[Configuracao] = []
         place: Place | None = None
-        while rows := await self._supabase.fetch(self._behind(place)):
-            found += self._supabase.skips.read(_TABLE, read_configuracao, rows)
-            place = _next(rows)
+        robots = characters = 0  # of the owner at whom the last page ended
+        while page := await self._page(place):
+            rows, is_endless = page
+            readable = self._supabase.skips.read(_TABLE, read_configuracao, rows)
+            found += readable
+            end = _end(rows)
+            if place is None or end.owner != place.owner:
+                robots = characters = 0
+            theirs = [one for one in readable if one.owner_id == end.owner]
+            robots += len(theirs)
+            characters += sum(len(one.welcome + one.menu + one.goodbye) for one in theirs)
+            is_endless = is_endless or robots >= MAX_OF_OWNER or characters >= MAX_CHARACTERS
+            place = Place(end.owner, None) if is_endless else end
         return sorted(found, key=lambda one: (one.changed or _NEVER, one.id))
 
-    def _behind(self, place: Place | None) -> Any:
-        query = self._supabase.table(_TABLE).select(_READ)
+    async def _page(self, place: Place | None) -> tuple[list[dict[str, Any]], bool] | None:
+        """The next robots, if there are any; whether it is one whose texts have no end: is none."""
+        limit = PAGE
+        while True:
+            try:
+                rows = await self._supabase.fetch(self._behind(place, _READ, limit))
+            except StorageUnavailable as error:
+                if error.details["code"] != ANSWER_TOO_LARGE:
+                    raise
+            else:
+                return (rows, False) if rows else None
+            if limit == 1:
+                rows = await self._supabase.fetch(self._behind(place, "id, owner_id", 1))
+                return [{**row, "ativo": False} for row in rows], True
+            limit //= 5
+
+    def _behind(self, place: Place | None, columns: str, limit: int) -> Any:
+        query = self._supabase.table(_TABLE).select(columns)
         if place is not None:
             # The first condition is implied by the second, and is what an index can use.
             query = query.gte("owner_id", place.owner)
@@ -58,7 +91,7 @@ class Configuracoes:
             if place.id is not None:
                 behind += f",and(owner_id.eq.{place.owner},id.gt.{place.id})"
             query = query.or_(behind)
-        return query.order("owner_id").order("id").limit(MAX_ROWS)
+        return query.order("owner_id").order("id").limit(limit)
 
     async def of(
         self, owner_id: UUID | None = None, company_id: UUID | None = None
@@ -113,12 +146,12 @@ class Configuracoes:
         _found(await self._supabase.fetch(query))
 
 
-def _next(rows: list[dict[str, Any]]) -> Place:
-    """Behind these rows; behind all of their owner where they are of one. Raises UnreadableRow."""
+def _end(rows: list[dict[str, Any]]) -> Place:
+    """Where the last row is. Raises UnreadableRow."""
     owner, row_id = identifier(rows[-1].get("owner_id")), identifier(rows[-1].get("id"))
     if owner is None or row_id is None:
         raise unreadable(["id", "owner_id"])
-    return Place(owner, None if rows[0].get("owner_id") == rows[-1].get("owner_id") else row_id)
+    return Place(owner, row_id)
 
 
 def _found(rows: list[dict[str, Any]]) -> dict[str, Any]:

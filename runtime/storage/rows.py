@@ -26,6 +26,13 @@ logger = logging.getLogger("zapvisor.storage")
 T = TypeVar("T")
 Row = Mapping[str, Any]
 
+TABLES = (
+    "whatsapp_sessions",
+    "whatsapp_atendimentos",
+    "whatsapp_mensagens",
+    "whatsapp_configuracoes",
+)
+
 _PERSON = re.compile(r"[0-9]{5,20}")
 _LID = re.compile(r"[0-9]{5,20}@lid")
 _GROUP = re.compile(r"[0-9]{5,25}(?:-[0-9]{5,20})?@g\.us")
@@ -353,7 +360,7 @@ class Skips:
     """Rows that are remembered as told of."""
 
     def __init__(self) -> None:
-        self.counts: Counter[str] = Counter()
+        self.counts: Counter[str] = Counter(dict.fromkeys(TABLES, 0))
         self._told: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     def read(self, table: str, reader: Callable[[Row], T], rows: Iterable[Row]) -> list[T]:

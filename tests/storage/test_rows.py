@@ -208,7 +208,7 @@ def test_work_leaves_out_what_it_cannot_read_and_says_so_once(caplog):
     for _ in range(3):
         found = skips.read("whatsapp_atendimentos", read_atendimento, [bad, good, bad])
         assert [row.id for row in found] == [ID]
-    assert skips.counts == {"whatsapp_atendimentos": 1}
+    assert +skips.counts == {"whatsapp_atendimentos": 1}
     assert len(caplog.records) == 1
 
 
