@@ -239,51 +239,55 @@ class Supabase:
     ) -> list[dict[str, Any]]:
         """Rows of ``whatsapp_mensagens``, ascending by timestamp; those behind the row ``after``.
 
+        None but those of the atendimento's own owner: others may write rows that name it.
+
         NotFound when there is no such atendimento, or when it is not this owner's, or when it has
         no such row. UnreadableRow when nothing can come behind the row.
         """
+        owner = str(owner_id) if owner_id is not None else await self._owner(atendimento_id)
         query = (
             self._client.table("whatsapp_mensagens")
             .select("*")
             .eq("atendimento_id", str(atendimento_id))
+            .eq("owner_id", owner)
         )
-        if owner_id is not None:
-            query = query.eq("owner_id", str(owner_id))
         if after is not None:
-            last = await self._message(after, atendimento_id, owner_id)
+            last = await self._message(after, atendimento_id, owner)
             # The first condition is implied by the second, and is what the index can use.
             query = query.gte("timestamp", last["timestamp"]).or_(_behind(last))
         query = query.order("timestamp").order("ordem").order("id")
         query = query.range(offset, offset + min(limit, MAX_ROWS) - 1)
         rows = await self.fetch(query)
         if not rows:
-            await self._check_atendimento(atendimento_id, owner_id)
+            await self._owner(atendimento_id, owner)
         return rows
 
-    async def _message(
-        self, message_id: UUID, atendimento_id: UUID, owner_id: UUID | None
-    ) -> dict[str, Any]:
+    async def _message(self, message_id: UUID, atendimento_id: UUID, owner: str) -> dict[str, Any]:
         query = (
             self._client.table("whatsapp_mensagens")
             .select("id,timestamp,ordem")
             .eq("id", str(message_id))
             .eq("atendimento_id", str(atendimento_id))
+            .eq("owner_id", owner)
         )
-        if owner_id is not None:
-            query = query.eq("owner_id", str(owner_id))
         rows = await self.fetch(query)
         if not rows:
             raise NotFound("Mensagem não encontrada.", code="message_not_found")
         return rows[0]
 
-    async def _check_atendimento(self, atendimento_id: UUID, owner_id: UUID | None) -> None:
+    async def _owner(self, atendimento_id: UUID, owner: str | None = None) -> str:
+        """Whose an atendimento is. NotFound when there is none, or when it is not this owner's."""
         query = (
-            self._client.table("whatsapp_atendimentos").select("id").eq("id", str(atendimento_id))
+            self._client.table("whatsapp_atendimentos")
+            .select("owner_id")
+            .eq("id", str(atendimento_id))
         )
-        if owner_id is not None:
-            query = query.eq("owner_id", str(owner_id))
-        if not await self.fetch(query.limit(1)):
+        if owner is not None:
+            query = query.eq("owner_id", owner)
+        rows = await self.fetch(query.limit(1))
+        if not rows:
             raise NotFound("Atendimento não encontrado.", code="atendimento_not_found")
+        return str(rows[0]["owner_id"])
 
     async def active_atendimentos(
         self, owner_id: UUID, company_id: UUID | None = None, limit: int = MAX_ROWS

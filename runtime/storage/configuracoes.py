@@ -10,8 +10,8 @@ from uuid import UUID
 
 from ..errors import Conflict, Invalid, NotFound, StorageUnavailable
 from .classify import ANSWER_TOO_LARGE
-from .client import MAX_ROWS, Supabase
-from .rows import Configuracao, identifier, read_configuracao, unreadable
+from .client import Supabase
+from .rows import Configuracao, identifier, moment, read_configuracao, text, unreadable
 
 logger = logging.getLogger("zapvisor.storage")
 
@@ -26,6 +26,7 @@ _READ = (
     "id, owner_id, company_id, ativo, mensagem_boas_vindas, mensagem_menu, mensagem_despedida, "
     "tempo_resposta, max_tentativas, updated_at"
 )
+_TEXTS = ("mensagem_boas_vindas", "mensagem_menu", "mensagem_despedida")
 _NEVER = datetime.min.replace(tzinfo=UTC)
 _UNIQUE = "23505"
 _FOREIGN_KEY = "23503"
@@ -49,41 +50,59 @@ class Configuracoes:
 
         Of one owner about ``MAX_OF_OWNER``, so that nobody keeps others' from being read.
         """
-        found: list[Configuracao] = []
+        rows = await self._pages(_READ, {})
+        found = self._supabase.skips.read(_TABLE, read_configuracao, rows)
+        return sorted(found, key=lambda one: (one.changed or _NEVER, one.id))
+
+    async def of(
+        self, owner_id: UUID | None = None, company_id: UUID | None = None
+    ) -> list[dict[str, Any]]:
+        """The robots of an owner, of a company, or all, as `all`; oldest first."""
+        wanted = {"owner_id": owner_id, "company_id": company_id}
+        rows = await self._pages("*", {name: str(one) for name, one in wanted.items() if one})
+        return sorted(rows, key=lambda row: (moment(row.get("created_at")) or _NEVER, row["id"]))
+
+    async def _pages(self, columns: str, wanted: Mapping[str, str]) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
         place: Place | None = None
         robots = characters = 0  # of the owner at whom the last page ended
-        while page := await self._page(place):
+        while page := await self._page(columns, wanted, place):
             rows, is_endless = page
-            readable = self._supabase.skips.read(_TABLE, read_configuracao, rows)
-            found += readable
+            found += rows
             end = _end(rows)
             if place is None or end.owner != place.owner:
                 robots = characters = 0
-            theirs = [one for one in readable if one.owner_id == end.owner]
+            theirs = [row for row in rows if row["owner_id"] == end.owner]
             robots += len(theirs)
-            characters += sum(len(one.welcome + one.menu + one.goodbye) for one in theirs)
+            characters += sum(len(text(row.get(name))) for row in theirs for name in _TEXTS)
             is_endless = is_endless or robots >= MAX_OF_OWNER or characters >= MAX_CHARACTERS
             place = Place(end.owner, None) if is_endless else end
-        return sorted(found, key=lambda one: (one.changed or _NEVER, one.id))
+        return found
 
-    async def _page(self, place: Place | None) -> tuple[list[dict[str, Any]], bool] | None:
+    async def _page(
+        self, columns: str, wanted: Mapping[str, str], place: Place | None
+    ) -> tuple[list[dict[str, Any]], bool] | None:
         """The next robots, if there are any; whether it is one whose texts have no end: is none."""
         limit = PAGE
         while True:
             try:
-                rows = await self._supabase.fetch(self._behind(place, _READ, limit))
+                rows = await self._supabase.fetch(self._behind(columns, wanted, place, limit))
             except StorageUnavailable as error:
                 if error.details["code"] != ANSWER_TOO_LARGE:
                     raise
             else:
                 return (rows, False) if rows else None
             if limit == 1:
-                rows = await self._supabase.fetch(self._behind(place, "id, owner_id", 1))
+                rows = await self._supabase.fetch(self._behind("id, owner_id", wanted, place, 1))
                 return [{**row, "ativo": False} for row in rows], True
             limit //= 5
 
-    def _behind(self, place: Place | None, columns: str, limit: int) -> Any:
+    def _behind(
+        self, columns: str, wanted: Mapping[str, str], place: Place | None, limit: int
+    ) -> Any:
         query = self._supabase.table(_TABLE).select(columns)
+        for column, value in wanted.items():
+            query = query.eq(column, value)
         if place is not None:
             # The first condition is implied by the second, and is what an index can use.
             query = query.gte("owner_id", place.owner)
@@ -92,17 +111,6 @@ class Configuracoes:
                 behind += f",and(owner_id.eq.{place.owner},id.gt.{place.id})"
             query = query.or_(behind)
         return query.order("owner_id").order("id").limit(limit)
-
-    async def of(
-        self, owner_id: UUID | None = None, company_id: UUID | None = None
-    ) -> list[dict[str, Any]]:
-        """The robots of an owner, of a company, or all; oldest first, at most ``MAX_ROWS``."""
-        query = self._supabase.table(_TABLE).select("*")
-        if owner_id is not None:
-            query = query.eq("owner_id", str(owner_id))
-        if company_id is not None:
-            query = query.eq("company_id", str(company_id))
-        return await self._supabase.fetch(query.order("created_at").order("id").limit(MAX_ROWS))
 
     async def one(self, robot_id: UUID, owner_id: UUID | None = None) -> dict[str, Any]:
         """One row. NotFound when there is none, or when it is not this owner's."""

@@ -187,6 +187,16 @@ def test_an_owner_still_acts_on_what_is_theirs(shared_product, shops, call):
     assert call("DELETE", f"/messages/{own}")[0] in (200, 202)
 
 
+def test_a_conversation_has_no_rows_of_another(shared_product, shops, database):
+    rosa, azul = shops
+    row = hostile.message(database, azul.owner, rosa.place, connection_id=rosa.name)
+    shown = [one["id"] for one in shared_product.data("GET", f"{API}/messages/{rosa.place}")]
+    assert rosa.message in shown
+    assert row not in shown
+    after = shared_product.call("GET", f"{API}/messages/{rosa.place}", params={"after": row})
+    assert (after.status_code, after.json()["code"]) == (404, "message_not_found")
+
+
 def test_reading_reads_no_row_of_another(shared_product, shops, database, call):
     """Nor is one that cannot be a message's sent to WhatsApp with the others."""
     rosa, azul = shops
