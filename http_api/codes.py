@@ -125,6 +125,11 @@ CODES: dict[str, Code] = {
     "media_not_failed": Code(
         409, "Só se pode tentar de novo com um arquivo que falhou há menos de 14 dias."
     ),
+    "unreadable_row": Code(
+        409,
+        "A linha tem valores que não podem ser usados e foi deixada como está.",
+        {"columns": ["numero_cliente"]},
+    ),
     "illegal_transition": Code(409, "Um atendimento FINALIZADO não volta a EM_ATENDIMENTO."),
     "concurrent_change": Code(
         409, "O atendimento foi alterado por outra pessoa ao mesmo tempo; tente de novo."

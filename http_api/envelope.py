@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -20,15 +21,33 @@ def _plain(value: object) -> str:
 
 
 class EnvelopeResponse(Response):
-    """JSON in UTF-8; a lone surrogate becomes a question mark instead of an error."""
+    """JSON in UTF-8; what it cannot say (half an emoji, infinity) is replaced, no error."""
 
     media_type = "application/json"
 
     def render(self, content: Any) -> bytes:
-        text = json.dumps(
-            content, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_plain
-        )
+        try:
+            text = _dump(content)
+        except ValueError:  # a row of a table may hold any number
+            text = _dump(_finite(content))
         return text.encode("utf-8", "replace")
+
+
+def _dump(content: Any) -> str:
+    return json.dumps(
+        content, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_plain
+    )
+
+
+def _finite(value: Any) -> Any:
+    """With null for the numbers that JSON does not have."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value
 
 
 def success(data: Any, *, message: str | None = None, status: int = 200) -> EnvelopeResponse:

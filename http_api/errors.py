@@ -23,6 +23,7 @@ from runtime.errors import (
     ZapvisorError,
 )
 
+from .audit import noted
 from .envelope import Failure
 from .principal import Forbidden
 from .validation import validation_failure
@@ -97,6 +98,7 @@ async def handle(_request: Request, error: Exception) -> Response:
     failure = failure_of(error)
     if failure is _INTERNAL:
         raise error
+    noted().code = failure.code
     return failure.response()
 
 

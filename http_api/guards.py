@@ -29,12 +29,12 @@ from starlette.exceptions import HTTPException
 from runtime.errors import Invalid, NotFound
 from runtime.identity import check_connection_id
 
+from .audit import note_requirement
 from .body import is_form
 from .facade import Application
 from .principal import Forbidden, Permission, Principal, Role, another_owner
 
 _CONNECTIONS = "/api/whatsapp-integration/connections/"
-_READING = frozenset({"GET", "HEAD"})
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})  # which ``body.JsonBody`` has bounded and checked
 
 
@@ -89,8 +89,7 @@ def requires(
 
 
 async def _check(requirement: Requirement, caller: Principal, request: Request) -> None:
-    if requirement.permission is Permission.MANAGE and request.method not in _READING:
-        request.state.managing = True  # for the audit log
+    note_requirement(requirement.permission, request.method)
     if caller.role not in requirement.roles:
         raise Forbidden("Esta credencial não dá acesso a esta chamada.")
     if not caller.may(requirement.permission):

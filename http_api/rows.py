@@ -1,4 +1,8 @@
-"""Rows of the tables, as the API answers them: column names, further columns may appear."""
+"""Rows of the tables, as the API answers them: column names, further columns may appear.
+
+They are shown as they are stored. Whoever may write a row chooses what is in its JSON columns, and
+times that PostgreSQL has and others have not (``infinity``, the year 10000).
+"""
 
 from __future__ import annotations
 
@@ -54,7 +58,7 @@ class SessionRow(TableRow):
         str | None, Field(description="O JID do número.", examples=["5511987654321@s.whatsapp.net"])
     ] = None
     whatsapp_info: Annotated[
-        dict[str, Any] | None,
+        Any,
         Field(description="O que o WhatsApp diz do número.", examples=[{"name": "Loja"}]),
     ] = None
 
@@ -130,9 +134,10 @@ class MessageRow(TableRow):
         int | None, Field(description="Desempata mensagens do mesmo instante.", examples=[1042])
     ] = None
     dados: Annotated[
-        dict[str, Any] | None,
+        Any,
         Field(
-            description="O que o tipo tem a mais: localização, contatos, enquete, reações, mídia."
+            description="O que o tipo tem a mais: localização, contatos, enquete, reações, mídia.",
+            examples=[{"midia": {"estado": "available"}}],
         ),
     ] = None
 

@@ -24,9 +24,7 @@ from .media.stores import Opened
 from .notifier import Sender, Webhooks
 from .outbound.conversation import Operation
 from .outbound.plain_message import PlainRequest
-from .storage import (
-    AtendimentoFilter,
-)
+from .storage import AtendimentoFilter, MessageRow
 from .whatsapp.live import Status
 from .whatsapp.manager import describe
 from .whatsapp.sessions import session_item
@@ -174,24 +172,24 @@ class Application(Lifecycle):
         submitted = await self.conversation.send(connection, live, request)
         return await self._sent(connection_id, submitted)
 
-    async def message(self, message_id: UUID, owner_id: UUID | None) -> dict[str, Any]:
-        """The row of a message, with its ``numero_cliente``. Raises NotFound."""
+    async def message(self, message_id: UUID, owner_id: UUID | None) -> MessageRow:
+        """The row of a message. Raises NotFound, UnreadableRow."""
         return await self.conversation.message(message_id, owner_id)
 
     async def change_message(
-        self, row: Mapping[str, Any], operation: Operation, value: str | None
+        self, row: MessageRow, operation: Operation, value: str | None
     ) -> dict[str, Any]:
-        """React to, edit or delete a message (a row of `message`)."""
-        connection = await self.book.get(row["connection_id"] or "")
+        """React to, edit or delete a message."""
+        connection = await self.book.get(row.connection_id or "")
         submitted = await self.conversation.change(connection, row, operation, value)
         return await self._sent(connection.id, submitted)
 
-    async def read_message(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """Mark a message (a row of `message`) and those before it in its atendimento as read."""
-        connection = await self.book.get(row["connection_id"] or "")
+    async def read_message(self, row: MessageRow) -> dict[str, Any]:
+        """Mark a message and those before it in its atendimento as read."""
+        connection = await self.book.get(row.connection_id or "")
         told = await self.conversation.read(connection, row)
         self.book.live(connection.id).outbox.ring()
-        return {"messageId": row["id"], "read": told}
+        return {"messageId": row.id, "read": told}
 
     async def check_contacts(
         self, connection_id: str, phones: Sequence[str]

@@ -46,6 +46,12 @@ class Conflict(ZapvisorError):
     code = "conflict"
 
 
+class UnreadableRow(Conflict):
+    """A row of the tables holds what cannot be acted upon (HTTP 409)."""
+
+    code = "unreadable_row"
+
+
 class Unsendable(ZapvisorError):
     """Well-formed, but WhatsApp cannot deliver it (HTTP 422)."""
 

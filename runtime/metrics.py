@@ -118,6 +118,12 @@ _SECTIONS: dict[str, tuple[Metric, ...]] = {
             {"class": "a word of `ErrorClass` in `runtime/storage/classify.py`"},
         ),
         Metric(
+            "supabase_rows_skipped",
+            "counter",
+            "Rows that work left out because they cannot be read",
+            {"table": "one of the four"},
+        ),
+        Metric(
             "message_latency_seconds",
             "histogram",
             "From a customer's message arriving from WhatsApp to its row in the table",

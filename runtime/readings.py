@@ -136,6 +136,8 @@ def _supabase(app: Lifecycle) -> Iterator[Reading]:
     yield Reading("supabase_response_seconds", app.supabase.seconds)
     for kind, count in app.supabase.errors.items():
         yield Reading("supabase_errors", count, (kind.value,))
+    for table, count in app.supabase.skips.counts.items():
+        yield Reading("supabase_rows_skipped", count, (table,))
     yield Reading("message_latency_seconds", app.way_in.seconds)
 
 

@@ -114,7 +114,13 @@ OVERVIEW = Dashboard(
         ),
         Panel(
             "Errors of Supabase by class",
-            ((f"sum by (class) ({_rate('zapvisor_supabase_errors_total')})", "{{class}}"),),
+            (
+                (f"sum by (class) ({_rate('zapvisor_supabase_errors_total')})", "{{class}}"),
+                (
+                    f"sum by (table) ({_rate('zapvisor_supabase_rows_skipped_total')})",
+                    "rows left out of {{table}}",
+                ),
+            ),
             "ops",
         ),
         Panel(

@@ -99,8 +99,11 @@ export function duration(seconds) {
   return `${number(seconds / 86400)} d`;
 }
 
+const NO_TIME = "–"; // a row may hold a time that no calendar has
+
 export function ago(iso, now = Date.now()) {
   const seconds = Math.round((new Date(iso).getTime() - now) / 1000);
+  if (Number.isNaN(seconds)) return NO_TIME;
   if (Math.abs(seconds) < 3) return t("now");
   const format = new Intl.RelativeTimeFormat(locale(), { numeric: "always", style: "short" });
   for (const [unit, size] of [["day", 86400], ["hour", 3600], ["minute", 60]]) {
@@ -109,11 +112,15 @@ export function ago(iso, now = Date.now()) {
   return format.format(seconds, "second");
 }
 
-export const clock = (iso) =>
-  new Date(iso).toLocaleTimeString(locale(), { hour: "2-digit", minute: "2-digit" });
+export function clock(iso) {
+  const date = new Date(iso);
+  if (Number.isNaN(date.getTime())) return NO_TIME;
+  return date.toLocaleTimeString(locale(), { hour: "2-digit", minute: "2-digit" });
+}
 
 export function day(iso) {
   const date = new Date(iso);
+  if (Number.isNaN(date.getTime())) return NO_TIME;
   if (date.toDateString() === new Date().toDateString()) return t("today");
   return date.toLocaleDateString(locale(), { day: "numeric", month: "short", year: "numeric" });
 }

@@ -79,6 +79,7 @@ SENDING = (
     "invalid_link_preview",
     "message_not_found",
     "not_a_whatsapp_message",
+    "unreadable_row",
     "idempotency_conflict",
     "message_exists",
     "not_on_whatsapp",

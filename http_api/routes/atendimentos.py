@@ -22,6 +22,7 @@ from ..attendance import (
     Text100,
     Text256,
 )
+from ..audit import noted
 from ..envelope import success
 from ..guards import Lists, Reads, Sends, seen_atendimento
 from ..rows import AtendimentoRow
@@ -127,7 +128,9 @@ async def change_atendimento(
     owner = caller.owner(owner_id)
     if caller.connection_id is not None:
         await seen_atendimento(caller, runtime, atendimento_id)
-    return success(await runtime.change_atendimento(atendimento_id, body.changes(), owner))
+    row = await runtime.change_atendimento(atendimento_id, body.changes(), owner)
+    noted().connection = row.get("connection_id")
+    return success(row)
 
 
 def _aware(moment: datetime | None) -> datetime | None:

@@ -7,6 +7,7 @@ import secrets
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from ..audit import noted
 from ..control import SelfTest, Stats, Status, TemporaryConnectionCreated
 from ..envelope import success
 from ..guards import AdminManages, AdminReads
@@ -51,7 +52,7 @@ async def create_temporary_connection(
     body: TemporaryConnection, _caller: AdminManages, runtime: Runtime
 ) -> Response:
     """Cria uma conexão com um identificador gerado, para testar a leitura do QR code."""
-    connection_id = f"teste-{secrets.token_hex(4)}"
+    noted().connection = connection_id = f"teste-{secrets.token_hex(4)}"
     await runtime.create_connection(
         connection_id=connection_id,
         name="Conexão de teste",

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from runtime.contacts.service import MAX_PHONES
 
+from ..audit import noted
 from ..conversation import (
     AskPairingCode,
     ChangeConnection,
@@ -46,6 +47,7 @@ async def check_contacts(
     runtime: Runtime,
 ) -> Response:
     """Se cada número está no WhatsApp, e como o WhatsApp o conhece (com ou sem o nono dígito)."""
+    noted().connection = connection_id
     return success(await runtime.check_contacts(connection_id, phones))
 
 

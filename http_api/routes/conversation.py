@@ -10,7 +10,9 @@ from starlette.responses import Response
 
 from runtime.errors import Invalid, NotFound
 from runtime.outbound.plain_message import Card, Link, Location, PlainRequest, Poll
+from runtime.storage import MessageRow
 
+from ..audit import noted
 from ..conversation import EditMessage, MessagesRead, ReactToMessage
 from ..envelope import success
 from ..facade import Application
@@ -31,6 +33,7 @@ _REFUSED = (
     "not_a_whatsapp_message",
     "not_own_message",
     "not_editable",
+    "unreadable_row",
 )
 _CHANGED = answers(Sent, *_REFUSED, "content_too_long", body=True)
 _CHANGED[202] = _CHANGED[200] | {"description": "Guardada em disco; será enviada."}
@@ -39,7 +42,14 @@ _CHANGED[202] = _CHANGED[200] | {"description": "Guardada em disco; será enviad
 @router.post(
     "/{messageId}/read",
     summary="Marca como lidas",
-    responses=answers(MessagesRead, "message_not_found", "connection_not_found", *LIVE, body=True),
+    responses=answers(
+        MessagesRead,
+        "message_not_found",
+        "connection_not_found",
+        "unreadable_row",
+        *LIVE,
+        body=True,
+    ),
 )
 async def read_message(
     message_id: MessageId, caller: Sends, runtime: Runtime, owner_id: OfOwner = None
@@ -88,10 +98,11 @@ async def delete_message(
 
 async def _seen(
     message_id: UUID, owner_id: UUID | None, caller: Principal, runtime: Application
-) -> dict[str, Any]:
+) -> MessageRow:
     row = await runtime.message(message_id, caller.owner(owner_id))
-    if not caller.sees_row(row):
+    if not caller.sees(row.owner_id, row.connection_id):
         raise NotFound("Mensagem não encontrada.", code="message_not_found")
+    noted().connection = row.connection_id
     return row
 
 

@@ -13,6 +13,7 @@ from runtime.errors import Conflict, Invalid, NotFound
 from runtime.media.desk import MediaRequest
 
 from .. import qr as rendering
+from ..audit import noted
 from ..control import QueueCleared, SupabaseStats
 from ..envelope import success
 from ..guards import (
@@ -82,6 +83,7 @@ async def create_connection(
     body: CreateConnection, caller: OwnerCreates, runtime: Runtime
 ) -> Response:
     """Cria e inicia uma conexão; ela é lembrada quando o sistema reinicia."""
+    noted().connection = body.connection_id
     return success(
         await runtime.create_connection(
             connection_id=body.connection_id,
@@ -200,6 +202,7 @@ async def send_message(
     ] = None,
 ) -> Response:
     """Guarda a mensagem em disco e envia; 200 se já foi enviada, 202 se ainda espera."""
+    noted().connection = body.connection_id
     key = same_key(idempotency_key, body.idempotency_key)
     if body.is_plain:
         sent = await runtime.send_message(
@@ -237,7 +240,9 @@ async def send_message(
 @router.get(
     "/messages/{atendimentoId}",
     summary="Mensagens de um atendimento",
-    responses=answers(list[MessageRow], "atendimento_not_found", "message_not_found"),
+    responses=answers(
+        list[MessageRow], "atendimento_not_found", "message_not_found", "unreadable_row"
+    ),
 )
 async def list_messages(
     atendimento_id: Annotated[

@@ -16,6 +16,7 @@ from runtime.media.desk import MediaFile, MediaRequest
 from runtime.media.names import content_disposition
 from runtime.media.policy import served_as
 
+from ..audit import noted
 from ..envelope import Failure, success
 from ..facade import Application
 from ..guards import Reads, Sends, seen_connection
@@ -41,7 +42,7 @@ _FILE_HEADERS = {
     "Accept-Ranges": "bytes",
 }
 _FILE_ANSWERS: dict[int | str, dict[str, Any]] = answers(
-    Any, "message_not_found", "media_not_found", "media_pending", "media_failed"
+    Any, "message_not_found", "media_not_found", "media_pending", "media_failed", "unreadable_row"
 )
 _FILE_ANSWERS[200] = {
     "description": "O arquivo.",
@@ -126,20 +127,30 @@ async def get_media(
     try:
         return FileResponse(runtime, file, read_range(wanted, file.size))
     except Unsatisfiable:
-        failure = Failure(
-            416,
-            "range_not_satisfiable",
-            "O arquivo não tem a parte pedida.",
-            headers=(("Content-Range", f"bytes */{file.size}"),),
-        )
-        return failure.response()
+        return _unsatisfiable(file.size)
+
+
+def _unsatisfiable(size: int) -> Response:
+    failure = Failure(
+        416,
+        "range_not_satisfiable",
+        "O arquivo não tem a parte pedida.",
+        headers=(("Content-Range", f"bytes */{size}"),),
+    )
+    return failure.response()
 
 
 @router.post(
     "/messages/{messageId}/media/retry",
     summary="Busca de novo um arquivo que falhou",
     responses=answers(
-        MediaRetried, "message_not_found", "media_not_found", "media_not_failed", body=True
+        MediaRetried,
+        "message_not_found",
+        "media_not_found",
+        "media_not_failed",
+        "connection_not_found",
+        "unreadable_row",
+        body=True,
     ),
 )
 async def retry_media(
@@ -174,6 +185,7 @@ async def send_file(
         body = _validated(form.fields)
         if not form.has_file:
             raise Invalid("Falta o arquivo, no campo file.", code="missing_file")
+        noted().connection = body.connection_id
         await seen_connection(caller, runtime, body.connection_id)
         sent = await runtime.send_file(
             connection_id=body.connection_id,
@@ -201,6 +213,7 @@ async def _seen(
     file = await runtime.find_media(message_id, caller.owner(owner_id))
     if not caller.sees(file.owner_id, file.connection_id):
         raise NotFound("Mensagem não encontrada.", code="message_not_found")
+    noted().connection = file.connection_id
     return file
 
 
@@ -237,6 +250,11 @@ class FileResponse(Response):
         part = self._part
         first, last = (0, None) if part is None else (part.first, part.last)
         async with self._runtime.open_media(self._file, first, last) as opened:
+            if part is not None and part.last >= opened.size:  # a row may say any size
+                if part.first >= opened.size:
+                    await _unsatisfiable(opened.size)(scope, receive, send)
+                    return
+                self._part = ByteRange(part.first, opened.size - 1)
             self.init_headers(self._describe(opened.size))
             await send(
                 {

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from runtime.notifier.desk import MAX_URL
 
+from ..audit import noted
 from ..envelope import success
 from ..guards import OwnerManages, OwnerReads
 from ..schemas import (
@@ -188,6 +189,7 @@ class Redelivered(Answer):
 )
 async def create_webhook(body: CreateWebhook, caller: OwnerManages, runtime: Runtime) -> Response:
     """O segredo da assinatura vem só nesta resposta. Veja `docs/webhooks.md`."""
+    noted().connection = body.connection_id
     desk = runtime.webhooks(caller.owner(body.owner_id))
     return success(
         await desk.create(

@@ -76,18 +76,23 @@ def find(connection: sqlite3.Connection, row_id: str) -> Media | None:
 
 
 def due(
-    connection: sqlite3.Connection, now: int, limit: int, busy: Collection[str]
+    connection: sqlite3.Connection,
+    now: int,
+    limit: int,
+    busy: Collection[str],
+    crowded: Collection[str] = (),
 ) -> tuple[list[MediaTask], int | None]:
     """What is to be done by now, the longest due first, and when the next after that is due.
 
-    Connections in ``busy`` are left out: they have enough under way.
+    Connections in ``busy`` and owners in ``crowded`` are left out: they have enough under way.
     """
-    places = ", ".join("?" * len(busy))
+    places, owners = ", ".join("?" * len(busy)), ", ".join("?" * len(crowded))
     rows = connection.execute(
         f"SELECT t.name, t.attempts, t.expires_at, {_MEDIA} "  # noqa: S608
         "FROM media_task t JOIN media m USING (row_id) "
-        f"WHERE t.due <= ? AND m.connection_id NOT IN ({places}) ORDER BY t.due LIMIT ?",
-        (now, *busy, limit),
+        f"WHERE t.due <= ? AND m.connection_id NOT IN ({places}) "
+        f"AND m.owner_id NOT IN ({owners}) ORDER BY t.due LIMIT ?",
+        (now, *busy, *crowded, limit),
     ).fetchall()
     (later,) = connection.execute(
         "SELECT min(due) FROM media_task WHERE due > ?", (now,)

@@ -218,20 +218,19 @@ class MediaDesk:
     async def _find_in_rows(self, row_id: UUID, owner_id: UUID | None) -> MediaFile:
         """What the row says, long after the journal has forgotten the file."""
         row = await self._rows.row(row_id)
-        _check_owner(row["owner_id"], owner_id)  # before a word about whether there is a file
-        if row["midia_url"] is None:
+        _check_owner(row.owner_id, owner_id)  # before a word about whether there is a file
+        if not row.has_file:
             raise NotFound("Esta mensagem não tem arquivo.", code="media_not_found")
-        facts = (row["dados"] or {}).get("midia") or {}
         return MediaFile(
             row_id=str(row_id),
-            owner_id=row["owner_id"],
-            connection_id=row["connection_id"],
-            mimetype=row["midia_tipo"],
-            file_name=safe_name(row["midia_nome"]),
-            size=row["midia_tamanho"],
-            state=facts.get("estado", "available"),
-            code=facts.get("codigo"),
-            reason=facts.get("motivo"),
+            owner_id=row.owner_id,
+            connection_id=row.connection_id,
+            mimetype=row.mimetype,
+            file_name=safe_name(row.file_name),
+            size=row.size,
+            state=row.state,
+            code=row.code,
+            reason=row.reason,
         )
 
     @asynccontextmanager
@@ -248,7 +247,11 @@ class MediaDesk:
             yield opened
 
     async def retry(self, row_id: UUID) -> dict[str, Any]:
-        """Fetch a file again that failed. Raises Conflict when it did not fail, or is forgotten."""
+        """Fetch a file again that failed, through its connection.
+
+        Raises Conflict when it did not fail, or is forgotten, and NotFound when there is no such
+        connection any more, or when it is another owner's now.
+        """
         media = await self._known(row_id)
         if media is None or media.state != "failed":
             state = "unknown" if media is None else media.state
@@ -257,6 +260,9 @@ class MediaDesk:
                 code="media_not_failed",
                 details={"state": state},
             )
+        connection = await self._journal.connection(media.connection_id)
+        if connection is None or connection.owner_id != media.owner_id:
+            raise NotFound("Conexão não encontrada.", code="connection_not_found")
         with suppress(StorageUnavailable):  # it is told of the outcome in any case
             await self._rows.tell(
                 {"id": media.row_id, "owner_id": media.owner_id, "midia": _PENDING}
@@ -264,7 +270,7 @@ class MediaDesk:
         now = time.time_ns() // 1000
         expires = now + int(RETRY_LIFETIME.total_seconds() * 1e6)
         await self._journal.transact(
-            lambda connection: table.retry(connection, media.row_id, expires, now), wake=True
+            lambda database: table.retry(database, media.row_id, expires, now), wake=True
         )
         return {"id": media.row_id, "state": "pending"}
 

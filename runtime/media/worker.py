@@ -6,6 +6,7 @@ import logging
 import random
 import time
 from collections import Counter
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import partial
 
@@ -15,17 +16,18 @@ from supervisors import ChildContext
 
 from ..errors import JournalUnavailable
 from ..events import EventBus, EventName
-from ..journal import Journal, MediaTask
+from ..journal import Journal, Media, MediaTask
 from ..journal import media as table
 from .spool import Spool
 from .tasks import GiveUp, Later, Tasks
 
 logger = logging.getLogger("zapvisor.media")
 
-AT_ONCE = 6
+AT_ONCE = 8
 """Tasks under way."""
+AT_ONCE_PER_OWNER = 6
 AT_ONCE_PER_CONNECTION = 3
-"""Of them for one connection, so that it leaves room for the others."""
+"""Of them for one owner and for one connection, so that they leave room for the others."""
 BEAT_SECONDS = 15.0
 
 FIRST_DELAY = 1.0
@@ -53,7 +55,7 @@ class MediaWorker:
         self._tasks = tasks
         self._spool = spool
         self._events = events
-        self._running: dict[tuple[str, str], str] = {}
+        self._running: dict[tuple[str, str], Media] = {}
         self._done = trio.Event()
 
     async def run(self, ctx: ChildContext) -> None:
@@ -80,22 +82,21 @@ class MediaWorker:
         """Start what may run; returns in how many seconds something else is due."""
         self._done = trio.Event()
         while len(self._running) < AT_ONCE:
-            per_connection = Counter(self._running.values())
-            busy = [
-                name for name, count in per_connection.items() if count >= AT_ONCE_PER_CONNECTION
-            ]
+            under_way = list(self._running.values())
+            busy = _full((one.connection_id for one in under_way), AT_ONCE_PER_CONNECTION)
+            crowded = _full((one.owner_id for one in under_way), AT_ONCE_PER_OWNER)
             now = _now()
             limit = AT_ONCE + len(self._running)
             # What runs while the journal is asked may be over before it answers: outdated then.
             running = set(self._running)
             tasks, later = await self._journal.transact(
-                partial(table.due, now=now, limit=limit, busy=busy)
+                partial(table.due, now=now, limit=limit, busy=busy, crowded=crowded)
             )
             free = [task for task in tasks if _key(task) not in running]
             if not free:
                 return BEAT_SECONDS if later is None else max(0.0, (later - now) / 1e6)
             task = free[0]
-            self._running[_key(task)] = task.media.connection_id
+            self._running[_key(task)] = task.media
             nursery.start_soon(self._attempt, task)
         return BEAT_SECONDS
 
@@ -170,6 +171,10 @@ class MediaWorker:
         now = _now()
         await self._journal.transact(lambda connection: table.hurry(connection, connection_id, now))
         self._done.set()
+
+
+def _full(names: Iterable[str], most: int) -> list[str]:
+    return [name for name, count in Counter(names).items() if count >= most]
 
 
 def _key(task: MediaTask) -> tuple[str, str]:

@@ -6,10 +6,9 @@ Each is a durable command, like a text; what it changes in the tables is written
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Literal
 from uuid import UUID
 
 from ..contacts.service import Asking, Contacts
@@ -17,6 +16,7 @@ from ..errors import Conflict, NotFound
 from ..identity import message_key, new_message_id, row_id
 from ..journal import Connection, Journal, NewEntry, Submitted
 from ..storage import Supabase
+from ..storage.rows import MessageRow, read_message, whatsapp_id
 from .beside import Quoted
 from .outbox import compose
 from .plain_message import PlainRequest, change_content, compose_plain
@@ -64,16 +64,22 @@ class Conversation:
         return await self._journal.submit(command, entry)
 
     async def quoted(self, connection: Connection, row_id: str | None) -> Quoted | None:
-        """The message that is answered, by the id of its row. Raises NotFound, Conflict."""
+        """The message that is answered, by the id of its row.
+
+        Raises NotFound, also for one of another connection; Conflict.
+        """
         if row_id is None:
             return None
-        return _quoted(await self.message(UUID(row_id), UUID(connection.owner_id)))
+        row = await self.message(UUID(row_id), UUID(connection.owner_id))
+        if row.connection_id != connection.id:
+            raise NotFound("Mensagem não encontrada.", code="message_not_found")
+        return _quoted(row)
 
-    async def message(self, message_id: UUID, owner_id: UUID | None) -> dict[str, Any]:
-        """A row of ``whatsapp_mensagens`` with its ``numero_cliente``. Raises NotFound."""
+    async def message(self, message_id: UUID, owner_id: UUID | None) -> MessageRow:
+        """A row of ``whatsapp_mensagens``. Raises NotFound, UnreadableRow."""
         query = (
             self._supabase.table("whatsapp_mensagens")
-            .select("*, whatsapp_atendimentos(numero_cliente, company_id)")
+            .select("*, whatsapp_atendimentos(owner_id, connection_id, numero_cliente)")
             .eq("id", str(message_id))
         )
         if owner_id is not None:
@@ -81,31 +87,35 @@ class Conversation:
         rows = await self._supabase.fetch(query.limit(1))
         if not rows:
             raise NotFound("Mensagem não encontrada.", code="message_not_found")
-        row = rows[0]
-        return {**row, "numero_cliente": row.pop("whatsapp_atendimentos")["numero_cliente"]}
+        return read_message(rows[0])
 
     async def change(
         self,
         connection: Connection,
-        row: Mapping[str, Any],
+        row: MessageRow,
         operation: Operation,
         value: str | None,
     ) -> Submitted:
-        """React to, edit or delete a message. Raises Conflict where WhatsApp allows it not."""
-        own = row["remetente"] != "CLIENTE"
-        if operation != "reacao" and not own:
+        """React to, edit or delete a message.
+
+        Raises NotFound when the row is none of the connection's, UnreadableRow, and Conflict where
+        WhatsApp allows it not.
+        """
+        _check_belongs(connection, row)
+        row.check("dados", "numero_cliente", "remetente", "whatsapp_id")
+        if operation != "reacao" and not row.own:
             raise Conflict("Só é possível alterar mensagens enviadas.", code="not_own_message")
         if operation == "edicao" and not _is_editable(row):
             raise Conflict("Só é possível editar textos.", code="not_editable")
         if not _is_message(row):
             raise Conflict("Esta mensagem não passou pelo WhatsApp.", code="not_a_whatsapp_message")
         now = datetime.now(UTC)
-        key = {"id": row["whatsapp_id"], "fromMe": own, "participant": _participant(row)}
+        key = {"id": row.whatsapp_id, "fromMe": row.own, "participant": row.participant}
         content = change_content(operation, key, value)
         text = _TEXTS[operation].format(value or "") if value else "Alterou uma mensagem anterior."
         command, entry = compose(
             connection,
-            to=_address(row),
+            to=row.address,
             text=text,
             message_id=new_message_id(),
             idempotency_key=None,
@@ -113,7 +123,7 @@ class Conversation:
             facts={
                 "kind": "change",
                 "tipo": "SISTEMA",
-                "alvo": row["id"],
+                "alvo": row.id,
                 "operacao": operation,
                 "autor": "eu",
                 "valor": value,
@@ -123,24 +133,32 @@ class Conversation:
             replace(command, content=content), replace(entry, kind="change")
         )
 
-    async def read(self, connection: Connection, row: Mapping[str, Any]) -> int:
-        """Mark a message and those before it as read, here and at WhatsApp; tells of how many."""
+    async def read(self, connection: Connection, row: MessageRow) -> int:
+        """Mark a message and those before it as read, here and at WhatsApp; tells of how many.
+
+        Raises as `change`.
+        """
+        _check_belongs(connection, row)
+        row.check("numero_cliente", "timestamp")
         query = (
             self._supabase.table("whatsapp_mensagens")
             .select("whatsapp_id")
-            .eq("atendimento_id", row["atendimento_id"])
+            .eq("atendimento_id", row.atendimento_id)
+            .eq("owner_id", row.owner_id)
+            .eq("connection_id", connection.id)
             .eq("remetente", "CLIENTE")
             .eq("lida", "false")
-            .lte("timestamp", row["timestamp"])
+            .lte("timestamp", row.moment)
             .order("timestamp", desc=True)
             .limit(MAX_READ)
         )
         unread = await self._supabase.fetch(query)
-        ids = [one["whatsapp_id"] for one in unread if one["whatsapp_id"]]
+        # One that cannot be a message's would have WhatsApp refuse them all.
+        ids = [name for one in unread if (name := whatsapp_id(one.get("whatsapp_id")))]
         entry = NewEntry(
             kind="read",
             key=None,
-            payload={"kind": "read", "owner_id": row["owner_id"], "id": row["id"]},
+            payload={"kind": "read", "owner_id": row.owner_id, "id": row.id},
         )
         if not ids:
             await self._journal.accept([entry])
@@ -154,7 +172,7 @@ class Conversation:
         )
         command, _ = compose(
             connection,
-            to=_address(row),
+            to=row.address,
             text="lida",
             message_id=f"READ-{_digest(ids)}",
             idempotency_key=f"read/{_digest(ids)}",
@@ -173,35 +191,33 @@ def _digest(ids: list[str]) -> str:
     return hashlib.sha256("/".join(ids).encode()).hexdigest()[:32]
 
 
-def _address(row: Mapping[str, Any]) -> str:
-    number: str = row["numero_cliente"]
-    return number if "@" in number else f"{number}@s.whatsapp.net"
+def _check_belongs(connection: Connection, row: MessageRow) -> None:
+    """Whoever may write rows names any connection and any atendimento in them.
+
+    Raises NotFound, as of a connection that does not exist, and UnreadableRow.
+    """
+    if (row.owner_id, row.connection_id) != (connection.owner_id, connection.id):
+        raise NotFound("Conexão não encontrada.", code="connection_not_found")
+    row.check("atendimento_id")
 
 
-def _participant(row: Mapping[str, Any]) -> str | None:
-    """The JID of a group's member who wrote the message."""
-    member = ((row.get("dados") or {}).get("participante") or {}).get("numero")
-    if member is None:
-        return None
-    return member if "@" in member else f"{member}@s.whatsapp.net"
+def _is_editable(row: MessageRow) -> bool:
+    return row.kind == "TEXTO" and not _NO_TEXTS & row.facts.keys()
 
 
-def _is_editable(row: Mapping[str, Any]) -> bool:
-    return row["tipo"] == "TEXTO" and not _NO_TEXTS & (row.get("dados") or {}).keys()
-
-
-def _is_message(row: Mapping[str, Any]) -> bool:
+def _is_message(row: MessageRow) -> bool:
     """Whether WhatsApp has it as a message: a call is a row, too."""
-    return row["whatsapp_id"] is not None and "chamada" not in (row.get("dados") or {})
+    return row.whatsapp_id is not None and "chamada" not in row.facts
 
 
-def _quoted(row: Mapping[str, Any]) -> Quoted:
-    if not _is_message(row):
+def _quoted(row: MessageRow) -> Quoted:
+    row.check("atendimento_id", "dados", "remetente", "whatsapp_id")
+    if row.whatsapp_id is None or not _is_message(row):
         raise Conflict("Esta mensagem não passou pelo WhatsApp.", code="not_a_whatsapp_message")
     return Quoted(
-        row_id=row["id"],
-        message_id=row["whatsapp_id"],
-        from_me=row["remetente"] != "CLIENTE",
-        text=(row["conteudo"] or row["midia_nome"] or _SHOWN.get(row["tipo"], "Mensagem"))[:1000],
-        participant=_participant(row),
+        row_id=row.id,
+        message_id=row.whatsapp_id,
+        from_me=row.own,
+        text=(row.text or row.file_name or _SHOWN.get(row.kind, "Mensagem"))[:1000],
+        participant=row.participant,
     )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
+from ..storage.rows import Configuracao
 from .menu import Option, read_options
 
 DEFAULT_RESPONSE_SECONDS = 300
@@ -29,21 +29,19 @@ class Config:
     options: tuple[Option, ...]
 
 
-def read_config(row: Mapping[str, Any]) -> Config | None:
+def read_config(row: Configuracao) -> Config | None:
     """The configuration in a row, however it was edited; None when it is not active."""
-    if row.get("ativo") is False:
+    if not row.active:
         return None
-    menu = _text(row.get("mensagem_menu"))
+    menu = _text(row.menu)
     return Config(
-        welcome=_text(row.get("mensagem_boas_vindas")),
+        welcome=_text(row.welcome),
         menu=menu,
-        goodbye=_text(row.get("mensagem_despedida")),
+        goodbye=_text(row.goodbye),
         response_time=timedelta(
-            seconds=_bounded(
-                row.get("tempo_resposta"), DEFAULT_RESPONSE_SECONDS, MAX_RESPONSE_SECONDS
-            )
+            seconds=_bounded(row.response_seconds, DEFAULT_RESPONSE_SECONDS, MAX_RESPONSE_SECONDS)
         ),
-        max_tries=_bounded(row.get("max_tentativas"), DEFAULT_TRIES, MAX_TRIES),
+        max_tries=_bounded(row.tries, DEFAULT_TRIES, MAX_TRIES),
         options=read_options(menu),
     )
 
@@ -51,22 +49,27 @@ def read_config(row: Mapping[str, Any]) -> Config | None:
 class Configs:
     """All configurations. That of the company counts; one without a company is for the rest.
 
+    A row is read when somebody needs it: an owner may have thousands, with menus without end.
+
     Args:
-        rows: of ``whatsapp_configuracoes``; of several for the same the last one counts.
+        rows: of several for the same the last one counts.
     """
 
-    def __init__(self, rows: Iterable[Mapping[str, Any]] = ()) -> None:
-        self._configs: dict[tuple[str, str | None], Config | None] = {}
-        for row in rows:
-            self._configs[row["owner_id"], row.get("company_id")] = read_config(row)
-        self._owners = frozenset(owner for owner, _ in self._configs)
+    def __init__(self, rows: Iterable[Configuracao] = ()) -> None:
+        self._rows = {(row.owner_id, row.company_id): row for row in rows}
+        self._read: dict[tuple[str, str | None], Config | None] = {}
+        self._owners = frozenset(owner for owner, _ in self._rows)
 
     def find(self, owner_id: str, company_id: str | None) -> Config | None:
         """The active robot for an owner's company, if any. One switched off for the company is not
         replaced by that of the owner."""
-        if (owner_id, company_id) in self._configs:
-            return self._configs[owner_id, company_id]
-        return self._configs.get((owner_id, None))
+        key = owner_id, company_id
+        if key not in self._rows:
+            key = owner_id, None
+        if key not in self._read:
+            row = self._rows.get(key)
+            self._read[key] = None if row is None else read_config(row)
+        return self._read[key]
 
     def knows(self, owner_id: str) -> bool:
         """Whether the owner has a robot, active or not."""
@@ -75,15 +78,12 @@ class Configs:
     @property
     def any_active(self) -> bool:
         """Whether there is an active robot at all."""
-        return any(config is not None for config in self._configs.values())
+        return any(row.active for row in self._rows.values())
 
 
-def _text(value: object) -> str:
-    # PostgreSQL holds no lone surrogates and no NUL, so any text of a row can be sent.
-    return value.strip()[:MAX_TEXT] if isinstance(value, str) else ""
+def _text(value: str) -> str:
+    return value.strip()[:MAX_TEXT]
 
 
-def _bounded(value: object, default: int, most: int) -> int:
-    if not isinstance(value, int) or value < 1:
-        return default
-    return min(value, most)
+def _bounded(value: int | None, default: int, most: int) -> int:
+    return default if value is None or value < 1 else min(value, most)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from ..journal import Entry, Heard, Stored
+from ..storage.rows import moment
 from .config import Configs
 
 MAX_TEXT = 1000
@@ -27,6 +26,9 @@ def heard_of(entry: Entry, outcome: Stored, configs: Configs | None) -> Heard | 
         return None
     if "stub" in (payload.get("dados") or {}):
         return None  # what it says comes later, under the same id
+    happened_at = moment(payload.get("timestamp"))
+    if happened_at is None:
+        return None  # a dead letter that was corrected may say anything
     owner, company = str(payload["owner_id"]), payload.get("company_id")
     if configs is not None:
         wanted = (
@@ -46,7 +48,7 @@ def heard_of(entry: Entry, outcome: Stored, configs: Configs | None) -> Heard | 
         sender=sender,
         kind=str(payload.get("tipo")),
         text=str(payload.get("conteudo") or "")[:MAX_TEXT],
-        happened_at=datetime.fromisoformat(payload["timestamp"]),
+        happened_at=happened_at,
         accepted_at=entry.accepted_at,
         offline=bool(facts.get("offline")),
     )

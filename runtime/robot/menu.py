@@ -43,8 +43,10 @@ def read_options(menu: str) -> tuple[Option, ...]:
     """The options of a menu, in its order; at most ``MAX_OPTIONS``."""
     options: dict[int, Option] = {}
     for line in menu.splitlines():
+        if len(options) == MAX_OPTIONS:
+            break
         option = _read_line(line)
-        if option is not None and len(options) < MAX_OPTIONS:
+        if option is not None:
             options.setdefault(option.number, option)
     return tuple(options.values())
 

@@ -15,6 +15,7 @@ from supervisors import Backoff, ChildContext, Delays
 from ..errors import Conflict, Invalid, JournalUnavailable, NotFound, Unavailable
 from ..failpoints import failpoint
 from ..journal import Connection, Entry, Heard, Journal, NewCommand, NewEntry, RobotState, Stored
+from ..storage.rows import Atendimento, Configuracao
 from .config import Config, Configs
 from .decide import (
     Attendant,
@@ -29,8 +30,8 @@ from .decide import (
     from_data,
     to_data,
 )
-from .ears import heard_of, is_person
-from .finishes import FINISHED_AGE, Finishes, Finishing, Row
+from .ears import heard_of
+from .finishes import FINISHED_AGE, Finishes, Finishing
 from .speech import speak
 
 logger = logging.getLogger("zapvisor.robot")
@@ -64,13 +65,13 @@ _BEGINNING = datetime.min.replace(tzinfo=UTC)
 class Configuring(Protocol):
     """Where the configurations are."""
 
-    async def all(self) -> list[dict[str, Any]]: ...
+    async def all(self) -> list[Configuracao]: ...
 
 
 class Attending(Finishing, Protocol):
     """Where the atendimentos are."""
 
-    async def by_ids(self, ids: Sequence[str]) -> dict[str, dict[str, Any]]: ...
+    async def by_ids(self, ids: Sequence[str]) -> dict[str, Atendimento]: ...
 
 
 class Robot:
@@ -209,7 +210,10 @@ class Robot:
         # An attendant who was quicker than we are is not answered over.
         for one in sorted(heard, key=lambda one: (one.sender == "CLIENTE", one.seq)):
             row = rows.get(one.atendimento_id)
-            if row is None or row["owner_id"] != one.owner_id:
+            if row is None or (row.owner_id, row.connection_id) != (
+                one.owner_id,
+                one.connection_id,
+            ):
                 await self._journal.robot_take(
                     None, answers=one.seq, chat=_chat(one.connection_id, one.number), now=self._now
                 )
@@ -220,14 +224,14 @@ class Robot:
                 state, happening, row, one.connection_id, one.number, answers=one.seq
             )
 
-    def _happening(self, one: Heard, row: Row) -> Happening:
+    def _happening(self, one: Heard, row: Atendimento) -> Happening:
         if one.sender == "ATENDENTE":
             return Attendant()
         waited = one.accepted_at - one.happened_at if one.offline else timedelta(0)
         return Customer(
             one.text,
             one.kind,
-            opened=_moment(row.get("data_inicio")) == one.happened_at,
+            opened=row.begun == one.happened_at,
             old=self._now - one.accepted_at > MAX_AGE or waited > OFFLINE_GRACE,
         )
 
@@ -235,13 +239,13 @@ class Robot:
         rows = await self._atendimentos.by_ids([one.atendimento_id for one in due])
         for one in due:
             row = rows.get(one.atendimento_id)
-            if row is None or row.get("connection_id") is None:
+            if row is None or row.connection_id is None or row.number is None:
                 gone = to_data(State(Phase.ENDED))
                 forgotten = RobotState(one.atendimento_id, gone, None)
                 await self._journal.robot_take(forgotten, answers=None, chat="", now=self._now)
                 continue
             state = from_data(dict(one.data), one.due)
-            await self._act(state, Due(), row, row["connection_id"], row["numero_cliente"])
+            await self._act(state, Due(), row, row.connection_id, row.number)
 
     # --- what was finished
 
@@ -249,24 +253,18 @@ class Robot:
         if self._configs is not None and self._configs.any_active:
             await self._finishes.read(self._end, ctx.beat)
 
-    async def _end(self, rows: Sequence[Row]) -> None:
-        states = await self._states(row["id"] for row in rows)
-        for row in rows:
-            state = states.get(row["id"])
+    async def _end(self, rows: Sequence[Atendimento]) -> None:
+        served = [row for row in rows if self._config(row) is not None]
+        states = await self._states(row.id for row in served)
+        for row in served:
+            state = states.get(row.id)
             over = state is not None and state.phase is Phase.ENDED
-            if (
-                over
-                or self._config(row) is None
-                or row.get("connection_id") is None
-                or not is_person(row["numero_cliente"])
-            ):
+            if over or row.connection_id is None or row.number is None:
                 continue
-            ended = _moment(row.get("data_fim")) or _moment(row.get("updated_at")) or _BEGINNING
-            talked = _moment(row.get("ultima_mensagem")) or _BEGINNING
+            ended = row.ended or row.changed or _BEGINNING
+            talked = row.talked or _BEGINNING
             lately = self._now - ended < FINISHED_AGE and ended - talked < CONVERSATION_AGE
-            await self._act(
-                state, Finished(lately), row, row["connection_id"], row["numero_cliente"]
-            )
+            await self._act(state, Finished(lately), row, row.connection_id, row.number)
 
     # --- carrying out
 
@@ -274,7 +272,7 @@ class Robot:
         self,
         state: State | None,
         happening: Happening,
-        row: Row,
+        row: Atendimento,
         connection_id: str,
         number: str,
         *,
@@ -288,7 +286,7 @@ class Robot:
                 state,
                 happening,
                 self._config(row),
-                status=str(row.get("status")),
+                status=row.status,
                 now=now,
                 allowance=MAX_CHAT - await self._journal.robot_sent_lately(chat, now),
             )
@@ -301,7 +299,7 @@ class Robot:
         except Exception:  # a bug that one message brings to light must not silence all others
             logger.exception("robot failed", extra={"connection": connection_id})
             decision, messages = _muted(state), []
-        kept = _kept(row["id"], state, decision)
+        kept = _kept(row.id, state, decision)
         failpoint("robot-decided")
         try:
             await self._journal.robot_take(
@@ -316,7 +314,7 @@ class Robot:
         return decision.state
 
     async def _messages(
-        self, decision: Decision, row: Row, connection_id: str, number: str, now: datetime
+        self, decision: Decision, row: Atendimento, connection_id: str, number: str, now: datetime
     ) -> list[tuple[NewCommand, NewEntry]]:
         if not decision.messages:
             return []
@@ -325,14 +323,14 @@ class Robot:
             return []
         # A microsecond apart, so that ordering by time is the order of saying.
         return [
-            speak(connection, row["id"], number, message, now + timedelta(microseconds=place))
+            speak(connection, row.id, number, message, now + timedelta(microseconds=place))
             for place, message in enumerate(decision.messages)
         ]
 
-    def _config(self, row: Row) -> Config | None:
+    def _config(self, row: Atendimento) -> Config | None:
         if self._configs is None:
             return None
-        return self._configs.find(row["owner_id"], row.get("company_id"))
+        return self._configs.find(row.owner_id, row.company_id)
 
     async def _states(self, ids: Iterable[str]) -> dict[str, State | None]:
         found = await self._journal.robot_states(list(ids))
@@ -362,14 +360,10 @@ def _silenced(state: State) -> State:
     return State(Phase.ENDED if state.phase is Phase.ENDED else Phase.SILENT)
 
 
-def _is_own(connection: Connection, row: Row, number: str) -> bool:
+def _is_own(connection: Connection, row: Atendimento, number: str) -> bool:
     """Whether a message would go to the account itself, or out through another owner's."""
-    return number == connection.phone_number or connection.owner_id != row["owner_id"]
+    return number == connection.phone_number or connection.owner_id != row.owner_id
 
 
 def _chat(connection_id: str, number: str) -> str:
     return f"{connection_id}/{number}"
-
-
-def _moment(text: object) -> datetime | None:
-    return datetime.fromisoformat(text) if isinstance(text, str) else None

@@ -18,6 +18,7 @@ from .configuracoes import Configuracoes
 from .errors import SupabaseError, UnexpectedAnswer
 from .media import MediaStorage
 from .probe import Probe, Problem
+from .rows import MessageRow
 from .writer import Writer, WriterState, WriterStatistics
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "Atendimentos",
     "Configuracoes",
     "MediaStorage",
+    "MessageRow",
     "Probe",
     "Problem",
     "Supabase",

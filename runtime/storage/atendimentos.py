@@ -10,15 +10,16 @@ import base64
 import json
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from ..errors import Conflict, Invalid, NotFound
 from ..identity import phone_digits, spellings
 from .client import Supabase
+from .rows import Atendimento, Place, identifier, moment_text, read_atendimento
 
 MAX_LIST = 200
 """Rows of one page."""
@@ -36,6 +37,11 @@ _TABLE = "whatsapp_atendimentos"
 _FOREIGN_KEY = "23503"
 _IDS_PER_QUERY = 100
 _RACES = 3
+_READ = (
+    "id, owner_id, company_id, connection_id, numero_cliente, status, data_inicio, data_fim, "
+    "ultima_mensagem, updated_at"
+)
+"""What the robot needs: no column in which there is room for more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +67,15 @@ class AtendimentoFilter:
     until: datetime | None = None
     cursor: str | None = None
     limit: int = 50
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedPage:
+    """Rows that can be read; ``end`` is behind those that cannot, too; None: there are none."""
+
+    rows: list[Atendimento]
+    end: Place | None
+    is_last: bool
 
 
 class Atendimentos:
@@ -93,10 +108,10 @@ class Atendimentos:
         if wanted.search and wanted.search.strip():
             query = query.or_(search_condition(wanted.search))
         if wanted.cursor:
-            moment, identifier = read_cursor(wanted.cursor)
+            moment, row_id = read_cursor(wanted.cursor)
             # The first condition is implied by the second, and is what the index can use.
             query = query.lte("ultima_mensagem", moment).or_(
-                f'ultima_mensagem.lt."{moment}",and(ultima_mensagem.eq."{moment}",id.lt.{identifier})'
+                f'ultima_mensagem.lt."{moment}",and(ultima_mensagem.eq."{moment}",id.lt.{row_id})'
             )
         limit = min(wanted.limit, MAX_LIST)
         query = query.order("ultima_mensagem", desc=True).order("id", desc=True).limit(limit + 1)
@@ -181,30 +196,55 @@ class Atendimentos:
 
     # --- for the robot
 
-    async def by_ids(self, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-        """The rows of these ids that exist."""
-        found: dict[str, dict[str, Any]] = {}
+    async def by_ids(self, ids: Sequence[str]) -> dict[str, Atendimento]:
+        """The rows of these ids that exist and can be read."""
+        found: dict[str, Atendimento] = {}
         for start in range(0, len(ids), _IDS_PER_QUERY):
             part = list(ids[start : start + _IDS_PER_QUERY])
             rows = await self._supabase.fetch(
-                self._supabase.table(_TABLE).select("*").in_("id", part)
+                self._supabase.table(_TABLE).select(_READ).in_("id", part)
             )
-            found.update({row["id"]: row for row in rows})
+            found.update({row.id: row for row in self._read(rows)})
         return found
 
-    async def finished(self, after: tuple[datetime, str], limit: int) -> list[dict[str, Any]]:
-        """FINALIZADO rows of all owners in the order (``updated_at``, ``id``), behind ``after``."""
-        moment, identifier = after[0].isoformat(), after[1]
-        return await self._supabase.fetch(
+    async def finished(
+        self, after: Place, limit: int, *, of: str | None = None, but: Collection[str] = ()
+    ) -> FinishedPage:
+        """FINALIZADO rows in the order (``updated_at``, ``id``), behind ``after``.
+
+        Args:
+            of: of this owner; None: of all.
+            but: owners whose rows are left out.
+
+        None of a time that is still to come: who writes a row chooses its ``updated_at``.
+        """
+        moment, identifier = after
+        query = (
             self._supabase.table(_TABLE)
-            .select("*")
+            .select(_READ)
             .eq("status", "FINALIZADO")
             .gte("updated_at", moment)
+            .lte("updated_at", "now")  # by the clock that wrote it
             .or_(f'updated_at.gt."{moment}",and(updated_at.eq."{moment}",id.gt.{identifier})')
-            .order("updated_at")
-            .order("id")
-            .limit(limit)
         )
+        if of is not None:
+            query = query.eq("owner_id", of)
+        if but:
+            query = query.not_.in_("owner_id", sorted(but))
+        rows = await self._supabase.fetch(query.order("updated_at").order("id").limit(limit))
+        return FinishedPage(self._read(rows), _end(rows), is_last=len(rows) < limit)
+
+    def _read(self, rows: Sequence[Mapping[str, Any]]) -> list[Atendimento]:
+        return self._supabase.skips.read(_TABLE, read_atendimento, rows)
+
+
+def _end(rows: Sequence[Mapping[str, Any]]) -> Place | None:
+    """Where the last row that names a place is."""
+    for row in reversed(rows):
+        moment, name = moment_text(row.get("updated_at")), identifier(row.get("id"))
+        if moment is not None and name is not None:
+            return Place(moment, name)
+    return None
 
 
 def _illegal(before: str, after: str) -> Conflict:
@@ -227,19 +267,26 @@ def _numbers(text: str) -> list[str]:
 
 
 def write_cursor(row: Mapping[str, Any]) -> str:
-    """A place in a list, as opaque text."""
+    """A place in a list, as opaque text; its time as PostgreSQL wrote it, ``infinity`` too."""
     place = json.dumps([row["ultima_mensagem"], row["id"]])
     return base64.urlsafe_b64encode(place.encode()).decode().rstrip("=")
 
 
-def read_cursor(cursor: str) -> tuple[str, str]:
+def read_cursor(cursor: str) -> Place:
     """The reverse of `write_cursor`; Invalid (``invalid_cursor``) for anything else."""
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
-        moment, identifier = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
-        return datetime.fromisoformat(moment).astimezone(UTC).isoformat(), str(UUID(identifier))
-    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-        raise Invalid("O cursor não é válido.", code="invalid_cursor") from error
+        written, name = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise _bad_cursor() from error
+    moment, row_id = moment_text(written), identifier(name)
+    if moment is None or row_id is None:
+        raise _bad_cursor()
+    return Place(moment, row_id)
+
+
+def _bad_cursor() -> Invalid:
+    return Invalid("O cursor não é válido.", code="invalid_cursor")
 
 
 def search_condition(text: str) -> str:

@@ -14,7 +14,7 @@ import httpx
 import trio
 from postgrest.exceptions import APIError
 
-from .errors import SupabaseError, UnexpectedAnswer
+from .errors import AnswerTooLarge, SupabaseError, UnexpectedAnswer
 
 
 class Action(StrEnum):
@@ -72,6 +72,7 @@ EXPECTED: tuple[type[Exception], ...] = (
 """The errors that `classify` knows; any other is a bug and should crash its child."""
 
 TOO_LARGE = "413"
+ANSWER_TOO_LARGE = "answer_too_large"
 MIGRATION_REQUIRED = "migration_required"
 MIGRATION_HINT = (
     "As tabelas ou funções do zapvisor faltam ou estão desatualizadas neste projeto Supabase: "
@@ -143,6 +144,8 @@ def classify(error: Exception) -> Verdict:
         return _refusal(error)
     if isinstance(error, APIError):
         return _refusal(_from_postgrest(error))
+    if isinstance(error, AnswerTooLarge):
+        return Verdict(Action.PAUSE, ANSWER_TOO_LARGE, str(error))
     if isinstance(error, UnexpectedAnswer):
         return Verdict(Action.PAUSE, "unexpected_answer", str(error))
     if isinstance(error, trio.TooSlowError | httpx.ReadTimeout | httpx.WriteTimeout):
@@ -183,7 +186,7 @@ _CLASS_OF_CODE: tuple[tuple[tuple[str, ...], ErrorClass], ...] = (
     (("53", "55", "40", "PGRST003"), ErrorClass.BUSY),
     (("28", "42501", "25006", "PGRST3"), ErrorClass.ACCESS),
     ((MIGRATION_REQUIRED, "42", "3F", "0A", "PGRST2"), ErrorClass.SCHEMA),
-    (("unexpected_answer", "invalid_url"), ErrorClass.ANSWER),
+    (("unexpected_answer", ANSWER_TOO_LARGE, "invalid_url"), ErrorClass.ANSWER),
 )
 
 

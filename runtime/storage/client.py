@@ -14,14 +14,17 @@ from uuid import UUID
 import httpx
 import trio
 from postgrest import AsyncRequestBuilder
+from postgrest.base_request_builder import RequestConfig
 
 from supabase import ASupabaseStorageClient, AsyncClient, AsyncClientOptions
 
 from ..distribution import LONG, Distribution
 from ..errors import Invalid, NotFound, StorageUnavailable
 from ..failpoints import armed, failpoint
+from .answers import Bounded, read_rows
 from .classify import EXPECTED, Action, ErrorClass, classify, error_class
 from .errors import SupabaseError, UnexpectedAnswer, read_refusal
+from .rows import Skips, moment_text, unreadable, whole
 
 T = TypeVar("T")
 
@@ -40,10 +43,11 @@ _TIMEOUT = httpx.Timeout(connect=5.0, read=15.0, write=15.0, pool=5.0)
 _LIMITS = httpx.Limits(max_connections=16, max_keepalive_connections=8, keepalive_expiry=30.0)
 
 
-class Executable(Protocol):
+class Query(Protocol):
     """A query of the builder, complete."""
 
-    async def execute(self) -> Any: ...
+    @property
+    def request(self) -> RequestConfig[httpx.AsyncClient]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,7 @@ class Supabase:
 
     Attributes:
         seconds, errors: of every call since the start: how long, and what went wrong.
+        skips: rows that work left out because they cannot be read.
 
     Args:
         url: of the project, without ``/rest/v1``.
@@ -101,6 +106,7 @@ class Supabase:
         self._calls = 0
         self.seconds = Distribution(LONG)
         self.errors: Counter[ErrorClass] = Counter(dict.fromkeys(ErrorClass, 0))
+        self.skips = Skips()
 
     async def __aenter__(self) -> Supabase:
         return self
@@ -154,8 +160,8 @@ class Supabase:
         Raises StorageUnavailable, also when what is read is not what was written.
         """
         table = self._client.table("zapvisor_self_test")
-        await self._rows(table.upsert({"id": True, "nonce": nonce}).execute)
-        rows = await self._rows(table.select("nonce").eq("nonce", nonce).execute)
+        await self.fetch(table.upsert({"id": True, "nonce": nonce}))
+        rows = await self.fetch(table.select("nonce").eq("nonce", nonce))
         if not rows:
             raise StorageUnavailable(
                 "O Supabase não devolveu o que foi gravado.", code="supabase_round_trip_failed"
@@ -184,9 +190,19 @@ class Supabase:
         """A query to build, for `fetch`."""
         return self._client.table(name)
 
-    async def fetch(self, query: Executable) -> list[dict[str, Any]]:
-        """The rows that a query of `table` answers with; errors are mapped."""
-        return await self._rows(query.execute)
+    async def fetch(self, query: Query) -> list[dict[str, Any]]:
+        """The rows that a query of `table` answers with; errors are mapped.
+
+        They are as strangers wrote them: ``rows`` reads them into types.
+        """
+
+        async def read() -> list[dict[str, Any]]:
+            # Not the builder's own reading: one row that it cannot read would take all with it.
+            answer = await self._timed(lambda: query.request.send(httpx.Headers()))
+            return await read_rows(answer.content)
+
+        rows: list[dict[str, Any]] = await self._mapped(read)
+        return rows
 
     # --- files
 
@@ -223,51 +239,55 @@ class Supabase:
     ) -> list[dict[str, Any]]:
         """Rows of ``whatsapp_mensagens``, ascending by timestamp; those behind the row ``after``.
 
+        None but those of the atendimento's own owner: others may write rows that name it.
+
         NotFound when there is no such atendimento, or when it is not this owner's, or when it has
-        no such row.
+        no such row. UnreadableRow when nothing can come behind the row.
         """
+        owner = str(owner_id) if owner_id is not None else await self._owner(atendimento_id)
         query = (
             self._client.table("whatsapp_mensagens")
             .select("*")
             .eq("atendimento_id", str(atendimento_id))
+            .eq("owner_id", owner)
         )
-        if owner_id is not None:
-            query = query.eq("owner_id", str(owner_id))
         if after is not None:
-            last = await self._message(after, atendimento_id, owner_id)
+            last = await self._message(after, atendimento_id, owner)
             # The first condition is implied by the second, and is what the index can use.
             query = query.gte("timestamp", last["timestamp"]).or_(_behind(last))
         query = query.order("timestamp").order("ordem").order("id")
         query = query.range(offset, offset + min(limit, MAX_ROWS) - 1)
-        rows = await self._rows(query.execute)
+        rows = await self.fetch(query)
         if not rows:
-            await self._check_atendimento(atendimento_id, owner_id)
+            await self._owner(atendimento_id, owner)
         return rows
 
-    async def _message(
-        self, message_id: UUID, atendimento_id: UUID, owner_id: UUID | None
-    ) -> dict[str, Any]:
+    async def _message(self, message_id: UUID, atendimento_id: UUID, owner: str) -> dict[str, Any]:
         query = (
             self._client.table("whatsapp_mensagens")
             .select("id,timestamp,ordem")
             .eq("id", str(message_id))
             .eq("atendimento_id", str(atendimento_id))
+            .eq("owner_id", owner)
         )
-        if owner_id is not None:
-            query = query.eq("owner_id", str(owner_id))
-        rows = await self._rows(query.execute)
+        rows = await self.fetch(query)
         if not rows:
             raise NotFound("Mensagem não encontrada.", code="message_not_found")
         return rows[0]
 
-    async def _check_atendimento(self, atendimento_id: UUID, owner_id: UUID | None) -> None:
+    async def _owner(self, atendimento_id: UUID, owner: str | None = None) -> str:
+        """Whose an atendimento is. NotFound when there is none, or when it is not this owner's."""
         query = (
-            self._client.table("whatsapp_atendimentos").select("id").eq("id", str(atendimento_id))
+            self._client.table("whatsapp_atendimentos")
+            .select("owner_id")
+            .eq("id", str(atendimento_id))
         )
-        if owner_id is not None:
-            query = query.eq("owner_id", str(owner_id))
-        if not await self._rows(query.limit(1).execute):
+        if owner is not None:
+            query = query.eq("owner_id", owner)
+        rows = await self.fetch(query.limit(1))
+        if not rows:
             raise NotFound("Atendimento não encontrado.", code="atendimento_not_found")
+        return str(rows[0]["owner_id"])
 
     async def active_atendimentos(
         self, owner_id: UUID, company_id: UUID | None = None, limit: int = MAX_ROWS
@@ -282,7 +302,7 @@ class Supabase:
         if company_id is not None:
             query = query.eq("company_id", str(company_id))
         query = query.order("ultima_mensagem", desc=True).limit(min(limit, MAX_ROWS))
-        return await self._rows(query.execute)
+        return await self.fetch(query)
 
     async def sessions(self, owner_id: UUID) -> list[dict[str, Any]]:
         """Rows of ``whatsapp_sessions``, oldest first."""
@@ -293,14 +313,9 @@ class Supabase:
             .order("created_at")
             .limit(MAX_ROWS)
         )
-        return await self._rows(query.execute)
+        return await self.fetch(query)
 
     # ---
-
-    async def _rows(self, execute: Callable[[], Awaitable[Any]]) -> list[dict[str, Any]]:
-        answer = await self._mapped(lambda: self._timed(execute))
-        rows: list[dict[str, Any]] = answer.data
-        return rows
 
     async def _timed(self, execute: Callable[[], Awaitable[Any]]) -> Any:
         self._calls += 1
@@ -336,8 +351,14 @@ class Supabase:
 
 
 def _behind(row: dict[str, Any]) -> str:
-    """PostgREST's condition for what follows a row by timestamp, ordem (null last) and id."""
-    moment, ordem, identifier = f'"{row["timestamp"]}"', row["ordem"], row["id"]
+    """PostgREST's condition for what follows a row by timestamp, ordem (null last) and id.
+
+    Raises UnreadableRow.
+    """
+    written = moment_text(row["timestamp"])
+    if written is None:
+        raise unreadable(["timestamp"])
+    moment, ordem, identifier = f'"{written}"', whole(row["ordem"]), row["id"]
     if ordem is None:
         ties = f"ordem.is.null,id.gt.{identifier}"
     else:
@@ -355,7 +376,11 @@ async def _watch_sending(request: httpx.Request) -> None:
 
 
 async def _refuse(response: httpx.Response) -> None:
-    """Raise refusals here, where status, headers and body are all at hand."""
+    """Raise refusals here, where status, headers and body are all at hand; bound the rest."""
+    if response.url.path.startswith("/rest/") and isinstance(
+        response.stream, httpx.AsyncByteStream
+    ):
+        response.stream = Bounded(response.stream)
     if not response.is_success:
         await response.aread()
         raise read_refusal(response.status_code, response.headers, response.content)

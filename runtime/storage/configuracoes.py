@@ -4,20 +4,39 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from ..errors import Conflict, Invalid, NotFound
-from .client import MAX_ROWS, Supabase
+from ..errors import Conflict, Invalid, NotFound, StorageUnavailable
+from .classify import ANSWER_TOO_LARGE
+from .client import Supabase
+from .rows import Configuracao, identifier, moment, read_configuracao, text, unreadable
 
 logger = logging.getLogger("zapvisor.storage")
 
-MAX_PAGES = 5
-"""Pages of ``MAX_ROWS`` robots that `all` reads."""
+PAGE = 125
+"""Robots that are read at once."""
+MAX_OF_OWNER = 1000
+MAX_CHARACTERS = 16 * 1024 * 1024
+"""Robots of one owner, and characters in their texts, of which no more count."""
 
 _TABLE = "whatsapp_configuracoes"
+_READ = (
+    "id, owner_id, company_id, ativo, mensagem_boas_vindas, mensagem_menu, mensagem_despedida, "
+    "tempo_resposta, max_tentativas, updated_at"
+)
+_TEXTS = ("mensagem_boas_vindas", "mensagem_menu", "mensagem_despedida")
+_NEVER = datetime.min.replace(tzinfo=UTC)
 _UNIQUE = "23505"
 _FOREIGN_KEY = "23503"
+
+
+class Place(NamedTuple):
+    """Where `Configuracoes.all` goes on: behind this robot; ``id`` None: behind its owner."""
+
+    owner: str
+    id: str | None
 
 
 class Configuracoes:
@@ -26,29 +45,72 @@ class Configuracoes:
     def __init__(self, supabase: Supabase) -> None:
         self._supabase = supabase
 
-    async def all(self) -> list[dict[str, Any]]:
-        """Every robot, that which was changed last at the end."""
-        rows: list[dict[str, Any]] = []
-        for page in range(MAX_PAGES):
-            query = self._supabase.table(_TABLE).select("*").order("updated_at").order("id")
-            start = page * MAX_ROWS
-            part = await self._supabase.fetch(query.range(start, start + MAX_ROWS - 1))
-            rows.extend(part)
-            if len(part) < MAX_ROWS:
-                return rows
-        logger.error("more than %d robots: the rest stays silent", MAX_PAGES * MAX_ROWS)
-        return rows
+    async def all(self) -> list[Configuracao]:
+        """Every robot that can be read, that which was changed last at the end.
+
+        Of one owner about ``MAX_OF_OWNER``, so that nobody keeps others' from being read.
+        """
+        rows = await self._pages(_READ, {})
+        found = self._supabase.skips.read(_TABLE, read_configuracao, rows)
+        return sorted(found, key=lambda one: (one.changed or _NEVER, one.id))
 
     async def of(
         self, owner_id: UUID | None = None, company_id: UUID | None = None
     ) -> list[dict[str, Any]]:
-        """The robots of an owner, of a company, or all; oldest first, at most ``MAX_ROWS``."""
-        query = self._supabase.table(_TABLE).select("*")
-        if owner_id is not None:
-            query = query.eq("owner_id", str(owner_id))
-        if company_id is not None:
-            query = query.eq("company_id", str(company_id))
-        return await self._supabase.fetch(query.order("created_at").order("id").limit(MAX_ROWS))
+        """The robots of an owner, of a company, or all, as `all`; oldest first."""
+        wanted = {"owner_id": owner_id, "company_id": company_id}
+        rows = await self._pages("*", {name: str(one) for name, one in wanted.items() if one})
+        return sorted(rows, key=lambda row: (moment(row.get("created_at")) or _NEVER, row["id"]))
+
+    async def _pages(self, columns: str, wanted: Mapping[str, str]) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        place: Place | None = None
+        robots = characters = 0  # of the owner at whom the last page ended
+        while page := await self._page(columns, wanted, place):
+            rows, is_endless = page
+            found += rows
+            end = _end(rows)
+            if place is None or end.owner != place.owner:
+                robots = characters = 0
+            theirs = [row for row in rows if row["owner_id"] == end.owner]
+            robots += len(theirs)
+            characters += sum(len(text(row.get(name))) for row in theirs for name in _TEXTS)
+            is_endless = is_endless or robots >= MAX_OF_OWNER or characters >= MAX_CHARACTERS
+            place = Place(end.owner, None) if is_endless else end
+        return found
+
+    async def _page(
+        self, columns: str, wanted: Mapping[str, str], place: Place | None
+    ) -> tuple[list[dict[str, Any]], bool] | None:
+        """The next robots, if there are any; whether it is one whose texts have no end: is none."""
+        limit = PAGE
+        while True:
+            try:
+                rows = await self._supabase.fetch(self._behind(columns, wanted, place, limit))
+            except StorageUnavailable as error:
+                if error.details["code"] != ANSWER_TOO_LARGE:
+                    raise
+            else:
+                return (rows, False) if rows else None
+            if limit == 1:
+                rows = await self._supabase.fetch(self._behind("id, owner_id", wanted, place, 1))
+                return [{**row, "ativo": False} for row in rows], True
+            limit //= 5
+
+    def _behind(
+        self, columns: str, wanted: Mapping[str, str], place: Place | None, limit: int
+    ) -> Any:
+        query = self._supabase.table(_TABLE).select(columns)
+        for column, value in wanted.items():
+            query = query.eq(column, value)
+        if place is not None:
+            # The first condition is implied by the second, and is what an index can use.
+            query = query.gte("owner_id", place.owner)
+            behind = f"owner_id.gt.{place.owner}"
+            if place.id is not None:
+                behind += f",and(owner_id.eq.{place.owner},id.gt.{place.id})"
+            query = query.or_(behind)
+        return query.order("owner_id").order("id").limit(limit)
 
     async def one(self, robot_id: UUID, owner_id: UUID | None = None) -> dict[str, Any]:
         """One row. NotFound when there is none, or when it is not this owner's."""
@@ -90,6 +152,14 @@ class Configuracoes:
         if owner_id is not None:
             query = query.eq("owner_id", str(owner_id))
         _found(await self._supabase.fetch(query))
+
+
+def _end(rows: list[dict[str, Any]]) -> Place:
+    """Where the last row is. Raises UnreadableRow."""
+    owner, row_id = identifier(rows[-1].get("owner_id")), identifier(rows[-1].get("id"))
+    if owner is None or row_id is None:
+        raise unreadable(["id", "owner_id"])
+    return Place(owner, row_id)
 
 
 def _found(rows: list[dict[str, Any]]) -> dict[str, Any]:

@@ -39,6 +39,10 @@ class UnexpectedAnswer(Exception):
     """A success whose body is not what our function returns: another version answers."""
 
 
+class AnswerTooLarge(UnexpectedAnswer):
+    """A success with more bytes than are taken: whoever writes rows chooses how long they are."""
+
+
 def read_refusal(status: int, headers: Mapping[str, str], body: bytes) -> SupabaseError:
     """The error in an HTTP answer; never raises itself."""
     code: str | None = None

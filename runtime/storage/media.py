@@ -13,6 +13,7 @@ import httpx
 from ..errors import Invalid, NotFound
 from .client import Supabase
 from .errors import SupabaseError
+from .rows import FileRow, read_file
 
 _URL_SECONDS = 60
 _COLUMNS = "owner_id, connection_id, midia_url, midia_tipo, midia_nome, midia_tamanho, dados"
@@ -29,13 +30,13 @@ class MediaStorage:
         found = await self._supabase.rpc("zapvisor_media", {"items": [item]})
         return bool(found)
 
-    async def row(self, row_id: UUID) -> dict[str, Any]:
-        """The row of a message, its media columns."""
+    async def row(self, row_id: UUID) -> FileRow:
+        """The row of a message, its media columns. Raises UnreadableRow."""
         query = self._supabase.table("whatsapp_mensagens").select(_COLUMNS)
         rows = await self._supabase.fetch(query.eq("id", str(row_id)).limit(1))
         if not rows:
             raise NotFound("Mensagem não encontrada.", code="message_not_found")
-        return rows[0]
+        return read_file(rows[0])
 
     async def ensure_bucket(self, bucket: str) -> None:
         """Make a private bucket unless it exists."""
@@ -115,7 +116,7 @@ async def _finding(call: Any) -> Any:
     try:
         return await call
     except SupabaseError as error:
-        if _is_missing(error):
+        if _is_missing(error) or error.status == 416:  # a row may say any size
             raise _Missing from error
         raise
 

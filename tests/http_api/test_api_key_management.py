@@ -181,8 +181,11 @@ async def test_control_calls_are_written_down_without_secrets(client, api, caplo
         ("key:environment", "POST", KEYS, 200),
         (f"key:{made['id']}", "POST", "/api/whatsapp-bootstrap/shutdown", 403),
         (f"key:{made['id']}", "POST", f"{INTEGRATION}/connections/{{id}}/restart", 200),
+        (f"key:{made['id']}", "POST", f"{INTEGRATION}/messages/send", 200),
         (None, "POST", None, 401),
     ]
+    assert [one["connection"] for one in records] == [None, None, loja, loja, None]
+    assert [one["code"] for one in records] == [None, "forbidden", None, None, None]
     assert records[2]["target"] == {"id": loja}
     assert (records[1]["credential"], records[1]["role"]) == ("chave", "owner")
     for secret in (made["key"], "zv_", "segredo", "98765"):

@@ -139,6 +139,7 @@ STATUSES = {
     "Forbidden": 403,
     "NotFound": 404,
     "Conflict": 409,
+    "UnreadableRow": 409,
     "TooLarge": 413,
     "UnsupportedMedia": 415,
     "Unsendable": 422,

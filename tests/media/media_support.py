@@ -148,19 +148,19 @@ class Scene:
 
         await self.until(check, f"{row_id} is {state} and nothing is left to do")
 
-    async def arrive(self, kind="image", connection="loja", sent_at=NOW, **body):
+    async def arrive(self, kind="image", connection="loja", sent_at=NOW, owner=OWNER, **body):
         """A message with a file comes in; returns its row's id."""
         row_id = str(uuid.uuid4())
-        entry = arrived(row_id, kind, connection, sent_at, **body)
+        entry = arrived(row_id, kind, connection, sent_at, owner=owner, **body)
         await self.journal.accept([entry])
         return row_id
 
 
-def arrived(row_id, kind="image", connection="loja", sent_at=NOW, **body):
+def arrived(row_id, kind="image", connection="loja", sent_at=NOW, owner=OWNER, **body):
     """The entry of a message with a file."""
     part = read_part(kind, {"mediaKey": "a2V5", "directPath": "/v/x", "fileLength": "500", **body})
     key = {"id": f"W{row_id[:8]}", "remoteJid": "1@lid", "fromMe": False}
-    shop = Connection(connection, connection, OWNER, None, NOW)
+    shop = Connection(connection, connection, owner, None, NOW)
     payload = {"kind": "message", "id": row_id, "dados": None, **media_columns(row_id, part)}
     return NewEntry(
         "message", f"k/{row_id}", payload, media=incoming_media(shop, row_id, key, sent_at, part)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import httpx
@@ -132,6 +133,19 @@ async def test_a_part_of_a_file(client, wanted, first, last):
     assert response.status_code == 206
     assert response.content == CONTENT[first : last + 1]
     assert response.headers["content-range"] == f"bytes {first}-{last}/{len(CONTENT)}"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "status"), [("bytes=0-", 206), ("bytes=300000-", 416), ("bytes=-1", 416)]
+)
+async def test_a_row_that_says_another_size(client, runtime, wanted, status):
+    """Rows are written by strangers: what is answered is what the file has."""
+    runtime.file = replace(runtime.file, size=10**9)
+    response = await client.get(URL, headers={"Range": wanted})
+    assert response.status_code == status
+    if status == 206:
+        assert response.content == CONTENT
+        assert response.headers["content-range"] == f"bytes 0-{len(CONTENT) - 1}/{len(CONTENT)}"
 
 
 async def test_a_part_that_is_not_there(client):

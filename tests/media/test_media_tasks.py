@@ -5,19 +5,21 @@ from __future__ import annotations
 import os
 import time
 import uuid
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 import trio
-from media_support import LONG_AGO, OWNER, PNG, arrived, open_scene
+from media_support import LONG_AGO, OWNER, PNG, SHOP, arrived, open_scene
 
-from runtime.errors import Conflict, Invalid
+from runtime.errors import Conflict, Invalid, NotFound
 from runtime.events import EventName
 from runtime.journal import Journal
 from runtime.media.tasks import CORRUPT_ATTEMPTS
 from runtime.media.worker import (
     AT_ONCE,
     AT_ONCE_PER_CONNECTION,
+    AT_ONCE_PER_OWNER,
     MISTAKES,
     MediaWorker,
     delay_before,
@@ -80,6 +82,21 @@ async def test_what_does_not_pass_fails_visibly_until_somebody_tries_again(scene
     assert scene.rows.states(row) == ["failed", "pending", "available"]
     with pytest.raises(Conflict):
         await scene.desk.retry(uuid.UUID(row))
+
+
+@pytest.mark.parametrize("owner", [None, "22222222-2222-4222-8222-222222222222"])
+async def test_nothing_is_fetched_again_through_a_connection_that_is_anothers_now(scene, owner):
+    scene.bridge.script = [failure("media_gone", retryable=False)]
+    row = await scene.arrive()
+    async with scene.working():
+        await scene.until_state(row, "failed")
+        await scene.journal.forget("loja")
+        if owner is not None:
+            await scene.journal.register(replace(SHOP, owner_id=owner))
+        with pytest.raises(NotFound) as refusal:
+            await scene.desk.retry(uuid.UUID(row))
+    assert refusal.value.code == "connection_not_found"
+    assert len(scene.bridge.calls) == 1
 
 
 async def test_a_file_that_is_never_what_it_should_be_fails(scene):
@@ -179,6 +196,28 @@ async def test_a_mistake_of_ours_stops_one_file_only(scene):
     assert MISTAKES > 1
 
 
+async def test_one_owners_files_leave_room_for_anothers(scene):
+    """Also where all that is under way hangs, whatever the number of its connections."""
+    scene.bridge.gate = trio.Event()
+    for number in range(4):
+        for _ in range(AT_ONCE):
+            await scene.arrive(connection=f"loja{number}")
+    async with scene.working():
+
+        async def full():
+            return len(scene.bridge.under_way) == AT_ONCE_PER_OWNER
+
+        await scene.until(full, "as many as may run are running")
+        other = "22222222-2222-4222-8222-222222222222"
+        await scene.arrive(connection="alheia", owner=other)
+
+        async def served():
+            return "alheia" in scene.bridge.under_way
+
+        await scene.until(served, "another owner's begins at once")
+        scene.bridge.gate.set()
+
+
 async def test_few_at_once_and_few_for_one_connection(scene):
     scene.bridge.gate = trio.Event()
     rows = [await scene.arrive() for _ in range(AT_ONCE + 3)]
@@ -186,7 +225,7 @@ async def test_few_at_once_and_few_for_one_connection(scene):
     async with scene.working():
 
         async def busy():
-            return len(scene.bridge.under_way) == AT_ONCE
+            return len(scene.bridge.under_way) == AT_ONCE_PER_OWNER
 
         await scene.until(busy, "as many as may run are running")
         await trio.testing.wait_all_tasks_blocked(0.05)
@@ -194,7 +233,7 @@ async def test_few_at_once_and_few_for_one_connection(scene):
         scene.bridge.gate.set()
         for row in rows:
             await scene.until(lambda row=row: available(scene, row), "all are available")
-    assert scene.bridge.most_at_once == AT_ONCE
+    assert scene.bridge.most_at_once == AT_ONCE_PER_OWNER
     assert scene.bridge.most_per_connection == AT_ONCE_PER_CONNECTION
 
 

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID, uuid4
 
 import trio
 import trio.testing
@@ -15,6 +16,8 @@ import trio.testing
 from runtime.errors import StorageUnavailable
 from runtime.journal import Connection, NewEntry, Stored
 from runtime.robot import Robot
+from runtime.storage.atendimentos import FinishedPage
+from runtime.storage.rows import Place, Skips, moment, read_atendimento, read_configuracao
 from tests.storage.storage_support import Context, InlineJournal
 
 OWNER = "11111111-1111-4111-8111-111111111111"
@@ -24,6 +27,7 @@ EPOCH = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
 def config(**changes: Any) -> dict[str, Any]:
     return {
+        "id": str(uuid4()),
         "owner_id": OWNER,
         "company_id": None,
         "mensagem_boas_vindas": "Olá!",
@@ -43,6 +47,7 @@ class Tables:
         self.configs = [config()]
         self.places: dict[str, dict[str, Any]] = {}
         self.asked: list[str] = []
+        self.skips = Skips()
         self._up = trio.Event()
         self._up.set()
 
@@ -70,22 +75,36 @@ class Tables:
         if self.down:
             raise StorageUnavailable("weg")
 
-    async def all(self) -> list[dict[str, Any]]:
+    async def all(self):
         await self._answer("all")
-        return list(self.configs)
+        return self.skips.read("whatsapp_configuracoes", read_configuracao, self.configs)
 
     async def by_ids(self, ids):
         await self._answer("by_ids")
-        return {key: dict(self.places[key]) for key in ids if key in self.places}
+        return {row.id: row for row in self._read(ids)}
 
-    async def finished(self, after, limit):
+    async def finished(self, after, limit, *, of=None, but=()):
         await self._answer("finished")
         rows = sorted(
-            (datetime.fromisoformat(row["updated_at"]), key, row)
+            (at, key)
             for key, row in self.places.items()
             if row["status"] == "FINALIZADO"
-        )
-        return [dict(row) for at, key, row in rows if (at, key) > after][:limit]
+            and of in (None, row["owner_id"])
+            and row["owner_id"] not in but
+            # As the database has it: what is no time of ours is still to come.
+            and (at := moment(row["updated_at"])) is not None
+            and (at, key) > (moment(after.moment), after.id)
+        )[:limit]
+        end = Place(rows[-1][0].isoformat(), rows[-1][1]) if rows else None
+        return FinishedPage(self._read([key for _, key in rows]), end, len(rows) < limit)
+
+    def _read(self, keys):
+        found = [self.places[key] for key in keys if key in self.places]
+        return self.skips.read("whatsapp_atendimentos", self._row, found)
+
+    def _row(self, row):
+        """As `read_atendimento` has it, under the short name that a test gave it."""
+        return replace(read_atendimento({**row, "id": str(UUID(int=0))}), id=row["id"])
 
 
 class Rig:

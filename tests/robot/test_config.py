@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from uuid import NAMESPACE_OID, uuid4, uuid5
 
 import pytest
 
 from runtime.robot.config import MAX_TEXT, Configs, read_config
+from runtime.storage.rows import read_configuracao
+
+NAMES = {name: str(uuid5(NAMESPACE_OID, name)) for name in ("a", "b", "c", "x", "y", "off")}
 
 
 def row(owner="a", company=None, **changes):
-    return {
-        "owner_id": owner,
-        "company_id": company,
+    columns = {
+        "id": str(uuid4()),
+        "owner_id": NAMES[owner],
+        "company_id": NAMES.get(company),
         "mensagem_boas_vindas": " Olá ",
         "mensagem_menu": "1 - A",
         "mensagem_despedida": "Tchau",
@@ -21,6 +26,11 @@ def row(owner="a", company=None, **changes):
         "ativo": True,
         **changes,
     }
+    return read_configuracao(columns)
+
+
+def find(configs, owner, company):
+    return configs.find(NAMES[owner], NAMES.get(company))
 
 
 def test_a_row():
@@ -62,19 +72,19 @@ def test_the_companys_own_robot_counts_then_the_owners():
             row("b", "x"),
         ]
     )
-    assert configs.find("a", None).goodbye == "dono"
-    assert configs.find("a", "y").goodbye == "dono"
-    assert configs.find("a", "x").goodbye == "empresa"
-    assert configs.find("a", "off") is None
-    assert configs.find("b", None) is None
-    assert configs.find("c", "x") is None
-    assert configs.knows("a")
-    assert not configs.knows("c")
+    assert find(configs, "a", None).goodbye == "dono"
+    assert find(configs, "a", "y").goodbye == "dono"
+    assert find(configs, "a", "x").goodbye == "empresa"
+    assert find(configs, "a", "off") is None
+    assert find(configs, "b", None) is None
+    assert find(configs, "c", "x") is None
+    assert configs.knows(NAMES["a"])
+    assert not configs.knows(NAMES["c"])
 
 
 def test_of_several_for_the_same_the_last_counts():
     configs = Configs([row(mensagem_despedida="1"), row(mensagem_despedida="2")])
-    assert configs.find("a", None).goodbye == "2"
+    assert find(configs, "a", None).goodbye == "2"
     assert configs.any_active
     assert not Configs([row(), row(ativo=False)]).any_active
     assert not Configs().any_active

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import pytest
 from hypothesis import given, settings
@@ -25,6 +26,7 @@ from runtime.robot.decide import (
     from_data,
     to_data,
 )
+from runtime.storage.rows import read_configuracao
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 OPENING = Customer("oi", "TEXTO", opened=True)
@@ -32,6 +34,8 @@ OPENING = Customer("oi", "TEXTO", opened=True)
 
 def config(**changes) -> Config:
     row = {
+        "id": str(UUID(int=1)),
+        "owner_id": str(UUID(int=2)),
         "mensagem_boas_vindas": "Olá! Bem-vindo à nossa loja.",
         "mensagem_menu": "Escolha:\n1 - Vendas\n2 - Suporte",
         "mensagem_despedida": "Até logo!",
@@ -39,7 +43,7 @@ def config(**changes) -> Config:
         "max_tentativas": 3,
         **changes,
     }
-    found = read_config(row)
+    found = read_config(read_configuracao(row))
     assert found is not None
     return found
 

@@ -21,6 +21,7 @@ from runtime.robot.robot import (
     MAX_CHAT,
     OFFLINE_GRACE,
 )
+from runtime.storage.rows import read_configuracao
 
 WELCOME = ["Olá!", "1 - Vendas\n2 - Suporte"]
 
@@ -166,7 +167,7 @@ async def test_a_reading_that_began_earlier_does_not_undo_a_later_one(rig, autoj
     async def slow():
         seconds, rows = answers.pop(0)
         await trio.sleep(seconds)
-        return rows
+        return [read_configuracao(row) for row in rows]
 
     rig.tables.all = slow
     async with trio.open_nursery() as nursery:

@@ -37,9 +37,29 @@ def test_a_cursor_is_read_as_it_was_written():
 
 
 @pytest.mark.parametrize(
+    "moment",
+    [
+        "infinity",
+        "-infinity",
+        "10000-01-01T00:00:00+00:00",
+        "294276-12-31T23:59:59.999999+00:00",
+        "4714-11-24T00:00:00+00:00 BC",
+        "1900-01-01T00:00:00-03:06:28",
+    ],
+)
+def test_a_time_that_python_does_not_have_is_a_place_too(moment):
+    assert read_cursor(write_cursor({"ultima_mensagem": moment, "id": IDENTIFIER})) == (
+        moment,
+        IDENTIFIER,
+    )
+
+
+@pytest.mark.parametrize(
     "cursor",
     [
         "",
+        encoded(["2026-02-31T00:00:00+00:00", IDENTIFIER]),
+        encoded(['infinity",x', IDENTIFIER]),
         "á",
         "?",
         "W10",
@@ -65,7 +85,7 @@ def test_whatever_is_a_cursor_cannot_break_out_of_a_condition(text):
         moment, identifier = read_cursor(text)
     except Invalid:
         return
-    assert re.fullmatch(r"[0-9T:.+-]+", moment)
+    assert re.fullmatch(r"-?infinity|[0-9T:.+-]+(?: BC)?", moment)
     assert re.fullmatch(r"[0-9a-f-]{36}", identifier)
 
 

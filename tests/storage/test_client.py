@@ -120,7 +120,7 @@ async def test_messages_of_an_unknown_atendimento_are_not_found():
 async def test_a_page_behind_the_last_message_is_empty():
     def answer(request):
         known = request.url.path.endswith("whatsapp_atendimentos")
-        return httpx.Response(200, json=[{"id": str(ATENDIMENTO)}] if known else [])
+        return httpx.Response(200, json=[{"owner_id": str(OWNER)}] if known else [])
 
     async with client(answer) as (supabase, _):
         assert await supabase.messages(ATENDIMENTO, None, 50, 1000) == []

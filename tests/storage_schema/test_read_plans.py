@@ -108,7 +108,8 @@ READS = {  # by name: the query, and how many rows it may touch
     "what was finished lately": (
         (
             "select * from whatsapp_atendimentos where status = 'FINALIZADO'"
-            f" and updated_at >= now() order by updated_at, id limit {PAGE}"
+            " and updated_at >= now() and updated_at <= 'now'"
+            f" order by updated_at, id limit {PAGE}"
         ),
         4 * PAGE,
     ),
