@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
-from runtime.identity import phone_digits, recipient_jid
+from runtime.identity import check_recipient
+from runtime.phones import read_phone
 
 from .schemas import (
     MAX_NAME,
@@ -27,12 +28,12 @@ Phone = Annotated[
         description="Número de telefone em qualquer grafia brasileira ou E.164.",
         examples=["(11) 98765-4321"],
     ),
-    AfterValidator(checked(phone_digits)),
+    AfterValidator(checked(read_phone)),
 ]
 Recipient = Annotated[
     str,
     Field(max_length=64, description="JID ou número de telefone.", examples=["+5511987654321"]),
-    AfterValidator(checked(recipient_jid)),
+    AfterValidator(checked(check_recipient)),
 ]
 
 

@@ -7,8 +7,9 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
 
-from runtime.identity import phone_digits, recipient_jid
-from runtime.outbound.beside import person_jid
+from runtime.identity import check_recipient
+from runtime.outbound.beside import check_person
+from runtime.phones import read_phone
 
 from .schemas import (
     MAX_NAME,
@@ -32,7 +33,7 @@ QuotedId = Annotated[
     UUID | None, Field(description="O id da linha da mensagem respondida.", examples=[None])
 ]
 Mentions = Annotated[
-    list[Annotated[str, AfterValidator(checked(person_jid))]],
+    list[Annotated[str, AfterValidator(checked(check_person))]],
     Field(max_length=100, description="Números ou JIDs mencionados no texto."),
 ]
 
@@ -68,7 +69,7 @@ class ContactBody(RequestBody):
         AfterValidator(check_not_blank),
     ]
     phones: Annotated[
-        list[Annotated[str, AfterValidator(checked(phone_digits))]],
+        list[Annotated[str, AfterValidator(checked(read_phone))]],
         Field(
             min_length=1,
             max_length=10,
@@ -131,7 +132,7 @@ class SendMessage(RequestBody):
             description="JID, ou número de telefone em qualquer grafia brasileira ou E.164.",
             examples=["(11) 98765-4321", "+5511987654321", "5511987654321@s.whatsapp.net"],
         ),
-        AfterValidator(checked(recipient_jid)),
+        AfterValidator(checked(check_recipient)),
     ]
     type: Annotated[
         Literal[
@@ -198,7 +199,7 @@ class SendFile(RequestBody):
     """The fields beside an uploaded file."""
 
     connection_id: ConnectionId
-    to: Annotated[str, Field(max_length=64), AfterValidator(checked(recipient_jid))]
+    to: Annotated[str, Field(max_length=64), AfterValidator(checked(check_recipient))]
     type: Literal["image", "video", "audio", "document", "sticker"]
     content: Annotated[str, Field(max_length=MAX_TEXT)] = ""
     file_name: FileName = None

@@ -15,7 +15,6 @@ import trio
 
 from .errors import Conflict, Invalid, StorageUnavailable, Unavailable, Unsendable
 from .event_log import EventFeed, EventFilter
-from .identity import phone_digits
 from .journal import Connection, DeadLetter, Submitted
 from .lifecycle import Lifecycle
 from .media.desk import Addressed, MediaFile, MediaRequest
@@ -24,6 +23,7 @@ from .media.stores import Opened
 from .notifier import Sender, Webhooks
 from .outbound.conversation import Operation
 from .outbound.plain_message import PlainRequest
+from .phones import phone_digits
 from .storage import AtendimentoFilter, MessageRow
 from .whatsapp.live import Status
 from .whatsapp.manager import describe
@@ -113,7 +113,7 @@ class Application(Lifecycle):
         """``POST /connections/:id/pairing-code``: a code to be typed on the phone."""
         self._check_running()
         connection = await self.book.get(connection_id)
-        number = phone_digits(phone)
+        number = phone_digits(phone)  # nobody's contact, but the account itself
         if connection.parked_code is not None:
             raise Conflict(
                 "A conexão está parada. Reinicie-a e peça o código de novo.",
@@ -240,7 +240,8 @@ class Application(Lifecycle):
         quoted = await self.conversation.quoted(connection, request.quoted_id)
         live = self.book.live(connection.id)
         recipient = await self.contacts.recipient(connection, live, request.to)
-        return Addressed(recipient.jid, quoted)
+        mentions = await self.contacts.jids(connection, request.mentions)
+        return Addressed(recipient.asked, recipient.jid, quoted, mentions)
 
     async def find_media(self, message_id: UUID, owner_id: UUID | None) -> MediaFile:
         """The file of a message, to be read with `open_media`."""

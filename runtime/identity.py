@@ -10,9 +10,8 @@ import re
 import secrets
 import uuid
 
-import phonenumbers
-
 from .errors import Invalid
+from .phones import phone_digits, read_phone
 
 _NAMESPACE = uuid.UUID("0b2f6d0e-8c53-5b0d-9a57-2d7a7c1f5e10")
 _CONNECTION_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -31,10 +30,11 @@ def check_connection_id(value: str) -> str:
 
 
 def recipient_jid(to: str) -> str:
-    """The JID that ``to`` means: a JID, or a phone number in a Brazilian or E.164 spelling.
+    """The JID that ``to`` means: a JID, or a phone number as `phones` reads it.
 
     ``"(11) 98765-4321"``, ``"+55 11 98765-4321"`` and ``"5511987654321@c.us"`` are all
-    ``"5511987654321@s.whatsapp.net"``. Raises Invalid for anything else.
+    ``"5511987654321@s.whatsapp.net"``. Raises Invalid for anything else, and for a number that may
+    be of two people: who knows the people asks ``contacts``.
     """
     to = to.strip()
     if "@" in to:
@@ -50,42 +50,12 @@ def recipient_jid(to: str) -> str:
     return f"{phone_digits(to)}@s.whatsapp.net"
 
 
-def phone_digits(number: str) -> str:
-    """E.164 digits without the plus sign; numbers without a country code are Brazilian."""
-    if not re.fullmatch(r"[0-9+().\s/-]{8,32}", number):
-        raise Invalid("O número de telefone tem caracteres inválidos.", code="invalid_phone")
-    digits = re.sub(r"\D", "", number)
-    international = number.strip().startswith("+") or (
-        digits.startswith("55") and len(digits) >= 12
-    )
-    try:
-        parsed = phonenumbers.parse(f"+{digits}" if international else digits, "BR")
-        if not phonenumbers.is_possible_number(parsed):
-            raise Invalid("O número de telefone não existe.", code="invalid_phone")
-    except phonenumbers.NumberParseException:
-        raise Invalid("O número de telefone não existe.", code="invalid_phone") from None
-    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)[1:]
-
-
-_BRAZILIAN_MOBILE = re.compile(r"55(?P<area>\d\d)(?P<ninth>9?)(?P<rest>[6-9]\d{7})")
-
-
-def spellings(number: str) -> list[str]:
-    """The digits as given, then the other spelling of a Brazilian mobile number, if it is one.
-
-    The same subscriber is registered with or without the ninth digit; ``zapvisor.spellings`` in
-    the database says the same.
-    """
-    match = _BRAZILIAN_MOBILE.fullmatch(number)
-    if match is None:
-        return [number]
-    area, rest = match["area"], match["rest"]
-    return [number, f"55{area}{rest}" if match["ninth"] else f"55{area}9{rest}"]
-
-
-def person(number: str) -> str:
-    """One name for all the spellings of a number: the longest."""
-    return max(spellings(number), key=len)
+def check_recipient(to: str) -> None:
+    """Raises Invalid for what can be no recipient, whoever is known."""
+    if "@" in to:
+        recipient_jid(to)
+    else:
+        read_phone(to)
 
 
 def bare_jid(jid: str) -> str:

@@ -96,7 +96,7 @@ class Lifecycle:
         )
         self.bridge = Bridge(parts, data / "connections", data / "media")
         self.outbox = Outbox(self.journal, self.events)
-        self.contacts = Contacts(self.journal)
+        self.contacts = Contacts(self.journal, self.atendimentos)
         self.conversation = Conversation(self.journal, supabase, self.contacts)
         spool = Spool(data / "media")
         files = MediaStorage(supabase)

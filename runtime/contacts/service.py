@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 import trio
 
-from ..errors import Unsendable, ZapvisorError
-from ..identity import phone_digits, recipient_jid
+from ..errors import StorageUnavailable, Unsendable, ZapvisorError
+from ..identity import recipient_jid
 from ..journal import Alias, Checked, Connection, Journal
+from ..phones import LONGEST, read_phone, spellings
 
 logger = logging.getLogger("zapvisor.contacts")
 
@@ -33,18 +35,76 @@ class Asking(Protocol):
     async def ask(self, type_: str, **fields: Any) -> Any: ...
 
 
+class Customers(Protocol):
+    """Who has a conversation in the tables."""
+
+    async def known_numbers(
+        self, owner_id: str, connection_id: str | None, numbers: Collection[str]
+    ) -> set[str]:
+        """Those of ``numbers`` that are somebody's ``numero_cliente``."""
+
+
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """Where a message goes: ``jid``, as WhatsApp knows it if that is known."""
+    """Where a message goes.
 
+    Attributes:
+        asked: the JID that the client's spelling means.
+        jid: as WhatsApp knows it if that is known.
+    """
+
+    asked: str
     jid: str
 
 
 class Contacts:
     """What WhatsApp says of numbers, and by which name a customer is known."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, customers: Customers) -> None:
         self._journal = journal
+        self._customers = customers
+
+    async def number(self, connection: Connection, text: str) -> str:
+        """The digits of the person whom a spelling means: a known customer or contact first.
+
+        Raises Invalid: ``invalid_phone``, and ``ambiguous_number`` for one that may be of two
+        people of whom none is known.
+        """
+        phone = read_phone(text)
+        if phone.stored is None or [one.number for one in phone.readings] == [phone.stored]:
+            return phone.only()
+        # As our tables have it, before what else it may mean.
+        names = [phone.stored, *(one.number for one in phone.readings)]
+        for name in dict.fromkeys(names):
+            if len(name) <= LONGEST and await self._is_contact(connection, name):
+                return name
+        if len(phone.readings) != 1 and (known := await self._customer(connection, names)):
+            return known
+        return phone.only()
+
+    async def jids(self, connection: Connection, names: Sequence[str]) -> list[str]:
+        """The JIDs of people: numbers in any spelling, or JIDs. Raises Invalid."""
+        return [await self._jid(connection, name) for name in names]
+
+    async def _jid(self, connection: Connection, name: str) -> str:
+        if "@" in name:
+            return recipient_jid(name)
+        return f"{await self.number(connection, name)}{_USER}"
+
+    async def _is_contact(self, connection: Connection, name: str) -> bool:
+        for spelling in spellings(name):
+            alias = await self._journal.alias(connection.id, spelling)
+            if alias is not None and alias.number is not None:
+                return True
+        return False
+
+    async def _customer(self, connection: Connection, names: Sequence[str]) -> str | None:
+        """The first of the names that has a conversation; None also while nobody can say."""
+        asked = {spelling for name in names for spelling in spellings(name)}
+        with suppress(StorageUnavailable):
+            found = await self._customers.known_numbers(connection.owner_id, connection.id, asked)
+            return next((name for name in names if found & set(spellings(name))), None)
+        return None
 
     async def check(
         self, connection: Connection, live: Asking, phones: Sequence[str]
@@ -54,7 +114,7 @@ class Contacts:
         Raises Invalid for what is no number, Unavailable when WhatsApp has to be asked and the
         connection is not open.
         """
-        numbers = {phone: phone_digits(phone) for phone in phones}
+        numbers = {phone: await self.number(connection, phone) for phone in phones}
         known = {number: await self._known(connection, number) for number in numbers.values()}
         unknown = [number for number, alias in known.items() if alias is None]
         if unknown:
@@ -69,7 +129,7 @@ class Contacts:
         WhatsApp cannot be asked now, the number is taken as it is, and asked about when the
         message leaves.
         """
-        jid = recipient_jid(to)
+        jid = await self._jid(connection, to)
         name = jid.removesuffix(_USER)
         alias = await self._known(connection, name)
         if alias is None and jid.endswith(_USER):
@@ -80,7 +140,7 @@ class Contacts:
                     logger.info("not checked", extra={"code": error.code})
             alias = await self._known(connection, name)
         if jid.endswith("@g.us"):
-            return Recipient(jid)
+            return Recipient(jid, jid)
         if alias is None:
             # What was known long ago is better than nothing.
             alias = await self._journal.alias(connection.id, name)
@@ -88,10 +148,10 @@ class Contacts:
                 alias = None
         if alias is None:
             await self._journal.use_alias(connection.id, name)
-            return Recipient(jid)
+            return Recipient(jid, jid)
         if alias.number is None:
             raise not_on_whatsapp()
-        return Recipient(f"{alias.number}{_USER}")
+        return Recipient(jid, f"{alias.number}{_USER}")
 
     async def ask(self, connection: Connection, live: Asking, numbers: Sequence[str]) -> None:
         """Ask WhatsApp and remember the answers."""

@@ -7,9 +7,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from ..identity import message_key, person, row_id
+from ..identity import message_key, row_id
 from ..journal import Connection, NewEntry
 from ..media.incoming import incoming_media, media_columns
+from ..phones import person
 from .changes import Change, read_change
 from .chats import Chat, read_chat
 from .content import Content, read_content

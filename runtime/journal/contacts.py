@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from ..identity import spellings
+from ..phones import spellings
 from . import codec
 from .inbox import Prepared, accept, prepare
 from .records import NewEntry

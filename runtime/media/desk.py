@@ -39,7 +39,7 @@ _DATA_URL = re.compile(r"data:(?P<mime>[^,;]*)(?P<parameters>(?:;[^,;]*)*),", re
 
 @dataclass(frozen=True, slots=True)
 class MediaRequest:
-    """A message with a file, as a client asks for it; ``to`` as `recipient_jid` takes it."""
+    """A message with a file, as a client asks for it; ``to`` and ``mentions`` in any spelling."""
 
     to: str
     kind: str
@@ -54,10 +54,18 @@ class MediaRequest:
 
 @dataclass(frozen=True, slots=True)
 class Addressed:
-    """What had to be looked up for a request: the recipient's JID, the message it answers."""
+    """What had to be looked up for a request.
 
+    Attributes:
+        asked, jid: the JID that ``to`` means, and under which WhatsApp knows it.
+        quoted: the message that it answers.
+        mentions: JIDs.
+    """
+
+    asked: str
     jid: str
     quoted: Quoted | None = None
+    mentions: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +120,7 @@ class MediaDesk:
         The file is fetched once: a repeated call with the same idempotency key finds the message.
         """
         _check(request)
-        request_hash = _hash(request, url)
+        request_hash = _hash(request, to, url)
         repeated = await self._repeated(connection, request, request_hash)
         if repeated is not None:
             return repeated
@@ -139,7 +147,7 @@ class MediaDesk:
         """Send a file that was uploaded with `receive`."""
         _check(request)
         return await self._submit(
-            connection, request, to, received, mimetype, None, _hash(request, received.sha256)
+            connection, request, to, received, mimetype, None, _hash(request, to, received.sha256)
         )
 
     async def _repeated(
@@ -185,7 +193,7 @@ class MediaDesk:
             voice=request.voice,
             view_once=request.view_once,
             quoted=to.quoted,
-            mentions=request.mentions,
+            mentions=to.mentions,
             seconds=ogg_seconds(received.tail) if mime == OGG_OPUS else None,
             idempotency_key=request.idempotency_key,
             request_hash=request_hash,
@@ -320,10 +328,10 @@ def _check(request: MediaRequest) -> None:
         )
 
 
-def _hash(request: MediaRequest, source: str) -> str:
+def _hash(request: MediaRequest, to: Addressed, source: str) -> str:
     """Of a request; ``source`` is the URL, or the hash of an uploaded file."""
     return media_request_hash(
-        request.to,
+        to.asked,
         {
             "type": request.kind,
             "caption": request.caption,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import Invalid
-from ..identity import recipient_jid
+from ..identity import check_recipient
 
 MAX_MENTIONS = 100
 
@@ -23,18 +23,17 @@ class Quoted:
     participant: str | None = None
 
 
-def person_jid(name: str) -> str:
-    """The JID of somebody who can be mentioned. Raises Invalid, also for a group."""
-    jid = recipient_jid(name)
-    if jid.endswith("@g.us"):
+def check_person(name: str) -> None:
+    """Raises Invalid for what can be nobody who can be mentioned, also for a group."""
+    check_recipient(name)
+    if name.strip().endswith("@g.us"):
         raise Invalid("Só pessoas podem ser mencionadas.", code="invalid_recipient")
-    return jid
 
 
 def beside(quoted: Quoted | None, mentions: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
     """The parts of the frame's content, and the facts for ``dados``.
 
-    ``mentions`` are numbers or JIDs. Raises Invalid for what is neither.
+    ``mentions`` are JIDs.
     """
     content: dict[str, Any] = {}
     facts: dict[str, Any] = {}
@@ -47,7 +46,7 @@ def beside(quoted: Quoted | None, mentions: Sequence[str]) -> tuple[dict[str, An
         }
         facts["resposta"] = {"id": quoted.row_id, "mensagem_id": quoted.message_id}
     if mentions:
-        mentioned = [person_jid(one) for one in mentions[:MAX_MENTIONS]]
+        mentioned = list(mentions[:MAX_MENTIONS])
         content["mentions"] = mentioned
         facts["mencoes"] = mentioned
     return content, facts

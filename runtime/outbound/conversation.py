@@ -19,7 +19,7 @@ from ..storage import Supabase
 from ..storage.rows import MessageRow, read_message, whatsapp_id
 from .beside import Quoted
 from .outbox import compose
-from .plain_message import PlainRequest, change_content, compose_plain
+from .plain_message import Card, PlainRequest, change_content, compose_plain
 
 MAX_READ = 500
 """Messages of one read receipt; older ones count as read with it."""
@@ -59,9 +59,23 @@ class Conversation:
         quoted = await self.quoted(connection, request.quoted_id)
         recipient = await self._contacts.recipient(connection, live, request.to)
         command, entry = compose_plain(
-            connection, request, address=recipient.jid, quoted=quoted, now=datetime.now(UTC)
+            connection,
+            await self._named(connection, request),
+            asked=recipient.asked,
+            address=recipient.jid,
+            quoted=quoted,
+            now=datetime.now(UTC),
         )
         return await self._journal.submit(command, entry)
+
+    async def _named(self, connection: Connection, request: PlainRequest) -> PlainRequest:
+        """The request, with the people whom its contacts and mentions mean."""
+        cards = request.contacts and [
+            Card(one.name, [await self._contacts.number(connection, each) for each in one.phones])
+            for one in request.contacts
+        ]
+        mentions = await self._contacts.jids(connection, request.mentions)
+        return replace(request, contacts=cards, mentions=mentions)
 
     async def quoted(self, connection: Connection, row_id: str | None) -> Quoted | None:
         """The message that is answered, by the id of its row.

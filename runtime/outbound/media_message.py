@@ -8,17 +8,18 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from ..identity import message_key, new_message_id, person, recipient_jid, row_id
+from ..identity import message_key, new_message_id, row_id
 from ..journal import CommandState, Connection, NewCommand, NewEntry, NewMedia
 from ..media.incoming import media_url
 from ..media.policy import TIPOS
+from ..phones import person
 from .beside import Quoted, beside
 from .outbox import MESSAGE_LIFETIME
 
 
 def media_request_hash(to: str, request: dict[str, Any]) -> str:
-    """Of what the client asked for, to tell a repetition from another message."""
-    canonical = json.dumps([recipient_jid(to), request], sort_keys=True)
+    """Of what the client asked for, to tell a repetition from another message; ``to`` is a JID."""
+    canonical = json.dumps([to, request], sort_keys=True)
     return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
 
 

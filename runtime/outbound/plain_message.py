@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from ..errors import Invalid
-from ..identity import new_message_id, phone_digits, recipient_jid
+from ..identity import new_message_id
 from ..journal import Connection, NewCommand, NewEntry
 from .beside import Quoted, beside
 from .outbox import compose
@@ -30,7 +30,7 @@ class Location:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A contact to be shared; ``phones`` in any spelling that `phone_digits` takes."""
+    """A contact to be shared; ``phones`` as a client spells them, digits in `compose_plain`."""
 
     name: str
     phones: Sequence[str]
@@ -76,11 +76,17 @@ def compose_plain(
     connection: Connection,
     request: PlainRequest,
     *,
+    asked: str,
     address: str,
     quoted: Quoted | None,
     now: datetime,
 ) -> tuple[NewCommand, NewEntry]:
-    """The command and the entry; ``address`` is the JID of the recipient.
+    """The command and the entry.
+
+    Args:
+        request: its contacts and mentions are digits and JIDs already.
+        asked: the JID that the client's ``to`` means.
+        address: the JID under which WhatsApp knows it.
 
     Raises Invalid for a content that makes no sense.
     """
@@ -96,11 +102,8 @@ def compose_plain(
         now=now,
         facts={"dados": facts} if facts else None,
     )
-    asked = [recipient_jid(request.to), _content(request)[1], list(request.mentions)]
-    return (
-        replace(command, content=content, request_hash=_hash([*asked, request.quoted_id])),
-        entry,
-    )
+    whole = [asked, _content(request)[1], list(request.mentions), request.quoted_id]
+    return replace(command, content=content, request_hash=_hash(whole)), entry
 
 
 def _content(request: PlainRequest) -> tuple[str, dict[str, Any], dict[str, Any]]:
@@ -150,7 +153,7 @@ def _cards(cards: Sequence[Card]) -> tuple[str, dict[str, Any], dict[str, Any]]:
         )
     contents, facts = [], []
     for card in cards:
-        phones = [phone_digits(phone) for phone in card.phones]
+        phones = list(card.phones)
         vcard = _vcard(card.name, phones)
         contents.append({"name": card.name, "vcard": vcard})
         facts.append(

@@ -17,7 +17,7 @@ from typing import Any
 from uuid import UUID
 
 from ..errors import Conflict, Invalid, NotFound
-from ..identity import phone_digits, spellings
+from ..phones import read_phone, spellings
 from .client import Supabase
 from .rows import Atendimento, Place, identifier, moment_text, read_atendimento
 
@@ -98,7 +98,7 @@ class Atendimentos:
         if wanted.status:
             query = query.in_("status", list(wanted.status))
         if wanted.numero:
-            query = query.in_("numero_cliente", _numbers(wanted.numero))
+            query = query.in_("numero_cliente", await self._numbers(wanted))
         if wanted.tag:
             query = query.filter("tags", "cs", json.dumps([wanted.tag]))
         if wanted.since is not None:
@@ -119,6 +119,40 @@ class Atendimentos:
         if len(rows) <= limit:
             return rows, None
         return rows[:limit], write_cursor(rows[limit - 1])
+
+    async def _numbers(self, wanted: AtendimentoFilter) -> list[str]:
+        """The spellings of the one whom ``numero`` means: who is in the tables, before others; the
+        digits as they stand, before what else they may mean.
+        """
+        text = wanted.numero or ""
+        if "@" in text:
+            return [text.strip().lower()]
+        phone = read_phone(text)
+        names = [one.number for one in phone.readings]
+        if phone.stored is not None and names != [phone.stored]:
+            names = list(dict.fromkeys([phone.stored, *names]))
+            asked = {spelling for name in names for spelling in spellings(name)}
+            known = await self.known_numbers(
+                None if wanted.owner_id is None else str(wanted.owner_id),
+                wanted.connection_id,
+                asked,
+            )
+            names = [name for name in names if known & set(spellings(name))] or names
+        return [spelling for name in names[:1] for spelling in spellings(name)]
+
+    async def known_numbers(
+        self, owner_id: str | None, connection_id: str | None, numbers: Collection[str]
+    ) -> set[str]:
+        """Those of ``numbers`` that are the ``numero_cliente`` of an atendimento."""
+        found = set()
+        for number in numbers:
+            query = self._supabase.table(_TABLE).select("id").eq("numero_cliente", number)
+            for column, value in (("owner_id", owner_id), ("connection_id", connection_id)):
+                if value is not None:
+                    query = query.eq(column, value)
+            if await self._supabase.fetch(query.limit(1)):
+                found.add(number)
+        return found
 
     async def one(self, atendimento_id: UUID, owner_id: UUID | None = None) -> dict[str, Any]:
         """One row. NotFound when there is none, or when it is not this owner's."""
@@ -260,10 +294,6 @@ def _illegal(before: str, after: str) -> Conflict:
         code="illegal_transition",
         details={"from": before, "to": after, "allowed": allowed},
     )
-
-
-def _numbers(text: str) -> list[str]:
-    return [text.strip().lower()] if "@" in text else spellings(phone_digits(text))
 
 
 def write_cursor(row: Mapping[str, Any]) -> str:

@@ -36,6 +36,19 @@ class Memory:
         self.aliases[name] = Alias(number, None, absent, datetime.now(UTC) - age)
 
 
+class Nobody:
+    """No conversations in the tables but those that a test puts there."""
+
+    def __init__(self, *numbers: str) -> None:
+        self.numbers = set(numbers)
+        self.asked: list[set[str]] = []
+
+    async def known_numbers(self, owner_id, connection_id, numbers):
+        assert (owner_id, connection_id) == (LOJA.owner_id, LOJA.id)
+        self.asked.append(set(numbers))
+        return self.numbers & set(numbers)
+
+
 class WhatsApp:
     """Knows the number without its ninth digit; offline until told."""
 
@@ -61,7 +74,7 @@ def memory():
 
 @pytest.fixture
 def contacts(memory):
-    return Contacts(memory)
+    return Contacts(memory, Nobody())
 
 
 async def test_a_number_is_asked_about_once(contacts, memory):
@@ -117,3 +130,53 @@ async def test_a_check_answers_in_the_order_asked_and_needs_a_connection(contact
         await contacts.check(LOJA, offline, ["5511933334444"])
     with pytest.raises(Invalid):
         await contacts.check(LOJA, offline, ["abc"])
+
+
+PERU, PORTO_ALEGRE = "51987654321", "5551987654321"
+
+
+async def test_what_may_be_two_people_is_refused_when_neither_is_known(memory):
+    contacts = Contacts(memory, Nobody())
+    with pytest.raises(Invalid) as caught:
+        await contacts.recipient(LOJA, WhatsApp(), PERU)
+    assert caught.value.code == "ambiguous_number"
+    assert memory.used == []
+
+
+@pytest.mark.parametrize("known", [PERU, PORTO_ALEGRE])
+async def test_a_known_contact_wins(memory, known):
+    memory.know(known, known, age=PRESENT_TTL * 2)  # known, however long ago
+    assert await Contacts(memory, Nobody()).number(LOJA, PERU) == known
+
+
+@pytest.mark.parametrize("known", [PERU, PORTO_ALEGRE, "555187654321"])
+async def test_a_known_customer_wins(memory, known):
+    found = await Contacts(memory, Nobody(known)).number(LOJA, PERU)
+    assert found == (PERU if known == PERU else PORTO_ALEGRE)
+
+
+async def test_what_the_tables_have_comes_before_what_else_it_may_mean(memory):
+    for one in (PERU, PORTO_ALEGRE):
+        memory.know(one, one, age=PRESENT_TTL)
+    assert await Contacts(memory, Nobody()).number(LOJA, PERU) == PERU
+    assert await Contacts(memory, Nobody()).number(LOJA, "(51) 98765-4321") == PORTO_ALEGRE
+
+
+async def test_a_number_that_no_plan_knows_is_taken_for_somebody_known(memory):
+    strange = "999123456789"
+    with pytest.raises(Invalid):
+        await Contacts(memory, Nobody()).number(LOJA, strange)
+    assert await Contacts(memory, Nobody(strange)).number(LOJA, strange) == strange
+
+
+async def test_one_that_can_mean_but_one_person_is_looked_up_nowhere(memory):
+    nobody = Nobody()
+    for spelling in ("+51 987 654 321", "5511987654321", "(11) 98765-4321", "11987654321"):
+        await Contacts(memory, nobody).number(LOJA, spelling)
+    assert nobody.asked == []
+
+
+async def test_mentions_are_the_people_whom_they_mean(memory):
+    memory.know(PERU, PERU, age=PRESENT_TTL)
+    jids = await Contacts(memory, Nobody()).jids(LOJA, [PERU, "123@lid", "(11) 98765-4321"])
+    assert jids == [f"{PERU}@s.whatsapp.net", "123@lid", "5511987654321@s.whatsapp.net"]
