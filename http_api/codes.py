@@ -148,6 +148,11 @@ CODES: dict[str, Code] = {
     "body_too_large": Code(
         413, "O corpo da requisição pode ter no máximo 1024 KiB.", {"maxBytes": 1_048_576}
     ),
+    "answer_too_large": Code(
+        413,
+        "O Supabase tem mais a responder do que cabe em uma resposta; peça menos linhas.",
+        {"maxBytes": 16_777_216},
+    ),
     "form_too_large": Code(413, "Os campos do formulário são grandes demais."),
     "media_too_large": Code(413, "O arquivo é grande demais."),
     "url_too_long": Code(414, "O endereço da requisição é longo demais."),

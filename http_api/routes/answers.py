@@ -17,7 +17,7 @@ _FAILURES = {
     404: "O identificador não existe.",
     408: "O corpo da requisição demorou demais para chegar.",
     409: "Já existe, ou o estado atual não permite.",
-    413: "O corpo da requisição é grande demais.",
+    413: "O corpo da requisição, ou o que haveria a responder, é grande demais.",
     414: "O endereço é longo demais.",
     415: "O corpo, ou o arquivo, não é do tipo esperado.",
     416: "O arquivo não tem a parte pedida.",
@@ -50,6 +50,7 @@ _EVERYWHERE = (
     "journal_corrupt",
     "supabase_unavailable",
     "refused_by_supabase",
+    "answer_too_large",
     "deadline_exceeded",
 )
 _WITH_BODY = (

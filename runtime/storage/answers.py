@@ -16,8 +16,8 @@ from pydantic_core import from_json
 
 from .errors import AnswerTooLarge, UnexpectedAnswer
 
-MAX_BYTES = 64 * 1024 * 1024
-"""Of one answer."""
+MAX_BYTES = 16 * 1024 * 1024
+"""Of one answer; reading it holds everything up meanwhile."""
 MAX_DEPTH = 64
 """Of what is left of an answer that could not be read; nothing of ours is nearly as deep."""
 

@@ -41,7 +41,7 @@ _READ = (
     "id, owner_id, company_id, connection_id, numero_cliente, status, data_inicio, data_fim, "
     "ultima_mensagem, updated_at"
 )
-"""What the robot needs: no column in which there is room for more."""
+"""What the robot needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,20 +231,18 @@ class Atendimentos:
     # --- for the robot
 
     async def by_ids(self, ids: Sequence[str]) -> dict[str, Atendimento]:
-        """The rows of these ids that exist and can be read."""
+        """The rows of these ids that exist and are of a person on a connection."""
         found: dict[str, Atendimento] = {}
         for start in range(0, len(ids), _IDS_PER_QUERY):
             part = list(ids[start : start + _IDS_PER_QUERY])
-            rows = await self._supabase.fetch(
-                self._supabase.table(_TABLE).select(_READ).in_("id", part)
-            )
+            rows = await self._supabase.fetch(self._persons().in_("id", part))
             found.update({row.id: row for row in self._read(rows)})
         return found
 
     async def finished(
         self, after: Place, limit: int, *, of: str | None = None, but: Collection[str] = ()
     ) -> FinishedPage:
-        """FINALIZADO rows in the order (``updated_at``, ``id``), behind ``after``.
+        """FINALIZADO rows of persons in the order (``updated_at``, ``id``), behind ``after``.
 
         Args:
             of: of this owner; None: of all.
@@ -254,8 +252,7 @@ class Atendimentos:
         """
         moment, identifier = after
         query = (
-            self._supabase.table(_TABLE)
-            .select(_READ)
+            self._persons()
             .eq("status", "FINALIZADO")
             .gte("updated_at", moment)
             .lte("updated_at", "now")  # by the clock that wrote it
@@ -267,6 +264,12 @@ class Atendimentos:
             query = query.not_.in_("owner_id", sorted(but))
         rows = await self._supabase.fetch(query.order("updated_at").order("id").limit(limit))
         return FinishedPage(self._read(rows), _end(rows), is_last=len(rows) < limit)
+
+    def _persons(self) -> Any:
+        """Rows that may be a person's on a connection: what is not, is not even sent to us."""
+        query = self._supabase.table(_TABLE).select(_READ)
+        query = query.filter("connection_id", "match", "^[A-Za-z0-9_-]{1,64}$")
+        return query.filter("numero_cliente", "match", "^[0-9]{5,20}(@lid)?$")
 
     def _read(self, rows: Sequence[Mapping[str, Any]]) -> list[Atendimento]:
         return self._supabase.skips.read(_TABLE, read_atendimento, rows)

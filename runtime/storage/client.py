@@ -19,10 +19,10 @@ from postgrest.base_request_builder import RequestConfig
 from supabase import ASupabaseStorageClient, AsyncClient, AsyncClientOptions
 
 from ..distribution import LONG, Distribution
-from ..errors import Invalid, NotFound, StorageUnavailable
+from ..errors import Invalid, NotFound, StorageUnavailable, TooLarge
 from ..failpoints import armed, failpoint
-from .answers import Bounded, read_rows
-from .classify import EXPECTED, Action, ErrorClass, classify, error_class
+from .answers import MAX_BYTES, Bounded, read_rows
+from .classify import ANSWER_TOO_LARGE, EXPECTED, Action, ErrorClass, classify, error_class
 from .errors import SupabaseError, UnexpectedAnswer, read_refusal
 from .rows import Skips, moment_text, unreadable, whole
 
@@ -65,7 +65,8 @@ class Supabase:
     """A Supabase project, as an async context manager.
 
     `ingest` and `schema_version` raise what happened as it came (``classify.EXPECTED``), for those
-    who decide by it. The other calls raise StorageUnavailable, Invalid or NotFound.
+    who decide by it. The other calls raise StorageUnavailable, Invalid, NotFound or
+    TooLarge.
 
     Attributes:
         seconds, errors: of every call since the start: how long, and what went wrong.
@@ -336,6 +337,13 @@ class Supabase:
             return await call()
         except EXPECTED as error:
             verdict = classify(error)
+            if verdict.code == ANSWER_TOO_LARGE:
+                raise TooLarge(
+                    "O Supabase tem mais a responder do que cabe em uma resposta; peça menos "
+                    "linhas.",
+                    code="answer_too_large",
+                    details={"maxBytes": MAX_BYTES},
+                ) from error
             if verdict.action is Action.BISECT:
                 raise Invalid(
                     "O Supabase recusou os dados enviados.",

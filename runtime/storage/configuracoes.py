@@ -8,8 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from ..errors import Conflict, Invalid, NotFound, StorageUnavailable
-from .classify import ANSWER_TOO_LARGE
+from ..errors import Conflict, Invalid, NotFound, TooLarge
 from .client import Supabase
 from .rows import Configuracao, identifier, moment, read_configuracao, text, unreadable
 
@@ -87,15 +86,14 @@ class Configuracoes:
         while True:
             try:
                 rows = await self._supabase.fetch(self._behind(columns, wanted, place, limit))
-            except StorageUnavailable as error:
-                if error.details["code"] != ANSWER_TOO_LARGE:
-                    raise
+            except TooLarge:
+                if limit == 1:
+                    break
+                limit //= 5
             else:
                 return (rows, False) if rows else None
-            if limit == 1:
-                rows = await self._supabase.fetch(self._behind("id, owner_id", wanted, place, 1))
-                return [{**row, "ativo": False} for row in rows], True
-            limit //= 5
+        rows = await self._supabase.fetch(self._behind("id, owner_id", wanted, place, 1))
+        return [{**row, "ativo": False} for row in rows], True
 
     def _behind(
         self, columns: str, wanted: Mapping[str, str], place: Place | None, limit: int

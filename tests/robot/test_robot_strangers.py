@@ -70,6 +70,13 @@ async def test_one_bad_row_costs_that_row(rig, autojump_clock, changes):
         assert await rig.journal.robot_due(EPOCH + timedelta(days=1), limit=9) != ([], None)
 
 
+@pytest.mark.parametrize("written", ["infinity", "10000-01-01", "x", None, 5])
+async def test_an_entry_of_no_time_is_not_heard(rig, autojump_clock, written):
+    """A dead letter that was corrected may have any; the writer hears for everybody."""
+    async with rig.running():
+        assert not await rig.hears(rig.place("p1"), timestamp=written)
+
+
 async def test_a_row_names_no_other_connection(rig, autojump_clock):
     """What was heard through one is not answered by the row of another."""
     await rig.journal.register(Connection("alheia", "Alheia", STRANGER, None, EPOCH))

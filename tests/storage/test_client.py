@@ -12,8 +12,8 @@ import httpx
 import pytest
 import trio
 
-from runtime.errors import Invalid, NotFound, StorageUnavailable
-from runtime.storage import Supabase, SupabaseError, UnexpectedAnswer
+from runtime.errors import Invalid, NotFound, StorageUnavailable, TooLarge
+from runtime.storage import Supabase, SupabaseError, UnexpectedAnswer, answers
 from runtime.storage.errors import read_refusal
 
 ATENDIMENTO = UUID("22222222-2222-4222-8222-222222222222")
@@ -135,6 +135,21 @@ async def test_active_atendimentos_and_sessions():
     assert first["company_id"] == f"eq.{ATENDIMENTO}"
     assert first["order"] == "ultima_mensagem.desc"
     assert second["owner_id"] == f"eq.{OWNER}"
+
+
+async def test_an_answer_without_end_is_cut_off(monkeypatch):
+    monkeypatch.setattr(answers, "MAX_BYTES", 1000)
+
+    class Endless(httpx.AsyncByteStream):
+        async def __aiter__(self):
+            while True:
+                yield b" " * 100
+                await trio.lowlevel.checkpoint()
+
+    async with client(lambda _: httpx.Response(200, stream=Endless())) as (supabase, _):
+        with pytest.raises(TooLarge) as refusal:
+            await supabase.sessions(OWNER)
+    assert refusal.value.code == "answer_too_large"
 
 
 async def test_response_times_are_kept():
