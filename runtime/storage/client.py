@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable
@@ -20,8 +21,10 @@ from supabase import ASupabaseStorageClient, AsyncClient, AsyncClientOptions
 from ..distribution import LONG, Distribution
 from ..errors import Invalid, NotFound, StorageUnavailable
 from ..failpoints import armed, failpoint
-from .classify import EXPECTED, Action, ErrorClass, classify, error_class
+from .classify import EXPECTED, Action, ErrorClass, Verdict, classify, error_class
 from .errors import SupabaseError, UnexpectedAnswer, read_refusal
+
+logger = logging.getLogger("zapvisor.storage")
 
 T = TypeVar("T")
 
@@ -99,6 +102,7 @@ class Supabase:
         )
         self._timings: deque[float] = deque(maxlen=TIMING_WINDOW)
         self._calls = 0
+        self._said: tuple[str, str] | None = None
         self.seconds = Distribution(LONG)
         self.errors: Counter[ErrorClass] = Counter(dict.fromkeys(ErrorClass, 0))
 
@@ -307,20 +311,32 @@ class Supabase:
         started = time.perf_counter()
         try:
             with trio.fail_after(CALL_SECONDS):
-                return await execute()
+                answer = await execute()
         except EXPECTED as error:
             self.errors[error_class(error)] += 1
+            self._keep_words(classify(error))
             raise
+        else:
+            self._said = None
+            return answer
         finally:
             seconds = time.perf_counter() - started
             self._timings.append(seconds * 1000)
             self.seconds.add(seconds)
+
+    def _keep_words(self, verdict: Verdict) -> None:
+        """What Supabase said, once, into the log: nobody else is told. Of a row it may quote."""
+        said = (verdict.code, verdict.text)
+        if verdict.action is not Action.BISECT and said != self._said:
+            self._said = said
+            logger.warning("a call failed: %s", verdict.code, extra={"text": verdict.text})
 
     async def _mapped(self, call: Callable[[], Awaitable[Any]]) -> Any:
         try:
             return await call()
         except EXPECTED as error:
             verdict = classify(error)
+            self._keep_words(verdict)
             if verdict.action is Action.BISECT:
                 raise Invalid(
                     "O Supabase recusou os dados enviados.",

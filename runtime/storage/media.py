@@ -73,7 +73,7 @@ class MediaStorage:
             raise Invalid(
                 "O Supabase Storage recusou o arquivo.",
                 code="storage_refused",
-                details={"reason": str(refusal)},
+                details={"code": refusal.code, "reason": _REFUSED[refusal.code]},
             ) from refusal
 
     @asynccontextmanager
@@ -108,7 +108,17 @@ class _Missing(Exception):
 
 
 class _Refused(Exception):
-    """The project does not take such an object."""
+    """The project does not take such an object; ``code`` says why not."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+_REFUSED = {
+    "file_too_large": "O arquivo passa do tamanho que o projeto permite.",
+    "file_type": "O projeto não permite arquivos deste tipo.",
+}
 
 
 async def _finding(call: Any) -> Any:
@@ -125,8 +135,10 @@ async def _refusing(call: Any) -> Any:
         return await call
     except SupabaseError as error:
         text = error.message.lower()
-        if error.status == 413 or "maximum allowed size" in text or "mime type" in text:
-            raise _Refused(error.message) from error
+        if error.status == 413 or "maximum allowed size" in text:
+            raise _Refused("file_too_large") from error
+        if "mime type" in text:
+            raise _Refused("file_type") from error
         raise
 
 
