@@ -66,6 +66,16 @@ def key(value: str) -> str:
     return value
 
 
+def own_key(value: str) -> str:
+    """An API key that an operator made up: any characters that are seen, in one piece."""
+    value = one_line(value.strip(_QUOTES))
+    if any(one.isspace() for one in value):
+        raise ValueError("it has white space inside")
+    if any(one in _QUOTES[2:] for one in value):
+        raise ValueError("it has a typographic quotation mark inside")
+    return value
+
+
 def service_key(value: str) -> str:
     """A key of a Supabase project that may everything; not the one for browsers."""
     value = key(value)
@@ -131,6 +141,7 @@ def host_with_port(value: str) -> tuple[str, int]:
 
 def web_address(value: str, example: str, *, path: bool = False) -> str:
     """An http(s) address of a server, without a slash at its end; ``path``: with one, too."""
+    value = value.strip(_QUOTES)
     if re.match(r"https?://", value, re.IGNORECASE) is None:
         raise ValueError(f"it must begin with https:// ({example})")
     try:

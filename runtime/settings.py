@@ -102,7 +102,7 @@ class Settings(BaseSettings):
     data_dir: Annotated[Path, _text(values.one_line)] = Field(
         default=Path("data"), validation_alias="ZAPVISOR_DATA_DIR"
     )
-    api_key: Annotated[SecretStr | None, _text(values.key)] = Field(
+    api_key: Annotated[SecretStr | None, _text(values.own_key)] = Field(
         default=None, validation_alias="ZAPVISOR_API_KEY"
     )
     api_url: Annotated[str | None, _text(_api)] = Field(

@@ -43,6 +43,8 @@ class Remote:
         if settings.api_key is None:
             raise Problem("set ZAPVISOR_API_KEY to an API key; `zapvisor keys create` makes one")
         key = settings.api_key.get_secret_value()
+        if not key.isascii():
+            raise Problem("ZAPVISOR_API_KEY is no API key that a header can carry (not ASCII)")
         url = httpx.URL(self.url)
         self._client = httpx.Client(
             base_url=url,

@@ -11,7 +11,7 @@ from email.utils import parsedate_to_datetime
 TEXT_LIMIT = 500
 LONGEST_WAIT = 300.0
 """Seconds, whatever an answer asks for."""
-_CODE = re.compile("[0-9A-Z]{5}|PGRST[0-9A-Z]{1,5}")
+_CODE = re.compile("[0-9A-Z]{1,5}|PGRST[0-9A-Z]{1,5}")
 
 
 class SupabaseError(Exception):
