@@ -302,9 +302,14 @@ class Supabase:
     # ---
 
     async def _rows(self, execute: Callable[[], Awaitable[Any]]) -> list[dict[str, Any]]:
-        answer = await self._mapped(lambda: self._timed(execute))
-        rows: list[dict[str, Any]] = answer.data
-        return rows
+        async def read() -> list[dict[str, Any]]:
+            rows = (await self._timed(execute)).data
+            if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+                raise UnexpectedAnswer("a table was answered with no list of rows")
+            return rows
+
+        found: list[dict[str, Any]] = await self._mapped(read)
+        return found
 
     async def _timed(self, execute: Callable[[], Awaitable[Any]]) -> Any:
         self._calls += 1

@@ -9,10 +9,11 @@ from typing import Any
 from uuid import UUID
 
 import httpx
+from storage3.utils import StorageException
 
 from ..errors import Invalid, NotFound
 from .client import Supabase
-from .errors import SupabaseError
+from .errors import SupabaseError, UnexpectedAnswer
 
 _URL_SECONDS = 60
 _COLUMNS = "owner_id, connection_id, midia_url, midia_tipo, midia_nome, midia_tamanho, dados"
@@ -42,14 +43,15 @@ class MediaStorage:
 
         async def ensure() -> None:
             try:
-                await self._supabase.buckets.get_bucket(bucket)
+                await _understood(self._supabase.buckets.get_bucket(bucket))
             except SupabaseError as error:
                 if not _is_missing(error):
                     raise
             else:
                 return
             try:
-                await self._supabase.buckets.create_bucket(bucket, options={"public": False})
+                made = self._supabase.buckets.create_bucket(bucket, options={"public": False})
+                await _understood(made)
             except SupabaseError as error:
                 if error.status != 409 and "exists" not in error.message.lower():
                     raise
@@ -121,9 +123,19 @@ _REFUSED = {
 }
 
 
-async def _finding(call: Any) -> Any:
+async def _understood(call: Any) -> Any:
+    """Raises UnexpectedAnswer for a success that is not Storage's: another service answers."""
     try:
         return await call
+    except (ValueError, KeyError, TypeError, AttributeError, StorageException) as error:
+        if isinstance(error, UnicodeEncodeError):
+            raise
+        raise UnexpectedAnswer(f"Storage's answer is no answer of it: {error}") from error
+
+
+async def _finding(call: Any) -> Any:
+    try:
+        return await _understood(call)
     except SupabaseError as error:
         if _is_missing(error):
             raise _Missing from error
@@ -132,7 +144,7 @@ async def _finding(call: Any) -> Any:
 
 async def _refusing(call: Any) -> Any:
     try:
-        return await call
+        return await _understood(call)
     except SupabaseError as error:
         text = error.message.lower()
         if error.status == 413 or "maximum allowed size" in text:
