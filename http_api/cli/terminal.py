@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 
 import click
 
@@ -13,6 +14,8 @@ class Problem(Exception):
 
 def system_error(error: OSError) -> str:
     """What the operating system's error means; not its text, which may quote anything."""
+    if isinstance(error, socket.gaierror):
+        return "the name is not known"
     return os.strerror(error.errno) if error.errno else "the operating system refused it"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable
@@ -21,6 +22,7 @@ from supabase import ASupabaseStorageClient, AsyncClient, AsyncClientOptions
 from ..distribution import LONG, Distribution
 from ..errors import Invalid, NotFound, StorageUnavailable
 from ..failpoints import armed, failpoint
+from ..reasons import about
 from .classify import EXPECTED, Action, ErrorClass, Verdict, classify, error_class
 from .errors import SupabaseError, UnexpectedAnswer, read_refusal
 
@@ -73,11 +75,15 @@ class Supabase:
         url: of the project, without ``/rest/v1``.
         service_role_key: never logged.
         transport: replaces the network, for tests.
+
+    Raises Invalid for a key that no header can carry: every call would crash its caller.
     """
 
     def __init__(
         self, url: str, service_role_key: str, *, transport: httpx.AsyncBaseTransport | None = None
     ) -> None:
+        if not re.fullmatch("[!-~]+", service_role_key):
+            raise Invalid(about("invalid_key").pt, code="invalid_key")
         self._http = httpx.AsyncClient(
             timeout=_TIMEOUT,
             limits=_LIMITS,
