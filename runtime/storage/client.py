@@ -22,7 +22,6 @@ from supabase import ASupabaseStorageClient, AsyncClient, AsyncClientOptions
 from ..distribution import LONG, Distribution
 from ..errors import Invalid, NotFound, StorageUnavailable
 from ..failpoints import armed, failpoint
-from ..reasons import about
 from .classify import EXPECTED, Action, ErrorClass, Verdict, classify, error_class
 from .errors import SupabaseError, UnexpectedAnswer, read_refusal
 
@@ -76,14 +75,14 @@ class Supabase:
         service_role_key: never logged.
         transport: replaces the network, for tests.
 
-    Raises Invalid for a key that no header can carry: every call would crash its caller.
+    Raises ValueError for a key that no header can carry: every call would crash its caller.
     """
 
     def __init__(
         self, url: str, service_role_key: str, *, transport: httpx.AsyncBaseTransport | None = None
     ) -> None:
         if not re.fullmatch("[!-~]+", service_role_key):
-            raise Invalid(about("invalid_key").pt, code="invalid_key")
+            raise ValueError("the key has characters that no header can carry")
         self._http = httpx.AsyncClient(
             timeout=_TIMEOUT,
             limits=_LIMITS,

@@ -58,10 +58,9 @@ async def test_what_a_database_says_of_a_row_is_not_even_in_the_log(caplog):
 @pytest.mark.parametrize("key", ["\u201cabc\u201d", "abc\n", "ab\rc", "chave-\u00e9", "a c", ""])
 def test_a_key_that_cannot_be_sent_is_refused_before_anything_uses_it(key):
     """Settings refuse it; whoever else makes a client learns it at once, not in a crash."""
-    with pytest.raises(Invalid) as raised:
+    with pytest.raises(ValueError, match="no header can carry") as raised:
         Supabase("http://127.0.0.1:9", key)
-    assert raised.value.code == "invalid_key"
-    assert "abc" not in raised.value.message
+    assert "abc" not in str(raised.value)
 
 
 @pytest.mark.parametrize(
