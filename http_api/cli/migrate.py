@@ -30,5 +30,5 @@ def migrate() -> None:
         with errors_logged_to(LOG):
             applied = apply(address.get_secret_value(), directory, click.echo)
     except MigrationError as error:
-        raise Problem(f"{error} (in its own words: {LOG})") from None
+        raise Problem(f"{error} (its own words are in {LOG})") from None
     click.echo(f"{len(applied)} migrations applied" if applied else "the schema is up to date")
