@@ -142,6 +142,7 @@ class Settings(BaseSettings):
                 for one in values.passwords(value):
                     SECRETS.learn(one)
             return clean or None
+        # Given to the constructor; what is empty outside never gets here.
         return clean or (None if info.field_name in ("supabase_url", "api_url") else clean)
 
     @property
