@@ -30,7 +30,10 @@ READY_SECONDS = 180.0
 # terminationGracePeriodSeconds, stop_grace_period and TimeoutStopSec of the manifests.
 GRACE_SECONDS = 90.0
 # Handed to the container from this process: where Supabase is, or a simulator in place of WhatsApp.
-PASSED = ("SUPABASE_URL", "SUPABASE_SERVICE_ROLE_KEY", "ZAPVISOR_API_KEY", "NODE_OPTIONS")
+PASSED = (
+    *("SUPABASE_URL", "SUPABASE_SECRET_KEY", "SUPABASE_SERVICE_ROLE_KEY"),
+    *("ZAPVISOR_API_KEY", "NODE_OPTIONS"),
+)
 
 
 class Container:

@@ -242,4 +242,10 @@ class Ready(Answer):
         str, Field(description="available, ou por que não.", examples=["available"])
     ]
     supabase: Annotated[bool, Field(description="Responde; uma queda não impede o resto.")]
-    supabase_error: Annotated[str | None, Field(description="Por que não responde.")] = None
+    supabase_error: Annotated[
+        str | None,
+        Field(
+            description="Por que não serve, como código; as frases estão em `errors` de /status.",
+            examples=["network"],
+        ),
+    ] = None

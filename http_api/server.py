@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 import socket
 from typing import Protocol, cast
 
@@ -191,4 +192,4 @@ def _reason(error: OSError, host: str, port: int) -> str:
         case errno.EACCES:
             return f"Não há permissão para usar o endereço {where}; use uma PORT acima de 1023."
         case _:
-            return f"Não foi possível usar o endereço {where}: {error.strerror}."
+            return f"Não foi possível usar o endereço {where} ({os.strerror(error.errno or 0)})."

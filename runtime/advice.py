@@ -33,8 +33,10 @@ _KINDS: dict[ErrorClass, Advice] = {
         "see Supabase's status page and the project's log; messages wait meanwhile",
     ),
     ErrorClass.ACCESS: Advice(
-        "Confira SUPABASE_SERVICE_ROLE_KEY e se o projeto está pausado ou acima da cota.",
-        "check SUPABASE_SERVICE_ROLE_KEY, and whether the project is paused or over its quota",
+        "Confira SUPABASE_SERVICE_ROLE_KEY (ou SUPABASE_SECRET_KEY), e se o projeto está pausado "
+        "ou acima da cota.",
+        "check SUPABASE_SERVICE_ROLE_KEY (or SUPABASE_SECRET_KEY), and whether the project is "
+        "paused or over its quota",
     ),
     ErrorClass.SCHEMA: Advice("Execute `zapvisor migrate`.", "run `zapvisor migrate`"),
     ErrorClass.DATA: Advice(

@@ -57,7 +57,8 @@ def _project(settings: Settings, stack: LocalStack | None) -> tuple[str, str]:
     assert settings.supabase_url is not None
     if settings.supabase_service_role_key is None:
         raise Invalid(
-            "SUPABASE_URL está definida, mas SUPABASE_SERVICE_ROLE_KEY não.",
+            "SUPABASE_URL está definida, mas SUPABASE_SECRET_KEY (ou SUPABASE_SERVICE_ROLE_KEY) "
+            "não.",
             code="missing_service_role_key",
         )
     return settings.supabase_url, settings.supabase_service_role_key.get_secret_value()

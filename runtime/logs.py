@@ -7,7 +7,8 @@ full queue drops records, never the message path.
 
 A record's own fields (``extra={...}``) become JSON keys: ``connection``, ``incarnation`` and
 ``message_id`` (WhatsApp's) tell which records belong together; `correlated` gives them to all
-records of a block. Loggers are named ``zapvisor.<area>``.
+records of a block. Loggers are named ``zapvisor.<area>``. Secrets of this process and whole phone
+numbers are hidden in all of them, in tracebacks too.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ import json
 import logging
 import logging.handlers
 import queue
-import re
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -27,6 +27,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from .phone_masking import mask_phones
+from .redaction import SECRETS
+
 MAX_BYTES = 10 * 1024 * 1024
 KEPT_FILES = 20
 """Of each log, besides the one that is written: a file for each day, or more on busy ones."""
@@ -34,22 +37,23 @@ KEPT_SECONDS = 14 * 24 * 3600
 QUEUE_RECORDS = 10_000
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-_UUID = r"(?<![0-9A-Fa-f])[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}(?![0-9A-Fa-f])"
-_PHONE = re.compile(
-    rf"{_UUID}|(?<![0-9A-Fa-f])(?P<first>\d{{2,4}})\d{{5,9}}(?P<last>\d{{2}})(?![0-9A-Fa-f])"
-)
 _LIBRARIES = ("httpx", "httpcore", "hypercorn", "hpack", "trio-websocket", "wsproto", "postgrest")
 
 
-def mask_phones(text: str) -> str:
-    """Leave only the ends of anything that looks like a phone number or a JID's user part."""
-    return _PHONE.sub(_masked, text)
+def readable(text: str) -> str:
+    """What of a text a log may show: no secret of this process, no whole phone number."""
+    return mask_phones(SECRETS.redact(text))
 
 
-def _masked(found: re.Match[str]) -> str:
-    if found["first"] is None:
-        return found[0]
-    return f"{found['first']}…{found['last']}"
+def _readable_value(value: Any) -> Any:
+    """The same for a record's field. A number is a figure of ours, never somebody's telephone."""
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, Mapping):
+        return {readable(str(key)): _readable_value(one) for key, one in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_readable_value(one) for one in value]
+    return readable(str(value))
 
 
 _shared: ContextVar[Mapping[str, Any]] = ContextVar("shared", default=MappingProxyType({}))
@@ -66,7 +70,9 @@ def correlated(**fields: Any) -> Iterator[None]:
 
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:
-    return {key: value for key, value in vars(record).items() if key not in _STANDARD}
+    return {
+        key: _readable_value(value) for key, value in vars(record).items() if key not in _STANDARD
+    }
 
 
 class JsonFormatter(logging.Formatter):
@@ -77,12 +83,12 @@ class JsonFormatter(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "event": record.getMessage(),
+            "event": readable(record.getMessage()),
             **_fields(record),
         }
         if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
-        return mask_phones(json.dumps(line, default=str, ensure_ascii=False))
+            line["exception"] = readable(self.formatException(record.exc_info))
+        return json.dumps(line, ensure_ascii=False)
 
 
 class ConsoleFormatter(logging.Formatter):
@@ -92,10 +98,10 @@ class ConsoleFormatter(logging.Formatter):
         when = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S")
         area = record.name.removeprefix("zapvisor.")
         fields = " ".join(f"{key}={value}" for key, value in _fields(record).items())
-        line = f"{when} {record.levelname:<7} {area}: {record.getMessage()} {fields}".rstrip()
+        line = f"{record.levelname:<7} {area}: {readable(record.getMessage())} {fields}".rstrip()
         if record.exc_info:
-            line = f"{line}\n{self.formatException(record.exc_info)}"
-        return mask_phones(line)
+            line = f"{line}\n{readable(self.formatException(record.exc_info))}"
+        return f"{when} {line}"
 
 
 class _LossyQueueHandler(logging.handlers.QueueHandler):
@@ -188,3 +194,20 @@ def logging_to(directory: Path, *, console_level: int = logging.INFO) -> Iterato
     finally:
         root.removeHandler(handler)
         listener.stop()
+
+
+@contextlib.contextmanager
+def errors_logged_to(path: Path) -> Iterator[None]:
+    """For a command that ends soon: errors of the block go to a file of their own, if it can be."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handler: logging.Handler = _file(path, logging.ERROR, JsonFormatter())
+    except OSError:
+        handler = logging.NullHandler()
+    root = logging.getLogger()
+    root.addHandler(handler)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        handler.close()

@@ -12,14 +12,16 @@ each wait for a lock by ``LOCK_TIMEOUT``, so that a busy installation is never h
 from __future__ import annotations
 
 import hashlib
-import os
+import logging
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
 
-DSN_VARIABLE = "SUPABASE_DB_URL"
+_log = logging.getLogger("zapvisor.migrate")
+
 CONNECT_TIMEOUT = 10
 LOCK_TIMEOUT = "15s"
 # Building an index over millions of old rows takes its time.
@@ -38,7 +40,10 @@ create table if not exists zapvisor.schema_migrations (
 
 
 class MigrationError(Exception):
-    """The schema could not be read or changed; the message says why and carries no secret."""
+    """The schema could not be read or changed; the message is ours, the database's is in the log.
+
+    What a database says may quote rows, and what libpq says may quote a password.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,22 +67,14 @@ def migrations(directory: Path) -> list[Migration]:
     return found
 
 
-def dsn_from_environment() -> str:
-    """The connection string in ``SUPABASE_DB_URL``. Raises MigrationError if it is not set."""
-    dsn = os.environ.get(DSN_VARIABLE, "").strip()
-    if not dsn:
-        raise MigrationError(
-            f"{DSN_VARIABLE} is not set; put the connection string of the Supabase project "
-            "(Project Settings, Database) into the environment"
-        )
-    return dsn
-
-
 def pending(dsn: str, directory: Path) -> list[Migration]:
     """What ``apply`` would do now; changes nothing. Raises MigrationError."""
     known = migrations(directory)
     with _connect(dsn) as connection:
-        return _pending(connection, known)
+        try:
+            return _pending(connection, known)
+        except psycopg.Error as error:
+            raise _failure("the state of the schema cannot be read", error) from None
 
 
 def apply(
@@ -96,13 +93,13 @@ def apply(
     known = migrations(directory)
     applied = []
     with _connect(dsn) as connection:
-        connection.add_notice_handler(lambda notice: _report_warning(notice, report))
+        connection.add_notice_handler(lambda notice: _report_warning(notice, known, report))
         try:
             while waiting := _next(connection, known):
                 report(f"applied {waiting.version}")
                 applied.append(waiting)
         except psycopg.Error as error:
-            raise MigrationError(_describe(error)) from error
+            raise _failure("the migrations stopped", error) from None
     return applied
 
 
@@ -152,16 +149,68 @@ def _connect(dsn: str) -> psycopg.Connection:
             application_name="zapvisor migrate",
         )
     except psycopg.OperationalError as error:
-        raise MigrationError(f"cannot connect to the database: {_describe(error)}") from error
-    except psycopg.Error:
-        # Its text quotes the connection string, which holds the password.
+        raise _failure("cannot connect to the database", error) from None
+    except (psycopg.Error, ValueError):  # one with a NUL inside never reaches libpq
         raise MigrationError("this is not a valid PostgreSQL connection string") from None
 
 
-def _describe(error: psycopg.Error) -> str:
-    return f"{error.sqlstate}: {error}" if error.sqlstate else str(error)
+_MEANINGS = {
+    "08": "the connection broke",
+    "28": "it refuses this user or password",
+    "3D": "there is no such database",
+    "23": "rows that are there break a rule of the new schema",
+    "42501": "this user may not do that; use the role postgres",
+    "42": "something that the migration counts on is missing or different",
+    "40": "another transaction was in the way; try again",
+    "53": "it is out of connections, memory or disk",
+    "55P03": f"something else held a lock for {LOCK_TIMEOUT}; try again at a quieter hour",
+    "57014": f"one statement took longer than {STATEMENT_TIMEOUT}",
+    "57": "it is shutting down or starting",
+}
 
 
-def _report_warning(notice: psycopg.errors.Diagnostic, report: Callable[[str], None]) -> None:
-    if notice.severity_nonlocalized == "WARNING":
-        report(f"warning: {notice.message_primary}")
+_LIBPQ = (
+    ("password authentication failed|no password supplied", "it refuses this user or password"),
+    ("translate host name|resolve host", "the name of its host is not known (DNS)"),
+    ("does not exist|Tenant or user not found", "there is no such database or user"),
+    ("SSL|certificate", "the encrypted connection failed (TLS)"),
+    ("timeout|timed out", "it does not answer in time"),
+    ("refused|unreachable|No route|No such file", "nobody listens there"),
+)
+
+
+def _failure(what: str, error: psycopg.Error) -> MigrationError:
+    """What is told of an error: its SQLSTATE, what that means, and where it was."""
+    _log.error("%s", what, extra={"code": error.sqlstate, "text": _primary(error)})
+    code = error.sqlstate
+    if code is None:  # libpq's own, which has words only
+        said = str(error)
+        guess = (meaning for words, meaning in _LIBPQ if re.search(words, said))
+        return MigrationError(f"{what}: {next(guess, 'it does not answer as PostgreSQL does')}")
+    prefixes = (code[:length] for length in (5, 2))
+    meaning = next((_MEANINGS[one] for one in prefixes if one in _MEANINGS), "it reports an error")
+    diagnosis = error.diag
+    where = "".join(
+        f", {kind} {name}"
+        for kind, name in (("table", diagnosis.table_name), ("rule", diagnosis.constraint_name))
+        if name
+    )
+    return MigrationError(f"{what}: {code}{where}: {meaning}")
+
+
+def _primary(error: psycopg.Error) -> str:
+    """Its first line; the details quote rows."""
+    return error.diag.message_primary or str(error).partition("\n")[0]
+
+
+def _report_warning(
+    notice: psycopg.errors.Diagnostic, known: list[Migration], report: Callable[[str], None]
+) -> None:
+    """The migrations' own warnings, which their files hold; others may quote anything."""
+    said = notice.message_primary
+    if notice.severity_nonlocalized != "WARNING" or not said:
+        return
+    if any(said in migration.sql for migration in known):
+        report(f"warning: {said}")
+    else:
+        _log.warning("the database warns", extra={"code": notice.sqlstate, "text": said})

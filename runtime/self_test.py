@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
@@ -12,12 +13,15 @@ from supervisors import ChildContext, ChildSpec, DynamicSupervisor, SupervisionE
 
 from . import advice
 from .errors import JournalUnavailable, ZapvisorError
+from .reasons import about
 from .storage.classify import EXPECTED, ErrorClass, error_class
 from .whatsapp.bridge import BridgeHung
 from .whatsapp.link import LinkLost
 
 if TYPE_CHECKING:
     from .lifecycle import Lifecycle
+
+logger = logging.getLogger("zapvisor.self_test")
 
 CHECK_DEADLINE = 15.0
 """Seconds that one check may take."""
@@ -73,7 +77,7 @@ def _sentence(failure: Exception) -> str:
         case BridgeHung():
             return "A ponte do WhatsApp não responde."
         case _:
-            return f"{type(failure).__name__}: {failure}"
+            return f"{about(type(failure).__name__).pt} ({type(failure).__name__})"
 
 
 def _action(name: str, failure: Exception) -> str:
@@ -105,8 +109,9 @@ async def _journal(app: Lifecycle) -> None:
     await app.journal.touch()
     problems = await app.journal.audit()
     if problems:
+        logger.error("the journal has defects", extra={"text": problems})
         raise JournalUnavailable(
-            f"A fila durável tem defeitos: {problems[0]}.", code="journal_corrupt"
+            f"A fila durável tem {len(problems)} defeitos.", code="journal_corrupt"
         )
 
 

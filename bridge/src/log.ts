@@ -9,9 +9,23 @@ import type { ILogger } from "baileys/lib/Utils/logger.js";
 export type Level = "debug" | "info" | "warn" | "error";
 export type Fields = Readonly<Record<string, string | number | boolean | null | undefined>>;
 
-/** Keep the last four digits of whatever may be a phone number or a LID. */
+// What is no number of a person: UUIDs, and ISO 8601; then JIDs; then runs as long as a number.
+const NUMBERS = new RegExp(
+  [
+    "(?<kept>\\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\\b|\\d{4}-\\d\\d-\\d\\d(?:[T ][\\d:.,]+)?)",
+    "(?<jid>\\d{5,20}(?=(?:[-.:_]\\d{1,20})*@[a-z]))",
+    "(?<run>(?<![0-9a-f.,])\\d{10,}(?![0-9a-f]|[.,]\\d))",
+  ].join("|"),
+  "gi",
+);
+const MOMENT = /^(?:(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\d{6}|1[5-9]\d{8}|1\d{12}|1\d{15})$/;
+
+/** Keep the last four digits of whatever may be a phone number or a LID; dates and versions stay. */
 export function mask(text: string): string {
-  return text.replace(/\d{7,}/g, (digits) => `***${digits.slice(-4)}`);
+  return text.replace(NUMBERS, (found: string, kept?: string, jid?: string) => {
+    if (kept !== undefined || (jid === undefined && MOMENT.test(found))) return found;
+    return `***${found.slice(-4)}`;
+  });
 }
 
 export function formatRecord(time: number, level: Level, event: string, fields: Fields): string {

@@ -11,10 +11,14 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from pathlib import Path
+from types import TracebackType
 from uuid import UUID
 
 import click
+
+from runtime.redaction import SECRETS
 
 from . import people
 from .terminal import Problem
@@ -299,8 +303,17 @@ for command in people.COMMANDS:
     cli.add_command(command)
 
 
+def _show_defect(
+    kind: type[BaseException], error: BaseException, frames: TracebackType | None
+) -> None:
+    """A traceback for whoever mends it, without the secrets that an error may quote."""
+    shown = SECRETS.redact("".join(traceback.format_exception(kind, error, frames)))
+    click.echo(shown, err=True, nl=False)
+
+
 def main() -> None:
     """Entry point of the console script."""
+    sys.excepthook = _show_defect
     # Where the console cannot show a character (a C locale), replace it instead of failing.
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
@@ -311,7 +324,7 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except Problem as problem:
-        click.echo(f"zapvisor: {problem}", err=True)
+        click.echo(f"zapvisor: {SECRETS.redact(str(problem))}", err=True)
         sys.exit(1)
     except BrokenPipeError:  # whoever read our output has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

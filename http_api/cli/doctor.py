@@ -30,14 +30,15 @@ from runtime.node_parts import (
     locked_version,
     node_executable,
 )
+from runtime.reasons import about
 from runtime.settings import Settings
 from runtime.storage import REQUIRED_SCHEMA_VERSION, Supabase, classify
-from runtime.storage.classify import EXPECTED, ErrorClass, error_class
+from runtime.storage.classify import EXPECTED, error_class
 
 from .prerequisites import load_settings
 from .remote import BOOTSTRAP, Remote
 from .tables import print_json
-from .terminal import Problem
+from .terminal import Problem, system_error
 
 OLDEST_PYTHON = (3, 11)
 OLDEST_NODE = (24, 18)
@@ -133,11 +134,17 @@ def _node(_settings: Settings) -> str:
             [node, "--version"], capture_output=True, text=True, timeout=COMMAND_TIMEOUT, check=True
         ).stdout.strip()
     except (OSError, subprocess.SubprocessError) as error:
-        raise Ailing(f"{node} does not run ({error}); install zapvisor anew") from None
+        raise Ailing(f"{node} does not run ({_kind(error)}); install zapvisor anew") from None
     major, minor, *_ = (int(part) for part in answer.removeprefix("v").split("."))
     if (major, minor) < OLDEST_NODE:
         raise Ailing(f"{answer} is too old; {'.'.join(map(str, OLDEST_NODE))} or newer is needed")
     return answer
+
+
+def _kind(error: OSError | subprocess.SubprocessError) -> str:
+    if isinstance(error, OSError):
+        return system_error(error)
+    return "it takes too long" if isinstance(error, subprocess.TimeoutExpired) else "it fails"
 
 
 def _node_packages(settings: Settings) -> str:
@@ -160,7 +167,7 @@ def _data_directory(settings: Settings) -> str:
             os.fsync(file.fileno())
     except OSError as error:
         raise Ailing(
-            f"{directory} is not writable ({error.strerror}); set ZAPVISOR_DATA_DIR"
+            f"{directory} is not writable ({system_error(error)}); set ZAPVISOR_DATA_DIR"
         ) from None
     free = shutil.disk_usage(existing).free
     if free < LOW_DISK_BYTES:
@@ -191,11 +198,11 @@ def _journal(settings: Settings) -> str:
     except (sqlite3.Error, OSError) as error:
         fault = diagnose(error)
         code = "journal_io_error" if fault is None else fault.code
-        raise Ailing(f"{path} is not readable ({error}); {about_journal(code).en}") from None
+        raise Ailing(f"{path}: {about(code).en}; {about_journal(code).en}") from None
     if version > len(MIGRATIONS):
         raise Ailing(f"{path} is of a newer release; {about_journal('journal_too_new').en}")
     if finding != "ok":
-        raise Ailing(f"{path} is damaged ({finding}); {about_journal('journal_corrupt').en}")
+        raise Ailing(f"{path}: the file is damaged; {about_journal('journal_corrupt').en}")
     return f"readable, {path.stat().st_size // 1024} KB; {accounts.balance()}"
 
 
@@ -221,7 +228,7 @@ def _port(settings: Settings) -> str:
             if _answers(address):
                 return f"zapvisor answers on {address}"
             what = _ADDRESS_ADVICE.get(error.errno or 0, "set HOST and PORT")
-            raise Ailing(f"{address} cannot be used ({error.strerror}); {what}") from None
+            raise Ailing(f"{address} cannot be used ({system_error(error)}); {what}") from None
     return f"{address} is free"
 
 
@@ -237,17 +244,14 @@ def _supabase(settings: Settings) -> str:
         return _local_stack(settings)
     if settings.supabase_service_role_key is None:
         raise Ailing(
-            "SUPABASE_URL is set, but SUPABASE_SERVICE_ROLE_KEY is not; "
+            "SUPABASE_URL is set, but SUPABASE_SECRET_KEY or SUPABASE_SERVICE_ROLE_KEY is not; "
             "set it too (Supabase: Project Settings, API keys)"
         )
     try:
         version = trio.run(_schema_version, settings)
     except EXPECTED as error:
-        verdict, kind = classify(error), error_class(error)
-        reason = f"{verdict.reason} ({verdict.code})"
-        if kind is ErrorClass.SCHEMA:
-            reason = "zapvisor's tables or functions are missing or old"
-        raise Ailing(f"{settings.supabase_url}: {reason}; {about_supabase(kind).en}") from None
+        code, advice = classify(error).code, about_supabase(error_class(error)).en
+        raise Ailing(f"{settings.supabase_url}: {about(code).en} ({code}); {advice}") from None
     if version < REQUIRED_SCHEMA_VERSION:
         raise Ailing(f"schema {version} is too old; run `zapvisor migrate`")
     return f"{settings.supabase_url}, schema {version}"

@@ -22,7 +22,7 @@ from supervisors import ChildSpec, SupervisionError, Supervisor, open_supervisor
 from . import queue
 from .prerequisites import load_settings
 from .tables import clean, print_json, print_table
-from .terminal import Problem
+from .terminal import Problem, system_error
 
 T = TypeVar("T")
 PAGE = 500
@@ -96,7 +96,7 @@ def export(target: Path) -> None:
     except FileExistsError:
         raise Problem(f"{target} exists; name a new file") from None
     except OSError as error:
-        raise Problem(f"cannot write {target}: {error.strerror}") from None
+        raise Problem(f"cannot write {target}: {system_error(error)}") from None
 
 
 def dead_letters(*, as_json: bool) -> None:
@@ -138,7 +138,7 @@ def _corrections(text: str | None) -> dict[str, Any]:
     try:
         value = json.loads(text or "{}")
     except json.JSONDecodeError as error:
-        raise Problem(f"--changes is not JSON: {error}") from None
+        raise Problem(f"--changes is not JSON from its character {error.pos} on") from None
     if not isinstance(value, dict) or value.keys() & {"kind", "id", "seq"}:
         raise Problem("--changes takes a JSON object of columns other than kind, id and seq")
     return value

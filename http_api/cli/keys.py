@@ -16,7 +16,7 @@ from ..keys import ApiKey, KeyScope, KeyStore
 from ..principal import EVERYTHING, Permission, Role
 from .prerequisites import load_settings
 from .tables import print_json, print_table
-from .terminal import Problem
+from .terminal import Problem, system_error
 
 T = TypeVar("T")
 
@@ -91,7 +91,7 @@ def _run(work: Callable[[], T]) -> T:
     except ZapvisorError as error:
         raise Problem(error.message) from None
     except OSError as error:
-        raise Problem(f"cannot use the key file: {error.strerror}") from None
+        raise Problem(f"cannot use the key file: {system_error(error)}") from None
 
 
 def _show(key: ApiKey, plaintext: str, *, as_json: bool) -> None:

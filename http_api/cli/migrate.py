@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-import os
+from pathlib import Path
 
 import click
-from dotenv import dotenv_values
 
-from runtime.migrate import DSN_VARIABLE, MigrationError, apply, dsn_from_environment
+from runtime.logs import errors_logged_to
+from runtime.migrate import MigrationError, apply
 from runtime.node_parts import locate_sources
 
+from .prerequisites import load_settings
 from .terminal import Problem
+
+LOG = Path("logs") / "migrate.log"
+"""What the database said of a failure, in its own words, is there and not on the terminal."""
 
 
 def migrate() -> None:
     """Apply what is pending; raises Problem where the database does not allow it."""
-    # The connection string is a secret of this command alone, hence no field of Settings.
-    from_file = dotenv_values(".env.supabase").get(DSN_VARIABLE)
-    if from_file:
-        os.environ.setdefault(DSN_VARIABLE, from_file)
-    try:
-        applied = apply(
-            dsn_from_environment(), locate_sources() / "supabase" / "migrations", click.echo
+    address = load_settings().supabase_db_url
+    if address is None:
+        raise Problem(
+            "SUPABASE_DB_URL is not set; put the connection string of the Supabase project "
+            "(Project Settings, Database) into the environment"
         )
+    directory = locate_sources() / "supabase" / "migrations"
+    try:
+        with errors_logged_to(LOG):
+            applied = apply(address.get_secret_value(), directory, click.echo)
     except MigrationError as error:
-        raise Problem(str(error)) from None
+        raise Problem(f"{error} (its own words are in {LOG})") from None
     click.echo(f"{len(applied)} migrations applied" if applied else "the schema is up to date")

@@ -22,8 +22,8 @@ def owner(email: str) -> None:
     try:
         stack = local_stack(settings, node_parts(settings))
         click.echo(trio.run(stack.create_owner, email))
-    except (RuntimeError, psycopg.Error, OSError) as error:
-        raise Problem(f"the local database does not answer; start `up` first ({error})") from None
+    except (RuntimeError, psycopg.Error, OSError):
+        raise Problem("the local database does not answer; start `up` first") from None
 
 
 def local_stack(settings: Settings, parts: NodeParts) -> LocalStack:

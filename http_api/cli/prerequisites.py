@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from runtime.node_parts import NodeParts, NodePartsError, prepare
 from runtime.settings import Settings
 
-from .terminal import Problem, say
+from .terminal import Problem, say, system_error
 
 
 def load_settings() -> Settings:
@@ -16,12 +16,14 @@ def load_settings() -> Settings:
         return Settings()
     except ValidationError as error:
         bad = "; ".join(
-            f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}"
-            for item in error.errors(include_input=False, include_url=False)
+            f"{item['loc'][0]}: {item['msg'].removeprefix('Value error, ')}"
+            for item in error.errors(include_input=False, include_context=False, include_url=False)
         )
         raise Problem(f"the settings are not usable: {bad}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise Problem(f".env.supabase cannot be read: {error}") from None
+    except UnicodeDecodeError:
+        raise Problem(".env.supabase cannot be read: save it as UTF-8") from None
+    except OSError as error:
+        raise Problem(f".env.supabase cannot be read: {system_error(error)}") from None
 
 
 def node_parts(settings: Settings) -> NodeParts:
@@ -31,4 +33,4 @@ def node_parts(settings: Settings) -> NodeParts:
     except NodePartsError as error:
         raise Problem(str(error)) from None
     except OSError as error:
-        raise Problem(f"the data directory cannot be used: {error}") from None
+        raise Problem(f"the data directory cannot be used: {system_error(error)}") from None

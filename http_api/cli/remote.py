@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
@@ -40,13 +39,13 @@ class Remote:
 
     def __init__(self, seconds: float = CALL_SECONDS) -> None:
         settings = load_settings()
-        self.url = os.environ.get("ZAPVISOR_URL") or _local(settings.host, settings.port)
+        self.url = settings.api_url or _local(settings.host, settings.port)
         if settings.api_key is None:
             raise Problem("set ZAPVISOR_API_KEY to an API key; `zapvisor keys create` makes one")
         key = settings.api_key.get_secret_value()
         if not key.isascii():
-            raise Problem("ZAPVISOR_API_KEY is no API key")
-        url = _address(self.url)
+            raise Problem("ZAPVISOR_API_KEY is no API key that a header can carry (not ASCII)")
+        url = httpx.URL(self.url)
         self._client = httpx.Client(
             base_url=url,
             headers={"X-Api-Key": key},
@@ -134,16 +133,6 @@ def _frames(lines: Iterator[str]) -> Iterator[Mapping[str, str]]:
             value = value.removeprefix(" ")
             several = field == "data" and field in frame
             frame[field] = f"{frame[field]}\n{value}" if several else value
-
-
-def _address(text: str) -> httpx.URL:
-    try:
-        url = httpx.URL(text)
-    except (httpx.InvalidURL, UnicodeError) as error:
-        raise Problem(f"ZAPVISOR_URL is no address ({error})") from None
-    if url.scheme not in ("http", "https") or not url.host:
-        raise Problem("ZAPVISOR_URL must begin with http:// or https://")
-    return url
 
 
 def _local(host: str, port: int) -> str:

@@ -19,7 +19,14 @@ from runtime.launch import running
 from runtime.logs import logging_to
 from runtime.node_parts import NodeParts
 from runtime.settings import Settings
-from supervisors import ChildSpec, Escalate, SupervisionError
+from supervisors import (
+    ChildSpec,
+    Escalate,
+    EscalationError,
+    Park,
+    StartFailedError,
+    SupervisionError,
+)
 
 from ..limits import Limits
 from ..server import Server
@@ -114,11 +121,15 @@ def _expected_failures(logs: Path) -> Iterator[None]:
     except (ZapvisorError, SupervisionError, ExceptionGroup) as error:
         for cause in _causes(error):
             if isinstance(cause, (Problem, ZapvisorError)):
-                raise Problem(str(cause)) from None
+                raise Problem(getattr(cause, "message", str(cause))) from None
+        for cause in _causes(error):
+            if isinstance(cause, Escalate | Park):
+                raise Problem(f"{cause.reason} ({cause.code})") from None
         for cause in _causes(error):
             if isinstance(cause, SupervisionError):
+                part = cause.path if isinstance(cause, EscalationError | StartFailedError) else ""
                 raise Problem(
-                    f"{cause}; the details are in {logs / 'logs' / 'error.log'}"
+                    f"{part or 'a part'} gave up; why is in {logs / 'logs' / 'error.log'}"
                 ) from None
         raise
 

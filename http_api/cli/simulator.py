@@ -15,7 +15,7 @@ import httpx
 import trio
 
 from runtime.node_parts import NodeParts
-from runtime.settings import SECRET_VARIABLES
+from runtime.redaction import SECRET_VARIABLES
 from supervisors import Backoff, ChildSpec, SubprocessChild
 
 log = logging.getLogger("zapvisor.simulator")

@@ -15,7 +15,7 @@ from ..keys import KeyStore
 from ..qr import terminal as qr_blocks
 from .prerequisites import load_settings, node_parts
 from .serving import serve
-from .terminal import Problem, say
+from .terminal import Problem, say, system_error
 
 
 def up() -> None:
@@ -24,8 +24,10 @@ def up() -> None:
     parts = node_parts(settings)
     try:
         new_key = KeyStore.ensure(settings)
-    except (ZapvisorError, OSError) as error:
-        raise Problem(str(error)) from None
+    except ZapvisorError as error:
+        raise Problem(error.message) from None
+    except OSError as error:
+        raise Problem(f"the key file cannot be used: {system_error(error)}") from None
     if new_key is not None:
         # At once: whatever else goes wrong, it could not be shown again.
         say("this is the API key, shown only this once; send it as X-Api-Key:")

@@ -31,7 +31,12 @@ class DeadLetter(Answer):
     kind: Annotated[str, Field(description="O que seria gravado.", examples=["message"])]
     code: Annotated[str, Field(examples=["23503"], description="SQLSTATE ou código estável.")]
     reason: Annotated[
-        str, Field(description="O motivo, como o Supabase o disse.", examples=["no such owner"])
+        str,
+        Field(
+            description="O motivo, como o Supabase o disse, sem segredos. Só aqui, para quem "
+            "administra: os eventos trazem o código e uma frase nossa.",
+            examples=["no such owner"],
+        ),
     ]
     payload: Annotated[
         dict[str, Any],

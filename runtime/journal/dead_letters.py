@@ -10,6 +10,7 @@ from typing import Any
 
 from ..errors import NotFound
 from ..events import Event, EventName
+from ..reasons import about
 from . import codec, events
 from .inbox import Prepared, accept, decode_payload
 from .records import Accepted, DeadLetter
@@ -37,14 +38,14 @@ def bury(connection: sqlite3.Connection, seq: int, code: str, reason: str, now: 
 
 
 def _death(letter: DeadLetter) -> Event:
-    """What is told of it; not its content."""
+    """What is told of it; not its content, which the reason in the list may quote."""
     return Event(
         EventName.DEAD_LETTER,
         {
             "seq": letter.seq,
             "kind": letter.kind,
             "code": letter.code,
-            "reason": letter.reason,
+            "reason": about(letter.code).pt,
             "messageId": letter.payload.get("whatsapp_id"),
         },
         connection_id=letter.payload.get("connection_id"),

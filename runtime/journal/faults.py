@@ -11,6 +11,7 @@ import sqlite3
 from dataclasses import dataclass
 
 from ..errors import JournalUnavailable
+from ..reasons import about
 from .schema import SchemaTooNew
 
 # Primary result codes: https://www.sqlite.org/rescode.html (low byte of an extended code).
@@ -43,13 +44,18 @@ class Fault:
     Attributes:
         code: ``journal_disk_full``, ``journal_io_error``, ``journal_corrupt`` or
             ``journal_too_new``.
-        reason: a sentence for a person, without secrets.
+        text: what the system said, for the log.
         permanent: trying again cannot help; a person must act.
     """
 
     code: str
-    reason: str
+    text: str
     permanent: bool
+
+    @property
+    def reason(self) -> str:
+        """What ``code`` means, for a person."""
+        return about(self.code).pt
 
     def as_error(self) -> JournalUnavailable:
         """The same, for a caller."""
@@ -83,10 +89,10 @@ def diagnose(error: BaseException) -> Fault | None:
         return Fault(code, f"{error.strerror or error}", permanent=False)
     if isinstance(error, sqlite3.DatabaseError) and not is_job_error(error):
         primary = error.sqlite_errorcode & 0xFF
-        reason = f"{error} ({error.sqlite_errorname})"
+        text = f"{error} ({error.sqlite_errorname})"
         if primary in _CORRUPT_CODES:
-            return Fault("journal_corrupt", reason, permanent=True)
+            return Fault("journal_corrupt", text, permanent=True)
         if primary == sqlite3.SQLITE_FULL:
-            return Fault("journal_disk_full", reason, permanent=False)
-        return Fault("journal_io_error", reason, permanent=False)
+            return Fault("journal_disk_full", text, permanent=False)
+        return Fault("journal_io_error", text, permanent=False)
     return None

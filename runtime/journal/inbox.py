@@ -211,7 +211,7 @@ def decode(row: Row) -> Entry | str:
             size=len(payload),
         )
     except (json.JSONDecodeError, UnicodeError) as error:
-        return f"the stored entry is unreadable: {error}"
+        return f"the stored entry is unreadable: {type(error).__name__}"
 
 
 def decode_payload(payload: str, happened_at: int | None) -> dict[str, Any]:

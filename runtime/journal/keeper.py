@@ -16,6 +16,7 @@ from supervisors import Backoff, ChildContext, Delays, Escalate, Park
 
 from ..distribution import Distribution
 from ..errors import JournalUnavailable
+from ..reasons import about
 from .database import Checkpoints, open_database
 from .faults import Fault, FileReplaced, diagnose
 from .lock import DataDirectoryInUse, DataDirectoryLock
@@ -98,12 +99,18 @@ class Keeper:
                 raise failure
             self._close(fault)
             if fault.permanent:
+                _log.error("journal unusable (%s)", fault.code, extra={"text": fault.text})
                 raise Park(fault.reason, fault.code) from failure
             # A full disk now and then must not become an ever longer wait.
             if trio.current_time() - started > REOPEN.reset_after:
                 delays.reset()
             delay = delays.next(REOPEN.first)
-            _log.error("journal unavailable (%s), opened again in %.0f s", fault.code, delay)
+            _log.error(
+                "journal unavailable (%s), opened again in %.0f s",
+                fault.code,
+                delay,
+                extra={"text": fault.text},
+            )
             ctx.ready()
             await self._rest(ctx, delay)
 
@@ -175,7 +182,7 @@ class Keeper:
         else:
             _log.error("journal refuses new work: %d MiB left on the disk", room >> 20)
             self._state = JournalState(
-                "draining", "journal_disk_full", f"only {room >> 20} MiB left on the disk"
+                "draining", "journal_disk_full", f"Restam só {room >> 20} MiB no disco."
             )
 
     async def _execute(self, job: Job[T], after: Callable[[T], None] | None = None) -> T:
@@ -195,7 +202,7 @@ class Keeper:
         return JournalUnavailable(
             "A fila durável não está aceitando mensagens no momento.",
             code=state.code or "journal_stopped",
-            details={"reason": state.reason or "the journal is not running"},
+            details={"reason": state.reason or about("journal_stopped").pt},
             retry_after=10.0 if state.name in ("draining", "unavailable") else 5.0,
         )
 
@@ -204,4 +211,4 @@ def _unavailable(fault: Fault) -> JournalState:
     return JournalState("unavailable", fault.code, fault.reason)
 
 
-_STOPPED = JournalState("stopped", "journal_stopped", "the journal is not running")
+_STOPPED = JournalState("stopped", "journal_stopped", about("journal_stopped").pt)

@@ -102,6 +102,6 @@ def _create(name: str) -> None:
     )
     if result.returncode != 0:
         raise AccountError(
-            f"cannot create the account {name} for PostgreSQL: {result.stderr.strip()}; "
+            f"cannot create the account {name} for PostgreSQL (status {result.returncode}); "
             "run zapvisor as an ordinary user, or create it yourself"
         )

@@ -250,7 +250,9 @@ def _run(command: list[str], account: Account) -> str:
         **account.popen_options(),  # type: ignore[call-overload]
     )
     if result.returncode != 0:
-        raise ClusterError(f"{Path(command[0]).name} failed: {result.stderr.strip()[-2000:]}")
+        program = Path(command[0]).name
+        log.error("%s failed", program, extra={"text": result.stderr.strip()[-2000:]})
+        raise ClusterError(f"{program} failed with status {result.returncode}; the log says why")
     return str(result.stdout)
 
 

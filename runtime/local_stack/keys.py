@@ -16,6 +16,8 @@ from pathlib import Path
 
 import jwt
 
+from ..redaction import SECRETS
+
 FILE_NAME = "secrets.json"
 # Keys of a project are valid for ten years, tokens of end users for an hour.
 KEY_LIFETIME = 10 * 365 * 24 * 3600
@@ -55,13 +57,20 @@ def load_or_create(directory: Path) -> Keys:
     path = directory / FILE_NAME
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        return Keys(**{field.name: str(content[field.name]) for field in fields(Keys)})
+        return _known(Keys(**{field.name: str(content[field.name]) for field in fields(Keys)}))
     except FileNotFoundError:
         pass
     except (KeyError, TypeError, ValueError):
         raise ValueError(f"{path} is damaged; remove it and new keys will be made") from None
     keys = _generate()
     _write_secret(path, json.dumps({f.name: getattr(keys, f.name) for f in fields(Keys)}, indent=2))
+    return _known(keys)
+
+
+def _known(keys: Keys) -> Keys:
+    """The same keys, which no log shows from now on."""
+    for field in fields(Keys):
+        SECRETS.learn(getattr(keys, field.name))
     return keys
 
 

@@ -18,6 +18,7 @@ from ..errors import Invalid, StorageUnavailable
 from ..journal import CommandState, Journal, Media, MediaTask
 from ..journal import media as table
 from ..outbound.outbox import Outbox
+from ..reasons import about
 from ..storage import MediaStorage
 from ..whatsapp.link import LinkLost, RequestFailed
 from .policy import MAX_RECEIVED_BYTES, true_mime
@@ -36,12 +37,12 @@ _UPLOAD_SECONDS = 1000.0
 
 
 class Later(Exception):
-    """It did not work now; ``code`` says why, for machines."""
+    """It did not work now; ``code`` says why, for machines, ``reason`` for people."""
 
-    def __init__(self, code: str, reason: str) -> None:
-        super().__init__(f"{code}: {reason}")
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
         self.code = code
-        self.reason = reason
+        self.reason = about(code).pt
 
 
 class GiveUp(Later):
@@ -126,11 +127,11 @@ class Tasks:
         file = await self._spool.examine(media.row_id)
         if file is None:
             if not media.incoming:
-                raise GiveUp("file_missing", "the file is no longer on this machine")
+                raise GiveUp("file_missing")
             await self._download(media, task.attempts)
             file = await self._spool.examine(media.row_id)
             if file is None:
-                raise Later("file_missing", "the downloaded file is not there")
+                raise Later("file_missing")
         mimetype = media.mimetype
         if media.incoming:
             mimetype = true_mime(media.mimetype, sniff(file.head))
@@ -149,7 +150,7 @@ class Tasks:
 
     async def _download(self, media: Media, attempts: int) -> None:
         if not self._spool.has_room(media.size or 0):
-            raise Later("disk_full", "the disk has no room for the file")
+            raise Later("disk_full")
         try:
             answer = await self._bridge.media(
                 media.connection_id,
@@ -165,7 +166,7 @@ class Tasks:
             )
         except RequestFailed as failure:
             if failure.code == "media_corrupt" and attempts + 1 >= CORRUPT_ATTEMPTS:
-                raise GiveUp(failure.code, str(failure)) from failure
+                raise GiveUp(failure.code) from failure
             raise
         renewed = answer.get("directPath")
         if renewed and renewed != media.source["media"].get("directPath"):
@@ -189,7 +190,7 @@ class Tasks:
             "tamanho": media.size if available else None,
         }
         if not await self._rows.tell(item):
-            raise Later("row_missing", "the message is not in the table yet")
+            raise Later("row_missing")
 
     async def _note(self, media: Media, **changes: Any) -> Media:
         def job(connection: Any) -> Media | None:
@@ -211,7 +212,7 @@ class Tasks:
                 lambda connection: table.finish(connection, media.row_id, "upload")
             )
         if command.expires_at <= datetime.now(UTC):
-            raise GiveUp("expired", "the connection was not there in time")
+            raise GiveUp("expired")
         fingerprint = _fingerprint(media)
         since = _now() - int(UPLOAD_REUSED_FOR.total_seconds() * 1e6)
         upload = await self._journal.transact(
@@ -251,19 +252,19 @@ async def _judged() -> AsyncIterator[None]:
     try:
         yield
     except LinkLost as error:
-        raise Later("bridge_down", str(error)) from error
+        raise Later("bridge_down") from error
     except RequestFailed as error:
         kind = Later if error.retryable else GiveUp
-        raise kind(error.code, str(error)) from error
+        raise kind(error.code) from error
     except StorageUnavailable as error:
-        raise Later(error.code, str(error.details)) from error
+        raise Later(error.code) from error
     except Invalid as error:
-        raise GiveUp(error.code, str(error.details)) from error
+        raise GiveUp(error.code) from error
     except trio.TooSlowError as error:
-        raise Later("timeout", "it took too long") from error
+        raise Later("timeout") from error
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        raise Later("disk_full" if full else "disk_error", str(error)) from error
+        raise Later("disk_full" if full else "disk_error") from error
 
 
 def _fingerprint(media: Media) -> str:

@@ -129,11 +129,11 @@ class MediaWorker:
             raise
         except Later as why:
             await self._face(task, why)
-        except Exception as error:
+        except Exception:
             # A file that meets a mistake of ours must not keep all the others from theirs.
             logger.exception("media task failed", extra={"task": task.name})
             kind = Later if task.attempts + 1 < MISTAKES else GiveUp
-            await self._face(task, kind("internal_error", type(error).__name__))
+            await self._face(task, kind("internal_error"))
 
     async def _face(self, task: MediaTask, why: Later) -> None:
         """Give the task up, or try it again later."""

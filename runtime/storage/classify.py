@@ -7,6 +7,9 @@ or to pause, which keep everything, never to bisect, which sets rows aside.
 
 from __future__ import annotations
 
+import re
+import socket
+import ssl
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -14,7 +17,8 @@ import httpx
 import trio
 from postgrest.exceptions import APIError
 
-from .errors import AnswerTooLarge, SupabaseError, UnexpectedAnswer
+from ..reasons import MIGRATION_REQUIRED, about
+from .errors import AnswerTooLarge, SupabaseError, UnexpectedAnswer, known_code
 
 
 class Action(StrEnum):
@@ -52,12 +56,20 @@ class ErrorClass(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """``code`` is SQLSTATE, PGRST code, HTTP status or a word; ``reason`` a sentence for people."""
+    """``code`` is SQLSTATE, PGRST code, HTTP status or a word; ``reason`` a sentence for people.
+
+    ``text`` is what the other side said: for the log and a dead letter, never for a client.
+    """
 
     action: Action
     code: str
-    reason: str
+    text: str = ""
     retry_after: float | None = None
+
+    @property
+    def reason(self) -> str:
+        """What ``code`` means."""
+        return about(self.code).pt
 
 
 EXPECTED: tuple[type[Exception], ...] = (
@@ -73,11 +85,6 @@ EXPECTED: tuple[type[Exception], ...] = (
 
 TOO_LARGE = "413"
 ANSWER_TOO_LARGE = "answer_too_large"
-MIGRATION_REQUIRED = "migration_required"
-MIGRATION_HINT = (
-    "As tabelas ou funções do zapvisor faltam ou estão desatualizadas neste projeto Supabase: "
-    "execute `zapvisor migrate`."
-)
 
 # The longest prefix of the code that is listed decides.
 _BY_CODE: dict[str, Action] = {
@@ -149,14 +156,33 @@ def classify(error: Exception) -> Verdict:
     if isinstance(error, UnexpectedAnswer):
         return Verdict(Action.PAUSE, "unexpected_answer", str(error))
     if isinstance(error, trio.TooSlowError | httpx.ReadTimeout | httpx.WriteTimeout):
-        return Verdict(Action.SPLIT, "timeout", "Supabase did not answer in time")
+        return Verdict(Action.SPLIT, "timeout", type(error).__name__)
     if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol):
-        return Verdict(Action.PAUSE, "invalid_url", f"SUPABASE_URL makes no sense: {error}")
+        return Verdict(Action.PAUSE, "invalid_url", str(error))
+    if isinstance(error, httpx.LocalProtocolError):
+        # A header that cannot be sent; of those only the key is not ours.
+        return Verdict(Action.PAUSE, "invalid_key", str(error))
     if isinstance(error, httpx.HTTPError):
-        return Verdict(Action.RETRY, "network", f"{type(error).__name__}: {error}".rstrip(": "))
+        text = f"{type(error).__name__}: {error}".rstrip(": ")
+        return Verdict(Action.RETRY, _way(error), text)
     if isinstance(error, UnicodeEncodeError):
-        return Verdict(Action.BISECT, "unencodable_text", "text with lone surrogates")
+        # Bodies are UTF-8, headers are not.
+        if error.encoding.lower().replace("_", "-") not in ("utf-8", "utf8"):
+            return Verdict(Action.PAUSE, "invalid_key", error.reason)
+        return Verdict(Action.BISECT, "unencodable_text", error.reason)
     raise TypeError(f"{type(error).__name__} is not an error of Supabase") from error
+
+
+def _way(error: BaseException) -> str:
+    """What failed on the way, as far as one can tell."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLError):
+            return "tls"
+        if isinstance(cause, socket.gaierror):
+            return "dns"
+        cause = cause.__cause__ or cause.__context__
+    return "network"
 
 
 def error_class(error: Exception) -> ErrorClass:
@@ -181,12 +207,12 @@ _CLASS_OF_STATUS: dict[int, ErrorClass] = {
 }
 # The first that fits decides.
 _CLASS_OF_CODE: tuple[tuple[tuple[str, ...], ErrorClass], ...] = (
-    (("network",), ErrorClass.NETWORK),
+    (("network", "dns", "tls"), ErrorClass.NETWORK),
     (("timeout", "57014"), ErrorClass.TIMEOUT),
     (("53", "55", "40", "PGRST003"), ErrorClass.BUSY),
-    (("28", "42501", "25006", "PGRST3"), ErrorClass.ACCESS),
+    (("28", "42501", "25006", "PGRST3", "invalid_key"), ErrorClass.ACCESS),
     ((MIGRATION_REQUIRED, "42", "3F", "0A", "PGRST2"), ErrorClass.SCHEMA),
-    (("unexpected_answer", ANSWER_TOO_LARGE, "invalid_url"), ErrorClass.ANSWER),
+    (("unexpected_answer", ANSWER_TOO_LARGE, "invalid_url", "redirected"), ErrorClass.ANSWER),
 )
 
 
@@ -194,25 +220,23 @@ def _from_postgrest(error: APIError) -> SupabaseError:
     """supabase-py gives the HTTP status as the code when the body has none."""
     code = error.code or ""
     message = (error.message or "")[:500]
-    if len(code) == 3 and code.isdigit():
+    if re.fullmatch("[1-5][0-9]{2}", code):
         return SupabaseError(int(code), message=message)
-    return SupabaseError(0, code=code or None, message=message)
+    return SupabaseError(0, code=known_code(code), message=message)
 
 
 def _refusal(error: SupabaseError) -> Verdict:
     action = _by_code(error.code) or _by_status(error.status)
     if error.status == 413:
-        return Verdict(Action.SPLIT, TOO_LARGE, error.message or "request body too large")
+        return Verdict(Action.SPLIT, TOO_LARGE, error.message)
     if error.code in _SCHEMA_CODES:
-        return Verdict(
-            Action.PAUSE, MIGRATION_REQUIRED, f"{MIGRATION_HINT} ({error.code}: {error.message})"
-        )
-    return Verdict(
-        action,
-        error.code or str(error.status),
-        error.message or f"HTTP {error.status}",
-        error.retry_after,
-    )
+        return Verdict(Action.PAUSE, MIGRATION_REQUIRED, f"{error.code}: {error.message}")
+    if error.code is None and 200 <= error.status < 300:
+        return Verdict(Action.PAUSE, "unexpected_answer", error.message)
+    if error.code is None and 300 <= error.status < 400:
+        return Verdict(Action.PAUSE, "redirected", f"HTTP {error.status}")
+    code = error.code or str(error.status)
+    return Verdict(action, code, error.message, error.retry_after)
 
 
 def _by_code(code: str | None) -> Action | None:

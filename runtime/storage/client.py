@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import re
 import time
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable
@@ -22,9 +24,19 @@ from ..distribution import LONG, Distribution
 from ..errors import Invalid, NotFound, StorageUnavailable, TooLarge
 from ..failpoints import armed, failpoint
 from .answers import MAX_BYTES, Bounded, read_rows
-from .classify import ANSWER_TOO_LARGE, EXPECTED, Action, ErrorClass, classify, error_class
+from .classify import (
+    ANSWER_TOO_LARGE,
+    EXPECTED,
+    Action,
+    ErrorClass,
+    Verdict,
+    classify,
+    error_class,
+)
 from .errors import SupabaseError, UnexpectedAnswer, read_refusal
 from .rows import Skips, moment_text, unreadable, whole
+
+logger = logging.getLogger("zapvisor.storage")
 
 T = TypeVar("T")
 
@@ -76,11 +88,15 @@ class Supabase:
         url: of the project, without ``/rest/v1``.
         service_role_key: never logged.
         transport: replaces the network, for tests.
+
+    Raises ValueError for a key that no header can carry: every call would crash its caller.
     """
 
     def __init__(
         self, url: str, service_role_key: str, *, transport: httpx.AsyncBaseTransport | None = None
     ) -> None:
+        if not re.fullmatch("[!-~]+", service_role_key):
+            raise ValueError("the key has characters that no header can carry")
         self._http = httpx.AsyncClient(
             timeout=_TIMEOUT,
             limits=_LIMITS,
@@ -105,6 +121,7 @@ class Supabase:
         )
         self._timings: deque[float] = deque(maxlen=TIMING_WINDOW)
         self._calls = 0
+        self._said: tuple[str, str] | None = None
         self.seconds = Distribution(LONG)
         self.errors: Counter[ErrorClass] = Counter(dict.fromkeys(ErrorClass, 0))
         self.skips = Skips()
@@ -323,14 +340,25 @@ class Supabase:
         started = time.perf_counter()
         try:
             with trio.fail_after(CALL_SECONDS):
-                return await execute()
+                answer = await execute()
         except EXPECTED as error:
             self.errors[error_class(error)] += 1
+            self._keep_words(classify(error))
             raise
+        else:
+            self._said = None
+            return answer
         finally:
             seconds = time.perf_counter() - started
             self._timings.append(seconds * 1000)
             self.seconds.add(seconds)
+
+    def _keep_words(self, verdict: Verdict) -> None:
+        """What Supabase said, once, into the log: nobody else is told. Of a row it may quote."""
+        said = (verdict.code, verdict.text)
+        if verdict.action is not Action.BISECT and said != self._said:
+            self._said = said
+            logger.warning("a call failed: %s", verdict.code, extra={"text": verdict.text})
 
     async def _mapped(self, call: Callable[[], Awaitable[Any]]) -> Any:
         try:
@@ -344,6 +372,7 @@ class Supabase:
                     code="answer_too_large",
                     details={"maxBytes": MAX_BYTES},
                 ) from error
+            self._keep_words(verdict)
             if verdict.action is Action.BISECT:
                 raise Invalid(
                     "O Supabase recusou os dados enviados.",

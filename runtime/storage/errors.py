@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 TEXT_LIMIT = 500
+LONGEST_WAIT = 300.0
+"""Seconds, whatever an answer asks for."""
+_CODE = re.compile("[0-9A-Z]{1,5}|PGRST[0-9A-Z]{1,5}")
 
 
 class SupabaseError(Exception):
@@ -52,7 +56,7 @@ def read_refusal(status: int, headers: Mapping[str, str], body: bytes) -> Supaba
     except ValueError:
         parsed = None
     if isinstance(parsed, dict):
-        code = parsed["code"] if isinstance(parsed.get("code"), str) else None
+        code = known_code(parsed.get("code"))
         message = str(parsed.get("message") or parsed.get("error") or "")
     return SupabaseError(
         status,
@@ -62,16 +66,21 @@ def read_refusal(status: int, headers: Mapping[str, str], body: bytes) -> Supaba
     )
 
 
+def known_code(code: object) -> str | None:
+    """A SQLSTATE or PGRST code; None for anything else, which may be any text."""
+    return code if isinstance(code, str) and _CODE.fullmatch(code) else None
+
+
 def _retry_after(value: str | None) -> float | None:
     """Seconds from either form of the header (RFC 9110 §10.2.3); None when it makes no sense."""
     if value is None:
         return None
-    if value.strip().isdigit():
-        return float(value)
+    if re.fullmatch("[0-9]{1,9}", value.strip()):
+        return min(float(value), LONGEST_WAIT)
     try:
         moment = parsedate_to_datetime(value)
     except ValueError:
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - datetime.now(UTC)).total_seconds())
+    return min(max(0.0, (moment - datetime.now(UTC)).total_seconds()), LONGEST_WAIT)

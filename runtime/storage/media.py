@@ -9,10 +9,11 @@ from typing import Any
 from uuid import UUID
 
 import httpx
+from storage3.utils import StorageException
 
 from ..errors import Invalid, NotFound
 from .client import Supabase
-from .errors import SupabaseError
+from .errors import SupabaseError, UnexpectedAnswer
 from .rows import FileRow, read_file
 
 _URL_SECONDS = 60
@@ -43,14 +44,15 @@ class MediaStorage:
 
         async def ensure() -> None:
             try:
-                await self._supabase.buckets.get_bucket(bucket)
+                await _understood(self._supabase.buckets.get_bucket(bucket))
             except SupabaseError as error:
                 if not _is_missing(error):
                     raise
             else:
                 return
             try:
-                await self._supabase.buckets.create_bucket(bucket, options={"public": False})
+                made = self._supabase.buckets.create_bucket(bucket, options={"public": False})
+                await _understood(made)
             except SupabaseError as error:
                 if error.status != 409 and "exists" not in error.message.lower():
                     raise
@@ -74,7 +76,7 @@ class MediaStorage:
             raise Invalid(
                 "O Supabase Storage recusou o arquivo.",
                 code="storage_refused",
-                details={"reason": str(refusal)},
+                details={"code": refusal.code, "reason": _REFUSED[refusal.code]},
             ) from refusal
 
     @asynccontextmanager
@@ -109,12 +111,32 @@ class _Missing(Exception):
 
 
 class _Refused(Exception):
-    """The project does not take such an object."""
+    """The project does not take such an object; ``code`` says why not."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+_REFUSED = {
+    "file_too_large": "O arquivo passa do tamanho que o projeto permite.",
+    "file_type": "O projeto não permite arquivos deste tipo.",
+}
+
+
+async def _understood(call: Any) -> Any:
+    """Raises UnexpectedAnswer for a success that is not Storage's: another service answers."""
+    try:
+        return await call
+    except (ValueError, KeyError, TypeError, AttributeError, StorageException) as error:
+        if isinstance(error, UnicodeEncodeError):
+            raise
+        raise UnexpectedAnswer(f"Storage's answer is no answer of it: {error}") from error
 
 
 async def _finding(call: Any) -> Any:
     try:
-        return await call
+        return await _understood(call)
     except SupabaseError as error:
         if _is_missing(error) or error.status == 416:  # a row may say any size
             raise _Missing from error
@@ -123,11 +145,13 @@ async def _finding(call: Any) -> Any:
 
 async def _refusing(call: Any) -> Any:
     try:
-        return await call
+        return await _understood(call)
     except SupabaseError as error:
         text = error.message.lower()
-        if error.status == 413 or "maximum allowed size" in text or "mime type" in text:
-            raise _Refused(error.message) from error
+        if error.status == 413 or "maximum allowed size" in text:
+            raise _Refused("file_too_large") from error
+        if "mime type" in text:
+            raise _Refused("file_type") from error
         raise
 
 

@@ -14,7 +14,8 @@ import trio
 from supervisors import Backoff, ChildContext, Delays
 
 from ..events import EventBus, EventName
-from .classify import EXPECTED, MIGRATION_HINT, MIGRATION_REQUIRED, Action, classify
+from ..reasons import MIGRATION_REQUIRED, about
+from .classify import EXPECTED, Action, classify
 from .client import REQUIRED_SCHEMA_VERSION
 
 _log = logging.getLogger("zapvisor.storage")
@@ -109,7 +110,7 @@ class Probe:
             return Problem(verdict.code, verdict.reason), verdict.action is Action.PAUSE
         if self.schema_version < REQUIRED_SCHEMA_VERSION:
             found = f"(versão {self.schema_version}, necessária {REQUIRED_SCHEMA_VERSION})"
-            return Problem(MIGRATION_REQUIRED, f"{MIGRATION_HINT} {found}"), True
+            return Problem(MIGRATION_REQUIRED, f"{about(MIGRATION_REQUIRED).pt} {found}"), True
         return None, False
 
     def _well(self) -> float:

@@ -17,6 +17,7 @@ from ..errors import JournalUnavailable
 from ..events import EventBus, EventName
 from ..failpoints import failpoint
 from ..journal import Entry, Heard, Journal, Stored
+from ..redaction import SECRETS
 from ..way_in import WayIn
 from .batch import MAX_COUNT, BatchSize
 from .blockage import Blockage
@@ -133,7 +134,7 @@ class Writer:
                     # Whatever was under way is still pending.
                     self._stored_batch, self._ahead = None, []
                     error = _first(group)
-                    self._enter("journal", error.code, str(error))
+                    self._enter("journal", error.code, error.message)
                     with trio.move_on_after(BEAT_SECONDS):
                         await self._journal.wait_open()
         finally:
@@ -330,7 +331,9 @@ class Writer:
                 await self._wait_for_change(verdict, ctx)
 
     async def _bury(self, entry: Entry, verdict: Verdict) -> None:
-        await self._journal.bury(entry.seq, code=verdict.code, reason=verdict.reason)
+        # For an operator to decide by: in the database's words, which are about this row.
+        words = SECRETS.redact(verdict.text) or verdict.reason
+        await self._journal.bury(entry.seq, code=verdict.code, reason=words)
         self._size.set_aside()
         self._mourn(entry, verdict.code, verdict.reason)
 

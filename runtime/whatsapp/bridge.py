@@ -28,7 +28,7 @@ from ..failpoints import VARIABLE as FAILPOINT_VARIABLE
 from ..failpoints import for_bridge
 from ..logs import correlated
 from ..node_parts import NodeParts
-from ..settings import SECRET_VARIABLES
+from ..redaction import SECRET_VARIABLES
 from .link import BridgeLink, LinkLost, RequestFailed, open_link
 
 logger = logging.getLogger("zapvisor.bridge")

@@ -26,7 +26,7 @@ from ..logs import correlated
 from ..options import Options
 from . import frames
 from .delivery import Delivery
-from .disconnects import QUIET, DisconnectPolicy, GiveUp
+from .disconnects import QUIET, DisconnectPolicy, GiveUp, closing
 from .intake import Intake
 from .link import BridgeLink, LinkLost, RequestFailed
 from .live import Status
@@ -105,7 +105,7 @@ class ConnectionActor:
             if decision.pace == "now":
                 await self._report(Status.CONNECTING)
                 continue
-            await self._report(Status.DISCONNECTED, f"{code}: {closed.reason or 'closed'}")
+            await self._report(Status.DISCONNECTED, closing(code))
             delay = delays.next()
             await self._rest(max(delay, SLOW_PACE) if decision.pace == "slow" else delay)
             await self._report(Status.CONNECTING)

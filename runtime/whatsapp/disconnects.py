@@ -80,6 +80,23 @@ _QR_EXPIRED = GiveUp(
 )
 
 
+_CLOSED = {
+    408: "A conexão com o WhatsApp caiu ou não respondeu.",
+    428: "O WhatsApp encerrou a conexão.",
+    440: "Outra sessão assumiu esta conexão.",
+    500: "A sessão com o WhatsApp não pôde ser continuada.",
+    503: "O WhatsApp está indisponível.",
+    515: "O WhatsApp pediu uma nova conexão.",
+}
+
+
+def closing(code: int) -> str:
+    """Why a socket ended, for a person; in Node's and Baileys' own words it is in the log."""
+    verdict = _GIVE_UP.get(code)
+    sentence = verdict.reason if verdict else _CLOSED.get(code, "A conexão com o WhatsApp caiu.")
+    return f"{sentence} ({code})"
+
+
 @dataclass(slots=True)
 class DisconnectPolicy:
     """The decisions for one connection, with the little memory that they need."""

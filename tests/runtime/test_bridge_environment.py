@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from runtime.node_parts import NodeParts
-from runtime.settings import SECRET_VARIABLES
+from runtime.redaction import SECRET_VARIABLES
 from runtime.whatsapp.bridge import Bridge
 
 HERE = Path(__file__).parent

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
+
 import httpx
 import pytest
 import trio
@@ -10,6 +13,12 @@ from hypothesis import strategies as st
 from postgrest.exceptions import APIError
 
 from runtime.storage import Action, SupabaseError, UnexpectedAnswer, classify
+
+
+def caused(error, cause):
+    error.__cause__ = cause
+    return error
+
 
 CODES = {
     Action.RETRY: [
@@ -104,6 +113,15 @@ def test_refusals(action, status, code):
         (Action.PAUSE, "invalid_url", httpx.UnsupportedProtocol("ftp")),
         (Action.PAUSE, "unexpected_answer", UnexpectedAnswer("what")),
         (Action.BISECT, "unencodable_text", UnicodeEncodeError("utf-8", "\ud800", 0, 1, "no")),
+        (Action.RETRY, "dns", caused(httpx.ConnectError("no"), socket.gaierror(-2, "unknown"))),
+        (Action.RETRY, "tls", caused(httpx.ConnectError("no"), ssl.SSLError(1, "expired"))),
+        (Action.PAUSE, "invalid_key", httpx.LocalProtocolError("Illegal header value b'KEY'")),
+        (Action.PAUSE, "invalid_key", UnicodeEncodeError("ascii", "\u201dKEY", 0, 1, "no")),
+        (Action.PAUSE, "redirected", SupabaseError(302, message="KEY")),
+        (Action.PAUSE, "redirected", SupabaseError(307)),
+        (Action.PAUSE, "unexpected_answer", APIError({"code": "200", "message": "<html>KEY"})),
+        (Action.PAUSE, "unexpected_answer", SupabaseError(200, message="KEY")),
+        (Action.RETRY, "0", APIError({"code": "the KEY in place of a code", "message": "no"})),
         (Action.RETRY, "502", APIError({"code": "502", "message": "<html>"})),
         (Action.RETRY, "PGRST000", APIError({"code": "PGRST000", "message": "down"})),
         (Action.BISECT, "22P02", APIError({"code": "22P02", "message": "uuid"})),
@@ -113,6 +131,7 @@ def test_refusals(action, status, code):
 def test_other_errors(action, code, error):
     verdict = classify(error)
     assert (verdict.action, verdict.code) == (action, code)
+    assert "KEY" not in f"{verdict.code}{verdict.reason}"
 
 
 def test_retry_after_is_passed_on():

@@ -174,13 +174,30 @@ async def test_cancelling_leaves_nothing_behind(autojump_clock):
 
 @pytest.mark.parametrize(
     ("body", "code"),
-    [(b"<html>", None), (b"[1]", None), (b'{"code": 5}', None), (b'{"code":"X1"}', "X1")],
+    [
+        (b"<html>", None),
+        (b"[1]", None),
+        (b'{"code": 5}', None),
+        (b'{"code":"X1"}', "X1"),
+        (b'{"code":"PGRST301"}', "PGRST301"),
+        (b'{"code":"sb_secret_of_a_talkative_proxy"}', None),
+    ],
 )
 def test_any_body_can_be_read(body, code):
     assert read_refusal(500, {}, body).code == code
 
 
-@pytest.mark.parametrize(("value", "seconds"), [("12", 12.0), ("soon", None), ("-3", None)])
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("12", 12.0),
+        ("soon", None),
+        ("-3", None),
+        ("\u00b2", None),
+        ("9" * 20, None),
+        ("999999", 300.0),
+    ],
+)
 def test_retry_after_in_seconds(value, seconds):
     assert read_refusal(429, {"retry-after": value}, b"").retry_after == seconds
 

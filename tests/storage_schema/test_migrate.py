@@ -81,9 +81,31 @@ def test_errors_do_not_tell_the_password(dsn: str, directory: Path) -> None:
     assert "geheim" not in str(failure.value)
 
 
-def test_the_connection_string_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SUPABASE_DB_URL", " postgresql://example.test ")
-    assert migrate.dsn_from_environment() == "postgresql://example.test"
-    monkeypatch.setenv("SUPABASE_DB_URL", "")
-    with pytest.raises(migrate.MigrationError, match="SUPABASE_DB_URL is not set"):
-        migrate.dsn_from_environment()
+def test_a_failure_is_told_by_code_and_rule_but_not_by_the_rows(
+    empty_dsn: str, directory: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (directory / "2_b.sql").write_text(
+        "create table t (name text); insert into t values ('geheim'), ('geheim');"
+        "create unique index only_one on t (name);"
+    )
+    with pytest.raises(migrate.MigrationError) as failure:
+        migrate.apply(empty_dsn, directory)
+    assert "23505" in str(failure.value)
+    assert "only_one" in str(failure.value)
+    assert "geheim" not in str(failure.value)
+    assert failure.value.__cause__ is None
+    (record,) = (one for one in caplog.records if one.name == "zapvisor.migrate")
+    assert record.code == "23505"
+    assert "geheim" not in record.text
+
+
+def test_only_the_migrations_own_warnings_are_repeated(empty_dsn: str, directory: Path) -> None:
+    (directory / "1_a.sql").write_text(
+        "do $$ declare row text := 'geheim'; begin"
+        " raise warning 'its index is not unique'; raise warning 'the row is %', row;"
+        " end $$; create table steps (name text);"
+    )
+    lines: list[str] = []
+    migrate.apply(empty_dsn, directory, lines.append)
+    assert "warning: its index is not unique" in lines
+    assert not any("geheim" in line for line in lines)
