@@ -51,6 +51,7 @@ class Settings(BaseSettings):
     webhook_private_hosts: str = Field(
         default="", validation_alias="ZAPVISOR_WEBHOOK_PRIVATE_HOSTS"
     )
+    proxy_private_hosts: str = Field(default="", validation_alias="ZAPVISOR_PROXY_PRIVATE_HOSTS")
 
     @field_validator("supabase_url")
     @classmethod
@@ -59,7 +60,7 @@ class Settings(BaseSettings):
             raise ValueError("it must begin with https:// (the project's URL, without /rest/v1)")
         return value
 
-    @field_validator("webhook_private_hosts")
+    @field_validator("webhook_private_hosts", "proxy_private_hosts")
     @classmethod
     def _hosts_with_ports(cls, value: str) -> str:
         for one in _listed(value):
@@ -71,8 +72,12 @@ class Settings(BaseSettings):
     @property
     def webhook_exemptions(self) -> frozenset[tuple[str, int]]:
         """Hosts and ports where webhooks may go though they are not of the public internet."""
-        pairs = (one.rpartition(":") for one in _listed(self.webhook_private_hosts))
-        return frozenset((host.strip("[]").lower(), int(port)) for host, _, port in pairs)
+        return _pairs(self.webhook_private_hosts)
+
+    @property
+    def proxy_exemptions(self) -> frozenset[tuple[str, int]]:
+        """Hosts and ports that anybody may use as proxy though they are not of the internet."""
+        return _pairs(self.proxy_private_hosts)
 
     @field_validator("supabase_url", "supabase_service_role_key", "api_key", mode="before")
     @classmethod
@@ -92,3 +97,8 @@ class Settings(BaseSettings):
 
 def _listed(value: str) -> list[str]:
     return [one.strip() for one in value.split(",") if one.strip()]
+
+
+def _pairs(value: str) -> frozenset[tuple[str, int]]:
+    pairs = (one.rpartition(":") for one in _listed(value))
+    return frozenset((host.strip("[]").lower(), int(port)) for host, _, port in pairs)

@@ -15,8 +15,10 @@ from runtime.journal import Connection, Journal
 from runtime.outbound.outbox import Outbox
 from runtime.way_in import WayIn
 from runtime.whatsapp.connection import ConnectionActor
+from runtime.whatsapp.credential_files import CredentialFiles
 from runtime.whatsapp.link import open_link
 from runtime.whatsapp.live import LiveBook
+from runtime.whatsapp.proxies import Proxies
 from runtime.whatsapp.services import Services
 from runtime.whatsapp.sessions import Sessions
 from supervisors import Park
@@ -80,6 +82,8 @@ async def services(tmp_path, bridge):
             sessions=Sessions(journal),
             events=events,
             way_in=WayIn(),
+            proxies=Proxies(),
+            files=CredentialFiles(tmp_path / "connections"),
         )
         nursery.cancel_scope.cancel()
 
@@ -88,7 +92,7 @@ async def test_every_qr_code_is_shown_with_its_expiry_until_nobody_has_read_one(
     bridge = Bridge()
     bridge.states = [
         *({"state": "qr", "qr": f"qr-{n}", "expiresAt": at} for n, at in enumerate(EXPIRES)),
-        {"state": "closed", "code": 408, "reason": "QR refs attempts ended", "qrEnded": True},
+        {"state": "closed", "code": 408, "cause": "qr_ended", "reason": "QR refs attempts ended"},
     ]
     shown, told = [], []
     async with services(tmp_path, bridge) as parts, parts.events.subscribe() as events:
