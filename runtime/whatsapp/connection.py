@@ -202,11 +202,10 @@ class ConnectionActor:
         return True
 
     async def _show_qr(self, state: frames.State) -> None:
-        self._live.qr = state.qr
-        self._live.qr_since = datetime.now(UTC)
-        self._live.qr_shown.ring()
+        expires_at = None
         if state.expiresAt is not None:
-            self._live.qr_expires_at = datetime.fromtimestamp(state.expiresAt / 1000, UTC)
+            expires_at = datetime.fromtimestamp(state.expiresAt / 1000, UTC)
+        self._live.show_qr(state.qr, expires_at)
         await self._services.sessions.record(self._connection, self._live)
         self._publish(
             EventName.QR_CODE,

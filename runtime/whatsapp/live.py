@@ -141,6 +141,14 @@ class Live:
             self.qr = self.qr_expires_at = self.qr_since = None
         return changed
 
+    def show_qr(self, qr: str | None, expires_at: datetime | None) -> None:
+        """There is a code to scan: WhatsApp answers, whatever kept it away before."""
+        self.qr, self.qr_since = qr, datetime.now(UTC)
+        if expires_at is not None:
+            self.qr_expires_at = expires_at
+        self.last_error = self.trouble = None
+        self.qr_shown.ring()
+
 
 class LiveBook:
     """The live state of every connection, by connection id."""
