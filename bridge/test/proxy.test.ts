@@ -149,3 +149,17 @@ test("an address that does not answer is not the last one", async (t) => {
   const agent = new ProxyAgent(at(`http://proxy.example:${proxy}`, "127.0.0.3", "127.0.0.1"), true);
   await assert.rejects(ask(9, agent), { failed: "proxy_refused" });
 });
+
+for (const [what, end] of [
+  ["hangs up", (client: Socket): void => void client.destroy()],
+  ["resets", (client: Socket): void => void client.resetAndDestroy()],
+  ["answers in WhatsApp's place", (client: Socket): void => void client.end("HTTP/1.1 200 OK\r\n\r\n<html>")],
+  ["hangs up a moment later", (client: Socket): void => void setTimeout(() => client.resetAndDestroy(), 20)],
+] as const) {
+  test(`a proxy that ${what} behind its own answer is an error, and no more`, async (t) => {
+    const proxy = await listen(t, saying("HTTP/1.1 200 OK\r\n\r\n", end));
+    for (let turn = 0; turn < 20; turn += 1) {
+      await assert.rejects(ask(9, new ProxyAgent(at(`http://127.0.0.1:${proxy}`), true)));
+    }
+  });
+}
