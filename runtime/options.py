@@ -75,7 +75,7 @@ class Options(_Part):
         """Those of a connection, as remembered."""
         return cls.model_validate(connection.options)
 
-    def changed(self, changes: Mapping[str, Any], *, by_admin: bool) -> Options:
+    def changed(self, changes: Mapping[str, Any], *, by_admin: bool = False) -> Options:
         """With some of them set anew; None puts one back to its default. Raises Invalid."""
         merged = {**self.stored(), **changes}
         merged["proxyByAdmin"] = by_admin if "proxy" in changes else self.proxy_by_admin
