@@ -55,6 +55,7 @@ CODES: dict[str, Code] = {
         400, "A url deve ser um endereço http ou https, sem usuário e senha."
     ),
     "invalid_options": Code(400, "As opções da conexão têm valores inválidos."),
+    "proxy_not_allowed": Code(400, "O proxy não leva a um endereço público da internet."),
     "fixed_fields": Code(400, "Não é possível mudar: kind."),
     # … with a message
     "empty_content": Code(400, "O conteúdo da mensagem está vazio."),
@@ -94,6 +95,7 @@ CODES: dict[str, Code] = {
     "route_not_found": Code(404, "Este endereço não existe na API."),
     "not_found": Code(404, "Este arquivo não existe."),
     "connection_not_found": Code(404, "Conexão não encontrada."),
+    "no_archive": Code(404, "Não há credenciais arquivadas desta conexão para restaurar."),
     "qr_not_available": Code(404, "Não há QR code agora; tente de novo em alguns segundos."),
     "atendimento_not_found": Code(404, "Atendimento não encontrado."),
     "message_not_found": Code(404, "Mensagem não encontrada."),
@@ -110,6 +112,7 @@ CODES: dict[str, Code] = {
     "connection_exists": Code(409, "Já existe uma conexão com este connectionId."),
     "too_many_connections": Code(409, "Esta instalação já tem o máximo de conexões."),
     "connection_parked": Code(409, "A conexão está parada. Reinicie-a e peça o código de novo."),
+    "archive_unusable": Code(409, "O arquivo de credenciais não pode ser lido; escolha outro."),
     "already_connected": Code(409, "Esta conexão já está conectada."),
     "idempotency_conflict": Code(
         409, "Essa chave de idempotência já foi usada para outra mensagem."

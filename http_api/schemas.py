@@ -126,6 +126,18 @@ class CreateConnection(RequestBody):
     company_id: OptionalCompanyId = None
 
 
+class Restore(RequestBody):
+    """Which credentials to put back."""
+
+    archive_id: Annotated[
+        Annotated[str, Field(pattern="^[0-9]{1,16}$")] | None,
+        Field(
+            description="O id de um item de `archives`; sem ele, o mais novo.",
+            examples=["1769860800000"],
+        ),
+    ] = None
+
+
 class TemporaryConnection(RequestBody):
     """Whose temporary connection it will be."""
 
@@ -219,7 +231,18 @@ class Connection(Answer):
     status_code: Annotated[
         str | None, Field(description="Por que espera por uma pessoa; null: não espera.")
     ] = None
-    status_reason: Annotated[str | None, Field(description="O mesmo, em uma frase.")] = None
+    status_reason: Annotated[
+        str | None,
+        Field(description="O mesmo, ou por que o WhatsApp não é alcançado, em uma frase."),
+    ] = None
+    unavailable_code: Annotated[
+        str | None,
+        Field(
+            description="Por que o WhatsApp não é alcançado agora; tenta-se outra vez sem que "
+            "ninguém precise agir, e a sessão não é perdida. null: nada falha.",
+            examples=[None],
+        ),
+    ] = None
     since: Annotated[
         datetime | None, Field(description="Início do estado atual.", examples=[_AT])
     ] = None
@@ -230,6 +253,24 @@ class Connection(Answer):
             examples=[{"storeGroups": False, "rejectCalls": False, "proxy": None}],
         ),
     ] = {}
+
+
+class CredentialArchive(Answer):
+    """Credentials of a connection that were put aside."""
+
+    id: Annotated[str, Field(description="Entre as desta conexão.", examples=["1769860800000"])]
+    archived_at: Annotated[datetime, Field(description="Quando.", examples=[_AT])]
+    reason: Annotated[
+        str | None,
+        Field(
+            description="Por quê: logged_out (pelo celular), logged_out_by_request, restored "
+            "(outras tomaram o lugar); null: não se sabe.",
+            examples=["logged_out"],
+        ),
+    ] = None
+    phone_number: Annotated[
+        str | None, Field(description="De que número, só dígitos.", examples=["5511987654321"])
+    ] = None
 
 
 class ConnectionDetail(Connection):

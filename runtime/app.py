@@ -25,6 +25,7 @@ from .outbound.conversation import Operation
 from .outbound.plain_message import PlainRequest
 from .phones import phone_digits
 from .storage import AtendimentoFilter, MessageRow
+from .whatsapp.credential_files import Archive
 from .whatsapp.live import Status
 from .whatsapp.manager import describe
 from .whatsapp.sessions import session_item
@@ -78,16 +79,18 @@ class Application(Lifecycle):
         except StorageUnavailable:
             return  # it will be checked when the row arrives
 
-    async def connections(self) -> list[dict[str, Any]]:
-        """``GET /connections``."""
-        return [describe(one, self.book.live(one.id)) for one in await self.book.all()]
+    async def connections(self, *, closely: bool = False) -> list[dict[str, Any]]:
+        """``GET /connections``; ``closely``: with what only the operator may know."""
+        return [
+            describe(one, self.book.live(one.id), closely=closely) for one in await self.book.all()
+        ]
 
-    async def connection(self, connection_id: str) -> dict[str, Any]:
+    async def connection(self, connection_id: str, *, closely: bool = False) -> dict[str, Any]:
         """``GET /connections/:id``: with the QR code and what supervision knows."""
         connection = await self.book.get(connection_id)
         live = self.book.live(connection_id)
         return {
-            **describe(connection, live),
+            **describe(connection, live, closely=closely),
             "qrCode": live.qr,
             **self.report.supervision(connection_id),
             "counters": live.counters(),
@@ -127,11 +130,16 @@ class Application(Lifecycle):
         return {"connectionId": connection_id, "pairingCode": answer["pairingCode"]}
 
     async def change_connection(
-        self, connection_id: str, *, name: str | None, options: Mapping[str, Any] | None
+        self,
+        connection_id: str,
+        *,
+        name: str | None,
+        options: Mapping[str, Any] | None,
+        by_admin: bool,
     ) -> dict[str, Any]:
         """``PATCH /connections/:id``: takes effect at once, without losing the session."""
         self._check_running()
-        await self.book.change(connection_id, name=name, options=options)
+        await self.book.change(connection_id, name=name, options=options, by_admin=by_admin)
         return await self.connection(connection_id)
 
     async def restart_connection(self, connection_id: str) -> None:
@@ -143,6 +151,17 @@ class Application(Lifecycle):
         """Log a connection out from WhatsApp; it then waits for a restart."""
         self._check_running()
         await self.book.logout(connection_id)
+
+    async def archives(self, connection_id: str) -> list[dict[str, Any]]:
+        """``GET /connections/:id/archives``: credentials that were put aside, newest first."""
+        return [_described(one) for one in await self.book.archives(connection_id)]
+
+    async def restore_connection(
+        self, connection_id: str, archive_id: str | None
+    ) -> dict[str, Any]:
+        """``POST /connections/:id/restore``: the archive that is in use again."""
+        self._check_running()
+        return _described(await self.book.restore(connection_id, archive_id))
 
     # --- messages
 
@@ -413,4 +432,13 @@ def _describe_dead_letter(letter: DeadLetter) -> dict[str, Any]:
         "acceptedAt": letter.accepted_at.isoformat(),
         "diedAt": letter.died_at.isoformat(),
         "attempts": letter.attempts,
+    }
+
+
+def _described(archive: Archive) -> dict[str, Any]:
+    return {
+        "id": archive.id,
+        "archivedAt": archive.archived_at.isoformat(),
+        "reason": archive.reason,
+        "phoneNumber": archive.phone_number,
     }

@@ -46,8 +46,10 @@ from .telemetry import Telemetry
 from .tree import CONNECTIONS, CORE, core_tree
 from .way_in import WayIn
 from .whatsapp.bridge import Bridge
+from .whatsapp.credential_files import CredentialFiles
 from .whatsapp.live import LiveBook
 from .whatsapp.manager import Connections
+from .whatsapp.proxies import Proxies
 from .whatsapp.services import Services
 from .whatsapp.sessions import Sessions
 
@@ -118,6 +120,7 @@ class Lifecycle:
             spool,
             self.events,
         )
+        credential_files = CredentialFiles(data / "connections")
         self.book = Connections(
             Services(
                 journal=self.journal,
@@ -127,6 +130,8 @@ class Lifecycle:
                 sessions=Sessions(self.journal),
                 events=self.events,
                 way_in=self.way_in,
+                proxies=Proxies(settings.proxy_exemptions),
+                files=credential_files,
             )
         )
         self._webhook_network = GuardedNetwork(exempt=settings.webhook_exemptions)
@@ -146,7 +151,7 @@ class Lifecycle:
             media=self.media_worker,
             robot=self.robot,
             notifier=self.notifier,
-            janitor=Janitor(self.journal, self.book),
+            janitor=Janitor(self.journal, self.book, credential_files),
             self_tests=self.self_tests,
         )
         self._root: Root | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -51,6 +51,7 @@ class Options(_Part):
         always_online: whether the number is shown as online while connected.
         read_automatically: whether customers see their messages as read when they arrive.
         proxy: ``http``, ``https``, ``socks5`` or ``socks5h`` URL for the way to WhatsApp.
+        proxy_by_admin: whether an admin chose it, who may choose any address; never shown.
         pacing: None sends as fast as WhatsApp takes it.
         history: None imports nothing.
     """
@@ -60,6 +61,7 @@ class Options(_Part):
     always_online: bool = False
     read_automatically: bool = False
     proxy: str | None = Field(default=None, max_length=512)
+    proxy_by_admin: bool = False
     pacing: Pacing | None = None
     history: History | None = None
 
@@ -73,9 +75,10 @@ class Options(_Part):
         """Those of a connection, as remembered."""
         return cls.model_validate(connection.options)
 
-    def changed(self, changes: Mapping[str, Any]) -> Options:
+    def changed(self, changes: Mapping[str, Any], *, by_admin: bool = False) -> Options:
         """With some of them set anew; None puts one back to its default. Raises Invalid."""
         merged = {**self.stored(), **changes}
+        merged["proxyByAdmin"] = by_admin if "proxy" in changes else self.proxy_by_admin
         try:
             return Options.model_validate(
                 {name: value for name, value in merged.items() if value is not None}
@@ -98,18 +101,20 @@ class Options(_Part):
     def shown(self) -> dict[str, Any]:
         """As the API shows them: a proxy without its password."""
         shown = self.stored()
+        del shown["proxyByAdmin"]
         if self.proxy is not None:
             shown["proxy"] = mask_proxy(self.proxy)
         return shown
 
-    def bridge(self) -> dict[str, Any]:
-        """The part that the bridge acts on."""
+    def bridge(self, proxy_addresses: Sequence[str]) -> dict[str, Any]:
+        """The part that the bridge acts on; a proxy is used at these addresses only."""
         return {
             "rejectCalls": self.reject_calls,
             "alwaysOnline": self.always_online,
             "readAutomatically": self.read_automatically,
             "storeGroups": self.store_groups,
             "proxy": self.proxy,
+            "proxyAddresses": list(proxy_addresses),
             "history": None
             if self.history is None
             else {"days": self.history.days, "maxMessages": self.history.max_messages},

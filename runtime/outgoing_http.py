@@ -8,7 +8,7 @@ that of the name.) Redirects are for the callers to refuse, or to follow as new 
 from __future__ import annotations
 
 import socket
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 
 import httpcore
@@ -32,6 +32,20 @@ async def resolve(host: str, port: int) -> list[str]:
     """The addresses of a host, by the system's resolver."""
     found = await trio.socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return [str(address[0]) for *_, address in found]
+
+
+def judged(addresses: Sequence[str], allows: Callable[[str], bool]) -> Sequence[str]:
+    """Those of a host that may be tried. Raises AddressRefused.
+
+    One address of several that is not allowed makes the whole name suspect.
+    """
+    if not addresses or not all(map(allows, addresses)):
+        raise AddressRefused
+    return addresses[:MAX_ADDRESSES]
+
+
+def _anything(_address: str) -> bool:
+    return True
 
 
 class GuardedNetwork(httpcore.AsyncNetworkBackend):
@@ -71,11 +85,8 @@ class GuardedNetwork(httpcore.AsyncNetworkBackend):
                 addresses = await self._resolver(host, port)
         except (OSError, UnicodeError, trio.TooSlowError) as error:
             raise httpcore.ConnectError(f"cannot resolve the host: {error}") from error
-        # One address of several that is not public makes the whole name suspect.
-        judged = (host.lower(), port) in self._exempt or all(map(self._allows, addresses))
-        if not addresses or not judged:
-            raise AddressRefused
-        *first, last = addresses[:MAX_ADDRESSES]
+        is_exempt = (host.lower(), port) in self._exempt
+        *first, last = judged(addresses, _anything if is_exempt else self._allows)
         for address in first:
             with suppress(httpcore.ConnectError, httpcore.ConnectTimeout):
                 return await self._network.connect_tcp(

@@ -93,6 +93,10 @@ _REASONS: dict[str, Reason] = {
         "A linha a que esta se refere não existe.", "the row that this one refers to is missing"
     ),
     "23505": Reason("Já existe uma linha com esse valor.", "there is a row with this value"),
+    "id_taken": Reason(
+        "Uma linha de outro dono ou de outra conexão tem o id desta mensagem.",
+        "a row of another owner or connection has the id of this message",
+    ),
     "23514": Reason("Uma restrição da tabela recusa a linha.", "a constraint refuses the row"),
     "25006": Reason(
         "O banco de dados só permite leitura: o disco pode estar cheio.",

@@ -115,6 +115,9 @@ class Settings(BaseSettings):
     webhook_private_hosts: Annotated[str, AfterValidator(_receivers)] = Field(
         default="", validation_alias="ZAPVISOR_WEBHOOK_PRIVATE_HOSTS"
     )
+    proxy_private_hosts: Annotated[str, AfterValidator(_receivers)] = Field(
+        default="", validation_alias="ZAPVISOR_PROXY_PRIVATE_HOSTS"
+    )
 
     @classmethod
     def settings_customise_sources(
@@ -148,7 +151,12 @@ class Settings(BaseSettings):
     @property
     def webhook_exemptions(self) -> frozenset[tuple[str, int]]:
         """Hosts and ports where webhooks may go though they are not of the public internet."""
-        return frozenset(map(values.host_with_port, _listed(self.webhook_private_hosts)))
+        return _pairs(self.webhook_private_hosts)
+
+    @property
+    def proxy_exemptions(self) -> frozenset[tuple[str, int]]:
+        """Hosts and ports that anybody may use as proxy though they are not of the internet."""
+        return _pairs(self.proxy_private_hosts)
 
     @property
     def cors_origins(self) -> list[str]:
@@ -193,3 +201,7 @@ class _Outside(PydanticBaseSettingsSource):
             if value is not None:
                 found[name] = value
         return found
+
+
+def _pairs(value: str) -> frozenset[tuple[str, int]]:
+    return frozenset(map(values.host_with_port, _listed(value)))

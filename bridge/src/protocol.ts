@@ -6,6 +6,7 @@ import { behaviourOf } from "./session/behaviour.ts";
 import type { Behaviour } from "./session/behaviour.ts";
 import { plainContent } from "./session/content.ts";
 import type { PlainContent } from "./session/content.ts";
+import type { Cause } from "./session/way.ts";
 
 export const PROTOCOL_VERSION = 1;
 export const MAX_FRAME_BYTES = 1024 * 1024;
@@ -54,7 +55,8 @@ export type RuntimeFrame =
   | { readonly type: "sent"; readonly requestId: string; readonly messageId: string }
   | { readonly type: "picture"; readonly requestId: string; readonly jid: string }
   | { readonly type: "group"; readonly requestId: string; readonly jid: string }
-  | { readonly type: "logout"; readonly requestId: string };
+  | { readonly type: "logout"; readonly requestId: string; readonly reason: string }
+  | { readonly type: "restore"; readonly requestId: string; readonly archive: string };
 
 export interface Me {
   readonly id: string;
@@ -70,6 +72,8 @@ export type ConnectionState =
   | {
       readonly state: "closed";
       readonly code: number;
+      /** `whatsapp` if WhatsApp said so; everything else says nothing about the session. */
+      readonly cause: Cause;
       readonly reason: string;
       readonly qrEnded: boolean;
     };
@@ -174,6 +178,9 @@ const FOREIGN_ID = /^\P{Cc}{1,255}$/u;
 const JID = /^[A-Za-z0-9_.:-]{1,64}@(s\.whatsapp\.net|lid|g\.us|newsletter)$/;
 const GROUP_JID = /^[0-9-]{5,64}@g\.us$/;
 const PHONE = /^[0-9]{5,20}$/;
+const WORD = /^[a-z_]{1,64}$/;
+/** The time in the name of an archive. */
+const ARCHIVE = /^[0-9]{1,16}$/;
 
 function contentField(frame: Fields): SendContent {
   const content = frame["content"];
@@ -296,7 +303,13 @@ export function parseFrame(text: string): RuntimeFrame {
     case "group":
       return { type: "group", requestId: requestId(), jid: stringField(frame, "jid", GROUP_JID) };
     case "logout":
-      return { type: "logout", requestId: requestId() };
+      return {
+        type: "logout",
+        requestId: requestId(),
+        reason: frame["reason"] === undefined ? "unknown" : stringField(frame, "reason", WORD),
+      };
+    case "restore":
+      return { type: "restore", requestId: requestId(), archive: stringField(frame, "archive", ARCHIVE) };
     default:
       throw new ProtocolError("unknown frame type");
   }

@@ -72,10 +72,16 @@ test("what Baileys' event buffer holds when a socket ends is not lost with it", 
 for (const proxy of ["x", "ftp://x:1", "http://a^b:80", "http://1.2.3.999:80", "socks5://:1080", "http://xn--:1"]) {
   test(`${proxy} is no proxy: the connection says so, and nothing else happens`, () => {
     const { connection, states } = scene();
-    connection.configure({ ...PLAIN, proxy });
+    connection.configure({ ...PLAIN, proxy: { url: proxy, addresses: ["127.0.0.1"] } });
     connection.open();
     const [, last] = states;
-    assert.deepEqual(last, { state: "closed", code: 503, reason: "the proxy cannot be used", qrEnded: false });
+    assert.deepEqual(last, {
+      state: "closed",
+      code: 503,
+      cause: "proxy_not_allowed",
+      reason: "the proxy cannot be used",
+      qrEnded: false,
+    });
     assert.equal(connection.anySocket, null);
   });
 }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { mkdtemp, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -200,6 +201,81 @@ test("a logout on the phone is 401; logging out archives what there is", async (
   await reattached.close();
 });
 
+const archivesOf = async (id: string): Promise<string[]> =>
+  (await readdir(data)).filter((name) => name.startsWith(`${id}.`) && name.endsWith(".archived.sqlite"));
+
+test("an archive is restored, with the messages that wait on either side", async () => {
+  const { id, phone, runtime } = await pairedScene();
+  runtime.send({ type: "close" });
+  await runtime.state("closed", 1);
+  const first = (await runtime.request("logout", { reason: "logged_out" }))["data"] as { epoch: string };
+  assert.equal((await archivesOf(id)).length, 1);
+  runtime.send({ type: "open" });
+  const { qr } = await runtime.state("qr", 1);
+  await whatsapp.post(`/phones/${phone}/scan`, { qr });
+  await runtime.state("closed", 2);
+  runtime.send({ type: "open" });
+  await runtime.state("open", 1);
+  runtime.autoAck = false;
+  const [waiting] = await whatsapp.write(CUSTOMER, phone, { text: "espera" });
+  const event = await runtime.message(waiting!);
+  const [archived] = await archivesOf(id);
+  const restored = await runtime.request("restore", { archive: archived!.split(".")[1] });
+  assert.equal(restored["ok"], true, JSON.stringify(restored));
+  assert.notEqual((restored["data"] as { epoch: string }).epoch, first.epoch);
+  assert.deepEqual(await runtime.message(waiting!, 1), event, "its number, too");
+  const [left] = await archivesOf(id);
+  assert.notEqual(left, archived, "the present one took its place among the archives");
+  runtime.autoAck = true;
+  const codes = runtime.states("qr").length;
+  runtime.send({ type: "open" });
+  await runtime.state("open", 2);
+  assert.equal(runtime.states("qr").length, codes, "no new code");
+  const [later] = await whatsapp.write(CUSTOMER, phone, { text: "de volta" });
+  assert.ok((await runtime.message(later!)).seq > event.seq);
+  await runtime.close();
+});
+
+test("what was never paired is not archived, and no archive is said to be none", async () => {
+  const { id, runtime } = await scene();
+  assert.equal((await runtime.request("logout"))["ok"], true);
+  assert.deepEqual(await archivesOf(id), []);
+  const refused = await runtime.request("restore", { archive: "1700000000000" });
+  assert.equal((refused["error"] as { code: string }).code, "no_archive");
+  await writeFile(join(data, `${id}.5.archived.sqlite`), "no database");
+  const broken = await runtime.request("restore", { archive: "5" });
+  assert.equal((broken["error"] as { code: string }).code, "archive_unusable");
+  assert.deepEqual(await archivesOf(id), [`${id}.5.archived.sqlite`]);
+  runtime.send({ type: "open" });
+  await runtime.state("qr");
+  await runtime.close();
+});
+
+test("a change of databases that a crash cut in two is finished at the next start", async () => {
+  const { id, runtime } = await pairedScene();
+  const welcome = runtime.frames[0]!;
+  await runtime.close();
+  await released(id);
+  const [current, next] = [join(data, `${id}.sqlite`), join(data, `${id}.next.sqlite`)];
+  await writeFile(next, "half a copy");
+  const again = await bridge.attach(id);
+  assert.equal((await again.hello())["epoch"], welcome["epoch"], "the successor was not whole yet");
+  await again.close();
+  await released(id);
+  assert.equal(existsSync(next), false);
+  await rename(current, next);
+  const last = await bridge.attach(id);
+  assert.equal((await last.hello())["registered"], true);
+  await last.close();
+});
+
+function released(id: string): Promise<true> {
+  return waitFor("the store to be free", async () => {
+    const { connections } = (await (await bridge.health()).json()) as { connections: { id: string }[] };
+    return connections.every((one) => one.id !== id);
+  }) as Promise<true>;
+}
+
 test("logging out here removes the device from the phone", async () => {
   const { phone, runtime } = await pairedScene();
   assert.equal((await runtime.request("logout"))["ok"], true);
@@ -258,12 +334,7 @@ test("keys from the phone survive a crash between their receipt and their use", 
   const [customer] = await whatsapp.write(CUSTOMER, phone, { text: "depois das chaves" });
   await second.message(customer!);
   await second.close();
-  await waitFor("the store to be free", async () => {
-    const { connections } = (await (await bridge.health()).json()) as {
-      connections: { id: string }[];
-    };
-    return connections.every((one) => one.id !== id);
-  });
+  await released(id);
   const store = new Store(stored, (error) => {
     throw error;
   });

@@ -3,6 +3,7 @@ import { test } from "node:test";
 
 import { ProtocolError, encodeFrame, isConnectionId, parseFrame } from "../src/protocol.ts";
 import { PLAIN } from "../src/session/behaviour.ts";
+import type { Behaviour } from "../src/session/behaviour.ts";
 
 const parse = (frame: unknown): unknown => parseFrame(JSON.stringify(frame));
 
@@ -10,7 +11,7 @@ test("every frame of the runtime is read", () => {
   const frames = [
     { v: 1, type: "hello", generation: 3, window: 500 },
     { v: 1, type: "open", options: PLAIN },
-    { v: 1, type: "configure", options: { ...PLAIN, proxy: "socks5://u:p@127.0.0.1:1080", rejectCalls: true } },
+    { v: 1, type: "configure", options: { ...PLAIN, rejectCalls: true } },
     { v: 1, type: "close" },
     { v: 1, type: "ack", seq: 12 },
     { v: 1, type: "check", requestId: "r2", phones: ["5511987654321"] },
@@ -21,11 +22,20 @@ test("every frame of the runtime is read", () => {
     { v: 1, type: "presence", requestId: "r7", to: null, state: "available" },
     { v: 1, type: "sent", requestId: "r8", messageId: "3EB0ABC" },
     { v: 1, type: "picture", requestId: "r9", jid: "1@lid" },
-    { v: 1, type: "logout", requestId: "r10" },
+    { v: 1, type: "logout", requestId: "r10", reason: "logged_out" },
+    { v: 1, type: "restore", requestId: "r11", archive: "1700000000000" },
   ];
   for (const frame of frames) {
     assert.deepEqual({ v: 1, ...(parse(frame) as object) }, frame);
   }
+});
+
+test("a proxy comes with the addresses that it may be reached at, or with none", () => {
+  const proxy = "socks5://u:p@proxy.example:1080";
+  const read = (options: unknown): unknown => (parse({ v: 1, type: "open", options }) as { options: Behaviour }).options.proxy;
+  assert.deepEqual(read({ proxy, proxyAddresses: ["1.1.1.1", "2606:4700::1"] }), { url: proxy, addresses: ["1.1.1.1", "2606:4700::1"] });
+  assert.deepEqual(read({ proxy }), { url: proxy, addresses: [] });
+  assert.equal(read({ proxy: null }), null);
 });
 
 test("every content is read", () => {
@@ -99,6 +109,10 @@ test("whatever is not in the protocol is refused with what is wrong", () => {
     [{ ...send, content: { contacts: [] } }, /contacts/],
     [{ ...send, content: { reaction: { key: {}, text: "" } } }, /key.id/],
     [{ v: 1, type: "open", options: { proxy: 7 } }, /proxy/],
+    [{ v: 1, type: "open", options: { proxy: "http://a:1", proxyAddresses: ["proxy.example"] } }, /proxyAddresses/],
+    [{ v: 1, type: "open", options: { proxy: "http://a:1", proxyAddresses: "1.1.1.1" } }, /proxyAddresses/],
+    [{ v: 1, type: "restore", requestId: "r", archive: "../x" }, /archive/],
+    [{ v: 1, type: "logout", requestId: "r", reason: "../x" }, /reason/],
     [{ v: 1, type: "configure", options: { rejectCalls: "yes" } }, /rejectCalls/],
     [{ v: 1, type: "presence", requestId: "r", to: "1@lid", state: "dancing" }, /state/],
     [{ v: 1, type: "read", requestId: "r", chat: "1@lid", ids: [] }, /ids/],

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { copyFileSync, mkdtempSync, readFileSync, readdirSync, statSync } from "node:fs";
+import { copyFileSync, mkdtempSync, readFileSync, readdirSync, renameSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -234,7 +234,8 @@ test("an archived store leaves one file; its successor goes on counting", () => 
   store.appendEvents([{ kind: "call", data: {} }, { kind: "call", data: {} }]);
   store.acknowledge(1);
   const events = store.eventsAfter(0, -1);
-  store.archive(join(at, "c.1.archived.sqlite"));
+  store.seal();
+  renameSync(path, join(at, "c.1.archived.sqlite"));
   const next = open(path);
   assert.notEqual(next.epoch, store.epoch);
   next.continueFrom(2, events);

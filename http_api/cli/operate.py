@@ -59,7 +59,7 @@ def create(connection: str, *, owner: UUID, name: str | None, as_json: bool) -> 
 
 
 def act(connection: str, action: str) -> None:
-    """``restart`` or ``logout`` a connection."""
+    """``restart``, ``logout`` or ``restore`` a connection."""
     with Remote() as remote:
         remote.call("POST", f"{_path(connection)}/{action}")
     click.echo(f"{connection}: done")

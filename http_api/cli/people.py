@@ -69,6 +69,15 @@ def logout(connection: str) -> None:
 
 @connections.command()
 @_CONNECTION
+def restore(connection: str) -> None:
+    """Bring the credentials back that a logout put aside last."""
+    from .operate import act
+
+    act(connection, "restore")
+
+
+@connections.command()
+@_CONNECTION
 @click.confirmation_option(prompt="Log it out and forget it? Messages stay.")
 def delete(connection: str) -> None:
     """Log it out and forget it; messages stay."""

@@ -90,14 +90,23 @@ async def pairing_code(
 @router.patch(
     "/connections/{id}",
     summary="Altera nome e opções",
-    responses=answers(ConnectionDetail, "invalid_options", *ONE_CONNECTION, body=True),
+    responses=answers(
+        ConnectionDetail, "invalid_options", "proxy_not_allowed", *ONE_CONNECTION, body=True
+    ),
 )
 async def change_connection(
-    connection_id: IdInPath, body: ChangeConnection, _caller: Manages, runtime: Runtime
+    connection_id: IdInPath, body: ChangeConnection, caller: Manages, runtime: Runtime
 ) -> Response:
-    """Vale na hora, sem perder a sessão; a senha de um proxy não é mostrada."""
+    """Vale na hora, sem perder a sessão; a senha de um proxy não é mostrada.
+
+    O proxy deve levar a um endereço público da internet, ou estar em ZAPVISOR_PROXY_PRIVATE_HOSTS;
+    uma chave admin pode escolher qualquer um.
+    """
     return success(
         await runtime.change_connection(
-            connection_id, name=body.name, options=body.changed_options()
+            connection_id,
+            name=body.name,
+            options=body.changed_options(),
+            by_admin=caller.is_admin,
         )
     )

@@ -36,12 +36,14 @@ from ..schemas import (
     ConnectionDetail,
     ConnectionId,
     CreateConnection,
+    CredentialArchive,
     IdempotencyKey,
     Message,
     OptionalCompanyId,
     OptionalId,
     OptionalOwnerId,
     Qr,
+    Restore,
     Sent,
 )
 from ..sending import SendMessage
@@ -105,7 +107,7 @@ async def list_connections(
     return success(
         [
             one
-            for one in await runtime.connections()
+            for one in await runtime.connections(closely=caller.is_admin)
             if caller.sees(one["ownerId"], one["id"]) and owner in (None, UUID(str(one["ownerId"])))
         ]
     )
@@ -116,7 +118,7 @@ async def list_connections(
 )
 async def get_connection(connection_id: IdInPath, caller: Reads, runtime: Runtime) -> Response:
     """A conexão, o QR code atual (com a permissão manage) e o que a supervisão sabe dela."""
-    one = await runtime.connection(connection_id)
+    one = await runtime.connection(connection_id, closely=caller.is_admin)
     if not caller.may(Permission.MANAGE):  # who has the code can pair a phone
         one = {**one, "qrCode": None}
     return success(one)
@@ -128,7 +130,7 @@ async def get_connection(connection_id: IdInPath, caller: Reads, runtime: Runtim
 async def delete_connection(
     connection_id: IdInPath, _caller: Manages, runtime: Runtime
 ) -> Response:
-    """Sai do WhatsApp e esquece as credenciais; as mensagens continuam guardadas."""
+    """Sai do WhatsApp e apaga as credenciais, também as arquivadas; as mensagens continuam."""
     await runtime.delete_connection(connection_id)
     return _done("Conexão excluída; as mensagens foram mantidas.")
 
@@ -178,7 +180,7 @@ async def restart_connection(
 @router.post(
     "/connections/{id}/logout",
     summary="Sai do WhatsApp",
-    responses=answers(Message, *ONE_CONNECTION, body=True),
+    responses=answers(Message, *ONE_CONNECTION, "not_ready", body=True),
 )
 async def logout_connection(
     connection_id: IdInPath, _caller: Manages, runtime: Runtime
@@ -186,6 +188,45 @@ async def logout_connection(
     """Sai do WhatsApp; para voltar, será preciso ler um novo QR code."""
     await runtime.logout_connection(connection_id)
     return _done("Conexão desconectada do WhatsApp.")
+
+
+@router.get(
+    "/connections/{id}/archives",
+    summary="Credenciais arquivadas",
+    responses=answers(list[CredentialArchive], *ONE_CONNECTION),
+)
+async def list_archives(connection_id: IdInPath, _caller: Manages, runtime: Runtime) -> Response:
+    """As que `restore` pode pôr de volta, da mais nova para a mais antiga.
+
+    Ficam as 5 últimas de cada conexão, por até 30 dias.
+    """
+    return success(await runtime.archives(connection_id))
+
+
+@router.post(
+    "/connections/{id}/restore",
+    summary="Restaura credenciais arquivadas",
+    responses=answers(
+        CredentialArchive,
+        *ONE_CONNECTION,
+        "no_archive",
+        "already_connected",
+        "archive_unusable",
+        "not_ready",
+        body=True,
+    ),
+)
+async def restore_connection(
+    connection_id: IdInPath, _caller: Manages, runtime: Runtime, body: Restore | None = None
+) -> Response:
+    """Põe credenciais arquivadas de volta e reinicia a conexão com elas.
+
+    As atuais, se houver, são arquivadas antes. O WhatsApp só as aceita se o aparelho não tiver sido
+    desconectado lá.
+    """
+    archive = body.archive_id if body is not None else None
+    restored = await runtime.restore_connection(connection_id, archive)
+    return success(restored, message="Credenciais restauradas.")
 
 
 @router.post("/messages/send", summary="Envia uma mensagem", responses=_SEND_ANSWERS)

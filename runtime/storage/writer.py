@@ -17,6 +17,7 @@ from ..errors import JournalUnavailable
 from ..events import EventBus, EventName
 from ..failpoints import failpoint
 from ..journal import Entry, Heard, Journal, Stored
+from ..reasons import about
 from ..redaction import SECRETS
 from ..way_in import WayIn
 from .batch import MAX_COUNT, BatchSize
@@ -395,15 +396,10 @@ class Writer:
         self.state = WriterState(name, datetime.now(UTC), code, reason)
 
 
-_REFUSALS = {
-    "id_taken": "a row of another owner or connection has the id of this message",
-}
-"""What the ingest function says of an item that it leaves out."""
-
-
 def _refusal(outcome: Stored) -> tuple[str, str]:
+    """Code and sentence of an item that the ingest function left out."""
     code = outcome.code or "refused"
-    return code, _REFUSALS.get(code, "refused by zapvisor_ingest")
+    return code, about(code).pt
 
 
 def _first(group: BaseExceptionGroup[JournalUnavailable]) -> JournalUnavailable:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import logging
 from contextlib import suppress
 from datetime import UTC, datetime
+from typing import Any
 
 import trio
 
@@ -26,11 +27,12 @@ from ..logs import correlated
 from ..options import Options
 from . import frames
 from .delivery import Delivery
-from .disconnects import QUIET, DisconnectPolicy, GiveUp, closing
+from .disconnects import QUIET, DisconnectPolicy, GiveUp
 from .intake import Intake
 from .link import BridgeLink, LinkLost, RequestFailed
 from .live import Status
 from .services import Services
+from .ways import Trouble
 
 logger = logging.getLogger("zapvisor.connection")
 
@@ -71,7 +73,8 @@ class ConnectionActor:
             raise Park(reason, code=connection.parked_code)
         self._live.become(Status.CONNECTING)
         async with self._services.bridge.link(connection.id) as link:
-            await link.hello(self._ctx.incarnation)
+            welcome = await link.hello(self._ctx.incarnation)
+            self._live.paired = welcome.registered
             self._ctx.ready()
             intake = Intake(connection, link, self._services)
             delivery = Delivery(connection, link, self._services)
@@ -98,20 +101,29 @@ class ConnectionActor:
             code = closed.code if closed.code is not None else _LOST
             self._live.disconnects += 1
             self._services.lives.disconnects[code] += 1
-            decision = self._policy.decide(code, qr_ended=closed.qrEnded, now=trio.current_time())
-            logger.info("closed", extra={"code": code, "reason": closed.reason})
+            decision = self._policy.decide(code, cause=closed.cause, now=trio.current_time())
+            logger.info(
+                "closed", extra={"code": code, "cause": closed.cause, "reason": closed.reason}
+            )
             if isinstance(decision, GiveUp):
                 return decision
             if decision.pace == "now":
+                # So soon after a pairing: it has credentials, though it never was connected.
+                self._live.paired = True
                 await self._report(Status.CONNECTING)
                 continue
-            await self._report(Status.DISCONNECTED, closing(code))
+            await self._report(Status.DISCONNECTED, decision.trouble)
             delay = delays.next()
             await self._rest(max(delay, SLOW_PACE) if decision.pace == "slow" else delay)
             await self._report(Status.CONNECTING)
 
     async def _open(self, link: BridgeLink) -> None:
-        await link.send("open", options=Options.of(self._connection).bridge())
+        await link.send("open", options=await self._bridge_options())
+
+    async def _bridge_options(self) -> dict[str, Any]:
+        """Without an address for its proxy the bridge opens nothing, and says so."""
+        options = Options.of(self._connection)
+        return options.bridge(await self._services.proxies.addresses(options))
 
     async def _obey(self, link: BridgeLink, intake: Intake, delivery: Delivery) -> None:
         """Answer ``CONFIGURE``: apply the options of the moment to what runs.
@@ -123,7 +135,7 @@ class ConnectionActor:
             if changed is not None:
                 before, after = Options.of(self._connection), Options.of(changed)
                 self._connection = intake.connection = delivery.connection = changed
-                await link.send("configure", options=after.bridge())
+                await link.send("configure", options=await self._bridge_options())
                 with suppress(RequestFailed):
                     # An answer says that the frame before was read, too.
                     await link.request("sent", messageId="0")
@@ -190,11 +202,10 @@ class ConnectionActor:
         return True
 
     async def _show_qr(self, state: frames.State) -> None:
-        self._live.qr = state.qr
-        self._live.qr_since = datetime.now(UTC)
-        self._live.qr_shown.ring()
+        expires_at = None
         if state.expiresAt is not None:
-            self._live.qr_expires_at = datetime.fromtimestamp(state.expiresAt / 1000, UTC)
+            expires_at = datetime.fromtimestamp(state.expiresAt / 1000, UTC)
+        self._live.show_qr(state.qr, expires_at)
         await self._services.sessions.record(self._connection, self._live)
         self._publish(
             EventName.QR_CODE,
@@ -221,20 +232,20 @@ class ConnectionActor:
             self._connection.id, parked_code=verdict.code, parked_reason=verdict.reason
         )
         if verdict.archive:
-            await link.request("logout")
+            await link.request("logout", reason=verdict.code)
         await self._services.sessions.record(self._connection, self._live)
         if was_connected:
-            self._publish(EventName.DISCONNECTED, {"reason": verdict.reason})
+            self._publish(EventName.DISCONNECTED, {"code": verdict.code, "reason": verdict.reason})
         self._publish(EventName.CONNECTION_FAILED, {"code": verdict.code, "reason": verdict.reason})
 
-    async def _report(self, status: Status, error: str | None = None) -> None:
+    async def _report(self, status: Status, trouble: Trouble | None = None) -> None:
         """Enter a status: in memory at once, in the tables through the journal, as an event."""
-        changed = self._live.become(status, error=error)
+        changed = self._live.become(status, trouble=trouble)
         await self._services.sessions.record(self._connection, self._live)
         if changed and status is Status.CONNECTED:
             self._publish(EventName.CONNECTED, {"phoneNumber": self._connection.phone_number})
-        elif changed and status is Status.DISCONNECTED:
-            self._publish(EventName.DISCONNECTED, {"reason": error})
+        elif changed and trouble is not None:
+            self._publish(EventName.DISCONNECTED, {"code": trouble.code, "reason": trouble.reason})
 
     def _publish(self, name: EventName, data: dict[str, object]) -> None:
         self._services.events.publish(
@@ -249,6 +260,7 @@ def _silent(generation: int) -> frames.State:
         generation=generation,
         state="closed",
         code=_LOST,
+        cause="silent",
         reason="no answer to a probe",
     )
 

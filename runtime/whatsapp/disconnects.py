@@ -1,7 +1,9 @@
-"""What to do when WhatsApp closes a connection: one table of codes, one pure decision.
+"""What to do when a connection to WhatsApp ends: one table of codes, one pure decision.
 
-Three answers, as in supervision: reconnect, or give up until a person acts (the connection parks).
-Codes as Baileys reports them.
+Two answers, as in supervision: reconnect, or give up until a person acts (the connection parks).
+Only what WhatsApp itself said within an opened session may end in giving up (``SAID``; codes as
+Baileys reports them). A failure of the way there says nothing about the session: it is retried
+without end, and the credentials are not touched.
 """
 
 from __future__ import annotations
@@ -9,13 +11,18 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
+from .ways import Trouble, trouble_of
+
 REPLACED_LIMIT = 3
 """Times that another session may take over within the window before we stop fighting."""
 REPLACED_WINDOW = 600.0
 """Seconds."""
 BAD_SESSION_LIMIT = 5
-"""Bad sessions in a row before the credentials are put aside."""
+"""Times in a row that WhatsApp may call the session bad before a person is asked."""
 
+SAID = "whatsapp"
+"""The cause of an end that WhatsApp announced itself."""
+QR_ENDED = "qr_ended"
 
 LOGGED_OUT = "logged_out_by_request"
 """Parked because somebody logged the connection out over the API."""
@@ -25,9 +32,15 @@ QUIET = frozenset({LOGGED_OUT, "qr_expired"})
 
 @dataclass(frozen=True, slots=True)
 class Reconnect:
-    """Open a new socket; ``pace`` is ``now``, ``backoff`` or ``slow`` (at least a minute)."""
+    """Open a new socket.
+
+    Attributes:
+        pace: ``now``, ``backoff`` or ``slow`` (at least a minute).
+        trouble: why there is no connection meanwhile.
+    """
 
     pace: str
+    trouble: Trouble
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +70,8 @@ _GIVE_UP = {
     406: GiveUp("banned", "O WhatsApp baniu este número."),
     411: GiveUp(
         "multi_device_mismatch",
-        "A conta exige um novo pareamento. Leia um novo QR code.",
-        archive=True,
+        "A conta exige um novo pareamento. Saia do WhatsApp (logout), reinicie a conexão e leia um "
+        "novo QR code.",
     ),
 }
 KNOWN_CODES = (
@@ -71,30 +84,13 @@ _REPLACED = GiveUp(
 )
 _BAD_SESSION = GiveUp(
     "bad_session",
-    "A sessão com o WhatsApp está danificada. Leia um novo QR code.",
-    archive=True,
+    "O WhatsApp recusa a sessão como danificada; as credenciais foram mantidas. Reinicie a conexão "
+    "para tentar outra vez, restaure um arquivo anterior ou saia (logout) e leia um novo QR code.",
 )
 _QR_EXPIRED = GiveUp(
     "qr_expired",
     "Ninguém leu o QR code a tempo. Reinicie a conexão para gerar outro.",
 )
-
-
-_CLOSED = {
-    408: "A conexão com o WhatsApp caiu ou não respondeu.",
-    428: "O WhatsApp encerrou a conexão.",
-    440: "Outra sessão assumiu esta conexão.",
-    500: "A sessão com o WhatsApp não pôde ser continuada.",
-    503: "O WhatsApp está indisponível.",
-    515: "O WhatsApp pediu uma nova conexão.",
-}
-
-
-def closing(code: int) -> str:
-    """Why a socket ended, for a person; in Node's and Baileys' own words it is in the log."""
-    verdict = _GIVE_UP.get(code)
-    sentence = verdict.reason if verdict else _CLOSED.get(code, "A conexão com o WhatsApp caiu.")
-    return f"{sentence} ({code})"
 
 
 @dataclass(slots=True)
@@ -112,26 +108,34 @@ class DisconnectPolicy:
         self._restarted_after_pairing = False
         self._retried_after_pairing = False
 
-    def decide(self, code: int, *, qr_ended: bool, now: float) -> Reconnect | GiveUp:
-        """What to do about a close with ``code`` at monotonic time ``now`` (seconds)."""
+    def decide(self, code: int, *, cause: str, now: float) -> Reconnect | GiveUp:
+        """What to do about an end with ``code`` and ``cause`` at monotonic time ``now``."""
+        if cause == QR_ENDED:
+            return _QR_EXPIRED
+        if cause != SAID:
+            return Reconnect("backoff", trouble_of(cause))
+        return self._obey(code, now) or Reconnect("backoff", trouble_of("whatsapp_closed"))
+
+    def _obey(self, code: int, now: float) -> Reconnect | GiveUp | None:
+        """What WhatsApp's own word asks for, where it is more than to try again."""
         if code == 515:
             self._restarted_after_pairing = True
-            return Reconnect("now")
-        if code == 408 and qr_ended:
-            return _QR_EXPIRED
+            return Reconnect("now", trouble_of("whatsapp_closed"))
         if code == 401 and self._restarted_after_pairing and not self._retried_after_pairing:
             # Right after pairing the server may not know the new device yet.
             self._retried_after_pairing = True
-            return Reconnect("backoff")
+            return None
         if code == 440:
             return self._replaced(now)
         if code == 500:
             self._bad_sessions += 1
-            return _BAD_SESSION if self._bad_sessions >= BAD_SESSION_LIMIT else Reconnect("backoff")
-        return _GIVE_UP.get(code) or Reconnect("backoff")
+            return _BAD_SESSION if self._bad_sessions >= BAD_SESSION_LIMIT else None
+        return _GIVE_UP.get(code)
 
     def _replaced(self, now: float) -> Reconnect | GiveUp:
         while self._replaced_at and self._replaced_at[0] <= now - REPLACED_WINDOW:
             self._replaced_at.popleft()
         self._replaced_at.append(now)
-        return _REPLACED if len(self._replaced_at) >= REPLACED_LIMIT else Reconnect("slow")
+        if len(self._replaced_at) >= REPLACED_LIMIT:
+            return _REPLACED
+        return Reconnect("slow", trouble_of("replaced_for_now"))

@@ -51,8 +51,8 @@ class State(_Frame):
     expiresAt: int | None = None  # noqa: N815
     me: Me | None = None
     code: int | None = None
+    cause: str = "unknown"
     reason: str | None = None
-    qrEnded: bool = False  # noqa: N815
 
 
 class BridgeEvent(_Frame):

@@ -59,12 +59,13 @@ class BridgeLink:
 
     async def hello(self, generation: int) -> frames.Welcome:
         """Introduce ourselves; the bridge then replays every event not yet acknowledged."""
-        with trio.fail_after(CONNECT_DEADLINE):
+        with trio.move_on_after(CONNECT_DEADLINE):
             await self.send("hello", generation=generation, window=WINDOW)
             try:
                 return await self._welcome.receive()
             except trio.EndOfChannel:
                 raise LinkLost("the bridge closed the link before its welcome") from None
+        raise LinkLost("the bridge does not say welcome")
 
     async def send(self, type_: str, **fields: Any) -> None:
         """Write a frame that has no reply. Raises LinkLost."""

@@ -17,6 +17,7 @@ import trio
 
 from ..errors import Unavailable, Unsendable
 from .link import BridgeLink, LinkLost, RequestFailed
+from .ways import Trouble
 
 
 class Status(StrEnum):
@@ -54,6 +55,8 @@ class Live:
     qr_expires_at: datetime | None = None
     qr_since: datetime | None = None
     last_error: str | None = None
+    trouble: Trouble | None = None
+    paired: bool | None = None
     last_seen: datetime | None = None
     last_message: datetime | None = None
     probe_seconds: float | None = None
@@ -119,17 +122,32 @@ class Live:
             "disconnects": self.disconnects,
         }
 
-    def become(self, status: Status, *, error: str | None = None) -> bool:
-        """Enter ``status``; returns whether it is another one than before."""
+    def become(
+        self, status: Status, *, error: str | None = None, trouble: Trouble | None = None
+    ) -> bool:
+        """Enter ``status``; returns whether it is another one than before.
+
+        ``error`` is what a person is asked for, ``trouble`` what passes by itself; either is
+        remembered until there is another one, or a connection.
+        """
         changed = status is not self.status
         if changed:
             self.status = status
             self.since = datetime.now(UTC)
-        if error is not None or status is Status.CONNECTED:
-            self.last_error = error
+        if error is not None or trouble is not None or status is Status.CONNECTED:
+            self.last_error = error if trouble is None else trouble.reason
+            self.trouble = trouble
         if status is not Status.CONNECTING:
             self.qr = self.qr_expires_at = self.qr_since = None
         return changed
+
+    def show_qr(self, qr: str | None, expires_at: datetime | None) -> None:
+        """There is a code to scan: WhatsApp answers, whatever kept it away before."""
+        self.qr, self.qr_since = qr, datetime.now(UTC)
+        if expires_at is not None:
+            self.qr_expires_at = expires_at
+        self.last_error = self.trouble = None
+        self.qr_shown.ring()
 
 
 class LiveBook:

@@ -7,8 +7,8 @@ for each; ``LiveBook`` says how each is doing.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -17,17 +17,18 @@ import trio
 
 from supervisors import ChildContext, ChildSpec, DynamicSupervisor, Restart, SupervisionError
 
-from ..errors import Conflict, JournalUnavailable, NotFound
+from ..errors import Conflict, JournalUnavailable, NotFound, Unavailable
 from ..identity import check_connection_id
 from ..journal import Connection
 from ..options import Options
 from .connection import BACKOFF, CONFIGURE, LIVENESS, ConnectionActor
+from .credential_files import Archive
 from .delivery import Delivery
 from .disconnects import LOGGED_OUT
-from .intake import Intake
-from .link import BridgeLink, LinkLost
+from .link import LinkLost
 from .live import Live, Status
 from .services import Services
+from .unserved import bring_back, log_out, needing_the_bridge, no_archive, until_released
 
 logger = logging.getLogger("zapvisor.connections")
 
@@ -36,8 +37,8 @@ MAX_CONNECTIONS = 200
 OBEY_DEADLINE = 5.0
 """Seconds that a change of options waits until it is in force. An actor that does not run, or dies
 before it obeys, reads the options when it starts."""
-LOGOUT_DEADLINE = 15.0
-"""Seconds that a logout may take until it goes on without WhatsApp's confirmation."""
+DELETED = "deleted"
+"""Parked for good: it is gone to everybody, and its files are about to be."""
 
 _LOGGED_OUT_REASON = "Desconectada a pedido. Reinicie a conexão para gerar um novo QR code."
 
@@ -49,6 +50,8 @@ class Connections:
         self._services = services
         self.supervisor = DynamicSupervisor(max_children=MAX_CONNECTIONS, initial=self._remembered)
         self.waiting = False
+        self._erasing = trio.Lock()
+        self._in_hand: set[str] = set()
 
     async def create(
         self,
@@ -62,7 +65,8 @@ class Connections:
         """Register a connection and start it. Raises Invalid, or Conflict when it exists."""
         check_connection_id(connection_id)
         journal = self._services.journal
-        if await journal.connection(connection_id) is not None:
+        before = await journal.connection(connection_id)
+        if before is not None and not (_is_deleted(before) and await self._erase(before)):
             raise Conflict("Já existe uma conexão com este connectionId.", code="connection_exists")
         if len(await journal.connections()) >= MAX_CONNECTIONS:
             raise Conflict(
@@ -76,20 +80,21 @@ class Connections:
             created_at=datetime.now(UTC),
         )
         await check_owner(connection)
-        await journal.register(connection)
-        self._services.lives.forget(connection_id)
-        await self._services.sessions.record(connection, self.live(connection_id))
-        await self.supervisor.start_child(self._spec(connection_id))
+        async with self._handled(connection_id):
+            await journal.register(connection)
+            self._services.lives.forget(connection_id)
+            await self._services.sessions.record(connection, self.live(connection_id))
         return connection
 
     async def all(self) -> list[Connection]:
         """Every registered connection."""
-        return await self._services.journal.connections()
+        registered = await self._services.journal.connections()
+        return [one for one in registered if not _is_deleted(one)]
 
     async def get(self, connection_id: str) -> Connection:
         """One registered connection. Raises NotFound."""
         connection = await self._services.journal.connection(connection_id)
-        if connection is None:
+        if connection is None or _is_deleted(connection):
             raise NotFound("Conexão não encontrada.", code="connection_not_found")
         return connection
 
@@ -98,7 +103,12 @@ class Connections:
         return self._services.lives[connection_id]
 
     async def change(
-        self, connection_id: str, *, name: str | None, options: Mapping[str, Any] | None
+        self,
+        connection_id: str,
+        *,
+        name: str | None,
+        options: Mapping[str, Any] | None,
+        by_admin: bool,
     ) -> Connection:
         """Change the name or some options; what runs takes them up at once. Raises Invalid."""
         connection = await self.get(connection_id)
@@ -106,7 +116,10 @@ class Connections:
         if name is not None:
             changes["name"] = name
         if options is not None:
-            changes["options"] = Options.of(connection).changed(options).stored()
+            changed = Options.of(connection).changed(options, by_admin=by_admin)
+            if "proxy" in options:
+                await self._services.proxies.check(changed)
+            changes["options"] = changed.stored()
         connection = await self._services.journal.update_connection(connection_id, **changes)
         await self._services.sessions.record(connection, self.live(connection_id))
         with trio.move_on_after(OBEY_DEADLINE), suppress(SupervisionError):
@@ -116,36 +129,101 @@ class Connections:
     async def restart(self, connection_id: str) -> None:
         """Start a connection anew; one that is parked gets another chance."""
         await self.get(connection_id)
-        await self._stop(connection_id)
-        await self._services.journal.update_connection(
-            connection_id, parked_code=None, parked_reason=None
-        )
-        self.live(connection_id).become(Status.CONNECTING)
-        await self.supervisor.start_child(self._spec(connection_id))
+        async with self._handled(connection_id):
+            await self._services.journal.update_connection(
+                connection_id, parked_code=None, parked_reason=None
+            )
+            self.live(connection_id).become(Status.CONNECTING)
 
     async def logout(self, connection_id: str) -> None:
-        """Log out from WhatsApp, put the credentials aside, and wait for a restart."""
+        """Log out from WhatsApp, put the credentials aside, and wait for a restart.
+
+        Raises Unavailable while the bridge is not there.
+        """
         connection = await self.get(connection_id)
-        await self._stop(connection_id)
-        await self._logout_from_whatsapp(connection)
-        connection = await self._services.journal.update_connection(
-            connection_id, parked_code=LOGGED_OUT, parked_reason=_LOGGED_OUT_REASON
+        async with self._handled(connection_id):
+            with needing_the_bridge():
+                await log_out(self._services, connection, LOGGED_OUT)
+            connection = await self._services.journal.update_connection(
+                connection_id, parked_code=LOGGED_OUT, parked_reason=_LOGGED_OUT_REASON
+            )
+            live = self.live(connection_id)
+            live.become(Status.DISCONNECTED, error=_LOGGED_OUT_REASON)
+            await self._services.sessions.record(connection, live)
+
+    async def archives(self, connection_id: str) -> list[Archive]:
+        """The credentials of a connection that were put aside, the newest first."""
+        connection = await self.get(connection_id)
+        return await trio.to_thread.run_sync(
+            self._services.files.archives, connection.id, connection.created_at
         )
-        live = self.live(connection_id)
-        live.become(Status.DISCONNECTED, error=_LOGGED_OUT_REASON)
-        await self._services.sessions.record(connection, live)
-        await self.supervisor.start_child(self._spec(connection_id))
+
+    async def restore(self, connection_id: str, archive_id: str | None) -> Archive:
+        """Put archived credentials back in use, the newest by default, and start with them.
+
+        The present ones are archived in their turn. Raises Conflict, NotFound, Unavailable.
+        """
+        connection = await self.get(connection_id)
+        if self.live(connection_id).status is Status.CONNECTED:
+            raise Conflict(
+                "Esta conexão está conectada; não há o que restaurar.", code="already_connected"
+            )
+        found = await self.archives(connection_id)
+        archive = next((one for one in found if archive_id in (None, one.id)), None)
+        if archive is None:
+            raise no_archive()
+        async with self._handled(connection_id):
+            with needing_the_bridge():
+                await bring_back(self._services, connection, archive.id)
+            await self._services.journal.update_connection(
+                connection_id, parked_code=None, parked_reason=None
+            )
+            self.live(connection_id).become(Status.CONNECTING)
+        logger.info("archive restored", extra={"connection": connection_id})
+        return archive
 
     async def delete(self, connection_id: str) -> None:
-        """Log out and forget a connection; its messages stay."""
-        connection = await self.get(connection_id)
-        await self._stop(connection_id)
-        await self._logout_from_whatsapp(connection)
+        """Log out and forget a connection with its credentials; its messages stay.
+
+        From the first step on it does not exist to anybody. What is left to do when the bridge is
+        not there, or after a crash, is done by `finish_deletions`.
+        """
+        await self.get(connection_id)
+        with self._handling(connection_id):
+            await self._stop(connection_id)
+            connection = await self._services.journal.update_connection(
+                connection_id, parked_code=DELETED, parked_reason=None
+            )
         live = self.live(connection_id)
         live.become(Status.DISCONNECTED)
         await self._services.sessions.record(connection, live)
-        await self._services.journal.forget(connection_id)
-        self._services.lives.forget(connection_id)
+        await self._erase(connection)
+
+    async def finish_deletions(self) -> None:
+        """Go on with what `delete` could not finish."""
+        for connection in await self._services.journal.connections():
+            if _is_deleted(connection):
+                await self._erase(connection)
+
+    async def _erase(self, connection: Connection) -> bool:
+        """Drop credentials and registration, once the journal has all that they hold for it."""
+        files, journal = self._services.files, self._services.journal
+        async with self._erasing:
+            if await journal.connection(connection.id) is None:
+                return True
+            try:
+                with needing_the_bridge():
+                    emptied = await log_out(self._services, connection, DELETED)
+            except Unavailable:
+                emptied = not await trio.to_thread.run_sync(files.holds_events, connection.id)
+            if not emptied:
+                logger.info("deletion put off", extra={"connection": connection.id})
+                return False
+            await until_released(self._services.bridge, connection.id)
+            await trio.to_thread.run_sync(files.delete, connection.id)
+            await journal.forget(connection.id)
+            self._services.lives.forget(connection.id)
+            return True
 
     async def expire_parked(self) -> None:
         """End the messages that wait too long for a connection that nobody serves."""
@@ -175,12 +253,11 @@ class Connections:
         return [self._spec(connection.id) for connection in remembered]
 
     async def catch_up(self) -> None:
-        """Start what could not be started without the journal. Raises JournalUnavailable."""
-        if not self.waiting:
-            return
+        """Start what ought to run and does not. Raises JournalUnavailable."""
         for connection in await self.all():
-            with suppress(SupervisionError):  # created and started meanwhile
-                await self.supervisor.start_child(self._spec(connection.id))
+            with suppress(SupervisionError):  # not now, or started meanwhile
+                if connection.id not in self._in_hand.union(self.supervisor.children()):
+                    await self.supervisor.start_child(self._spec(connection.id))
         self.waiting = False
 
     def _spec(self, connection_id: str) -> ChildSpec:
@@ -202,33 +279,37 @@ class Connections:
             await self.supervisor.terminate_child(connection_id)
             await self.supervisor.delete_child(connection_id)
 
-    async def _logout_from_whatsapp(self, connection: Connection) -> None:
-        """Tell WhatsApp if it can be reached in time; the credentials are archived anyway.
+    @asynccontextmanager
+    async def _handled(self, connection_id: str) -> AsyncIterator[None]:
+        """No actor has the connection while the block runs; however it ends, one has it again.
 
-        What the bridge still holds for us is taken in first, for it is archived with them.
+        If that cannot start now (the bridge is away), `catch_up` starts it.
         """
-        async with self._services.bridge.link(connection.id) as link:
-            welcome = await link.hello(0)
-            intake = Intake(connection, link, self._services)
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(intake.run)
-                with trio.move_on_after(LOGOUT_DEADLINE):
-                    if welcome.registered:
-                        await link.send("open")
-                        await _until_settled(link)
-                    await intake.wait_taken(welcome.pendingEvents)
-                nursery.cancel_scope.cancel()
-            await link.request("logout")
+        with self._handling(connection_id):
+            await self._stop(connection_id)
+            try:
+                yield
+            finally:
+                with trio.CancelScope(shield=True), suppress(SupervisionError):
+                    await self.supervisor.start_child(self._spec(connection_id))
+
+    @contextmanager
+    def _handling(self, connection_id: str) -> Iterator[None]:
+        self._in_hand.add(connection_id)
+        try:
+            yield
+        finally:
+            self._in_hand.discard(connection_id)
 
 
-async def _until_settled(link: BridgeLink) -> None:
-    async for state in link.states:
-        if state.state in ("open", "closed"):
-            return
+def _is_deleted(connection: Connection) -> bool:
+    return connection.parked_code == DELETED
 
 
-def describe(connection: Connection, live: Live) -> dict[str, Any]:
-    """A connection as ``GET /connections`` shows it."""
+def describe(connection: Connection, live: Live, *, closely: bool = False) -> dict[str, Any]:
+    """A connection as ``GET /connections`` shows it; ``closely``: as the operator may know it."""
+    trouble = live.trouble
+    reason = trouble.detail if closely and trouble is not None and trouble.detail else None
     return {
         "id": connection.id,
         "name": connection.name,
@@ -239,7 +320,8 @@ def describe(connection: Connection, live: Live) -> dict[str, Any]:
         "ownerId": connection.owner_id,
         "companyId": connection.company_id,
         "statusCode": connection.parked_code,
-        "statusReason": connection.parked_reason or live.last_error,
+        "statusReason": connection.parked_reason or reason or live.last_error,
+        "unavailableCode": trouble.code if trouble is not None else None,
         "since": live.since.isoformat(),
         "options": Options.of(connection).shown(),
     }

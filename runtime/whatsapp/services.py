@@ -9,7 +9,9 @@ from ..journal import Journal
 from ..outbound.outbox import Outbox
 from ..way_in import WayIn
 from .bridge import Bridge
+from .credential_files import CredentialFiles
 from .live import LiveBook
+from .proxies import Proxies
 from .sessions import Sessions
 
 
@@ -24,3 +26,5 @@ class Services:
     sessions: Sessions
     events: EventBus
     way_in: WayIn
+    proxies: Proxies
+    files: CredentialFiles

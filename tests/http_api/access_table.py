@@ -86,6 +86,8 @@ TABLE = [
     Route("GET", f"{APP}/connections/{{id}}/qr", "manage", ANYBODY, "connection"),
     Route("POST", f"{APP}/connections/{{id}}/restart", "manage", ANYBODY, "connection"),
     Route("POST", f"{APP}/connections/{{id}}/logout", "manage", ANYBODY, "connection"),
+    Route("GET", f"{APP}/connections/{{id}}/archives", "manage", ANYBODY, "connection"),
+    Route("POST", f"{APP}/connections/{{id}}/restore", "manage", ANYBODY, "connection"),
     Route(
         "POST",
         f"{APP}/messages/send",

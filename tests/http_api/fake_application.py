@@ -207,11 +207,11 @@ class FakeApplication:
         }
         return {"connectionId": connection_id, "name": name, "status": "connecting", "qrCode": QR}
 
-    async def connections(self):
+    async def connections(self, *, closely=False):
         await self._called("connections")
         return list(self.book.values())
 
-    async def connection(self, connection_id):
+    async def connection(self, connection_id, *, closely=False):
         await self._called("connection", connection_id)
         if connection_id not in self.book:
             raise NotFound("Não existe conexão com este id.", code="connection_not_found")
@@ -235,6 +235,23 @@ class FakeApplication:
 
     async def logout_connection(self, connection_id):
         await self.connection(connection_id)
+
+    async def archives(self, connection_id):
+        await self.connection(connection_id)
+        return [self._archive()]
+
+    async def restore_connection(self, connection_id, archive_id):
+        await self._called("restore_connection", connection_id, archive_id)
+        await self.connection(connection_id)
+        return self._archive()
+
+    def _archive(self):
+        return {
+            "id": "1769860800000",
+            "archivedAt": NOW.isoformat(),
+            "reason": "logged_out",
+            "phoneNumber": "5511987654321",
+        }
 
     async def send_message(self, *, connection_id, to, content, kind="text", idempotency_key=None):
         await self._called("send_message", connection_id, to, content, kind, idempotency_key)
@@ -278,8 +295,8 @@ class FakeApplication:
         await self._called("pairing_code", connection_id, phone)
         return {"connectionId": connection_id, "pairingCode": "A1B2C3D4"}
 
-    async def change_connection(self, connection_id, *, name, options):
-        await self._called("change_connection", connection_id, name, options)
+    async def change_connection(self, connection_id, *, name, options, by_admin):
+        await self._called("change_connection", connection_id, name, options, by_admin)
         return await self.connection(connection_id)
 
     def _sent(self):

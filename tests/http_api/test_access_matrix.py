@@ -26,14 +26,14 @@ class Runtime:
         self.settings = settings
         self.calls = []
 
-    async def connection(self, connection_id):
+    async def connection(self, connection_id, *, closely=False):
         owners = {A: OWNER_A, "outra-de-a": OWNER_A, B: OWNER_B}
         if connection_id not in owners:
             raise NotFound("Conexão não encontrada.", code="connection_not_found")
         mark = MARK if owners[connection_id] == OWNER_A else "de b"
         return {"id": connection_id, "ownerId": owners[connection_id], "name": mark, "qrCode": "q"}
 
-    async def connections(self):
+    async def connections(self, *, closely=False):
         return [await self.connection(one) for one in (A, "outra-de-a", B)]
 
     async def atendimento(self, atendimento_id, owner_id):

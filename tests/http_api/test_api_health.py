@@ -146,6 +146,8 @@ async def test_openapi_describes_every_call_of_the_contract(stranger):
         ("get", f"{API}/connections/{{id}}/qr"),
         ("post", f"{API}/connections/{{id}}/restart"),
         ("post", f"{API}/connections/{{id}}/logout"),
+        ("get", f"{API}/connections/{{id}}/archives"),
+        ("post", f"{API}/connections/{{id}}/restore"),
         ("post", f"{API}/messages/send"),
         ("get", f"{API}/messages/{{atendimentoId}}"),
         ("get", f"{API}/atendimentos/active"),

@@ -45,6 +45,7 @@ def failure_of(response, status, code):
         ("GET", f"{INTEGRATION}/connections/loja/qr", schemas.Qr),
         ("POST", f"{INTEGRATION}/connections/loja/restart", schemas.Message),
         ("POST", f"{INTEGRATION}/connections/loja/logout", schemas.Message),
+        ("POST", f"{INTEGRATION}/connections/loja/restore", schemas.CredentialArchive),
         ("DELETE", f"{INTEGRATION}/connections/loja", schemas.Message),
         ("GET", f"{INTEGRATION}/stats/supabase", control.SupabaseStats),
         ("POST", f"{INTEGRATION}/queue/clear", control.QueueCleared),
@@ -106,7 +107,15 @@ async def test_list_of_connections(client, loja):
 
 @pytest.mark.parametrize(
     ("method", "suffix"),
-    [("GET", ""), ("DELETE", ""), ("GET", "/qr"), ("POST", "/restart"), ("POST", "/logout")],
+    [
+        ("GET", ""),
+        ("DELETE", ""),
+        ("GET", "/qr"),
+        ("POST", "/restart"),
+        ("POST", "/logout"),
+        ("GET", "/archives"),
+        ("POST", "/restore"),
+    ],
 )
 async def test_unknown_connection_is_not_found(client, method, suffix):
     response = await client.request(method, f"{INTEGRATION}/connections/nobody{suffix}")

@@ -14,12 +14,17 @@ from runtime.events import EventBus, EventName
 from runtime.journal import Connection, Journal
 from runtime.outbound.outbox import Outbox
 from runtime.way_in import WayIn
+from runtime.whatsapp import connection as actor
 from runtime.whatsapp.connection import ConnectionActor
+from runtime.whatsapp.credential_files import CredentialFiles
 from runtime.whatsapp.link import open_link
-from runtime.whatsapp.live import LiveBook
+from runtime.whatsapp.live import Live, LiveBook, Status
+from runtime.whatsapp.manager import describe
+from runtime.whatsapp.proxies import Proxies
 from runtime.whatsapp.services import Services
 from runtime.whatsapp.sessions import Sessions
-from supervisors import Park
+from runtime.whatsapp.ways import trouble_of
+from supervisors import Backoff, Park
 from tests.child_context import Context
 
 OWNER = "11111111-1111-4111-8111-111111111111"
@@ -41,6 +46,7 @@ class Bridge:
     def __init__(self) -> None:
         self.port = 0
         self.states: list[dict] = []
+        self.asked: list[str] = []
         self.seen = trio.Semaphore(0)
 
     def link(self, connection_id):
@@ -57,7 +63,7 @@ class Bridge:
                 await socket.send_message(json.dumps(frame))
                 await self.seen.acquire()
             while True:
-                await socket.get_message()
+                self.asked.append(json.loads(await socket.get_message())["type"])
         except ConnectionClosed:
             return
 
@@ -80,6 +86,8 @@ async def services(tmp_path, bridge):
             sessions=Sessions(journal),
             events=events,
             way_in=WayIn(),
+            proxies=Proxies(),
+            files=CredentialFiles(tmp_path / "connections"),
         )
         nursery.cancel_scope.cancel()
 
@@ -88,7 +96,7 @@ async def test_every_qr_code_is_shown_with_its_expiry_until_nobody_has_read_one(
     bridge = Bridge()
     bridge.states = [
         *({"state": "qr", "qr": f"qr-{n}", "expiresAt": at} for n, at in enumerate(EXPIRES)),
-        {"state": "closed", "code": 408, "reason": "QR refs attempts ended", "qrEnded": True},
+        {"state": "closed", "code": 408, "cause": "qr_ended", "reason": "QR refs attempts ended"},
     ]
     shown, told = [], []
     async with services(tmp_path, bridge) as parts, parts.events.subscribe() as events:
@@ -123,3 +131,50 @@ async def test_every_qr_code_is_shown_with_its_expiry_until_nobody_has_read_one(
     assert parked.value.code == remembered.parked_code == "qr_expired"
     assert parts.lives["loja"].qr is None
     assert rows[-1] is None
+
+
+async def test_a_way_that_fails_for_long_is_told_and_never_ends_the_session(tmp_path, monkeypatch):
+    monkeypatch.setattr(actor, "BACKOFF", Backoff(first=0.001, cap=0.002, reset_after=300.0))
+    bridge, causes = Bridge(), ["certificate_expired", "proxy_credentials", "not_whatsapp"]
+    bridge.states = [
+        *(
+            {"state": "closed", "code": code, "cause": cause, "reason": "SELF_SIGNED_CERT_IN_CHAIN"}
+            for cause in causes
+            for code in (500, 401, 403, 411, 440, 500, 500)
+        ),
+        {"state": "open", "me": {"id": "5511987654321:1@s.whatsapp.net", "phone": "5511987654321"}},
+    ]
+    told, shown = [], []
+    async with services(tmp_path, bridge) as parts, parts.events.subscribe() as events:
+        running = ConnectionActor(ActorContext(), LOJA, parts)
+        live = parts.lives["loja"]
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(running.run)
+            with trio.fail_after(30):
+                async for event in events:
+                    told.append((event.event, event.data))
+                    shown.append(describe(LOJA, live))
+                    bridge.seen.release()
+                    if event.event is EventName.CONNECTED:
+                        break
+            nursery.cancel_scope.cancel()
+        remembered = await parts.journal.connection("loja")
+    assert "logout" not in bridge.asked
+    assert remembered.parked_code is None
+    codes = [data["code"] for name, data in told if name is EventName.DISCONNECTED]
+    assert codes == [
+        code
+        for code in ("certificate_expired", "proxy_unavailable", "not_whatsapp")
+        for _ in range(7)
+    ]
+    assert "SELF_SIGNED" not in json.dumps([data for _, data in told])
+    assert [one["unavailableCode"] for one in shown[:-1]] == codes
+    assert all(one["statusCode"] is None and one["statusReason"] for one in shown[:-1])
+    assert (shown[-1]["unavailableCode"], shown[-1]["statusReason"]) == (None, None)
+
+
+def test_only_the_operator_is_told_what_the_proxy_did():
+    live = Live()
+    live.become(Status.DISCONNECTED, trouble=trouble_of("proxy_credentials"))
+    assert describe(LOJA, live)["statusReason"] == "O proxy da conexão não está disponível."
+    assert "senha" in describe(LOJA, live, closely=True)["statusReason"]

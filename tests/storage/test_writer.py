@@ -141,7 +141,7 @@ async def test_what_the_ingest_leaves_out_is_a_dead_letter_among_its_stored_neig
             ("id-2", "id_taken"),
             ("id-5", "id_taken"),
         ]
-        assert "another owner or connection" in letters[0].reason
+        assert "outro dono ou de outra conexão" in letters[0].reason
         told = [event.data["messageId"] for event in rig.published(EventName.DEAD_LETTER)]
         assert told == ["wa-2", "wa-5"]
         logged = await rig.journal.events("", limit=50)

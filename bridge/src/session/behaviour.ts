@@ -1,10 +1,18 @@
 /** What the runtime wants a connection to do by itself; sent with `open` and `configure`. */
 
+import { isIP } from "node:net";
+
 import { ProtocolError } from "../protocol.ts";
 
+/** A way out. The URL may hold a password: never logged. */
+export interface Proxy {
+  readonly url: string;
+  /** What the runtime found its name to mean, and judged; nothing else is connected to. */
+  readonly addresses: readonly string[];
+}
+
 export interface Behaviour {
-  /** URL of a proxy, or null. It may hold a password: never logged. */
-  readonly proxy: string | null;
+  readonly proxy: Proxy | null;
   readonly rejectCalls: boolean;
   readonly alwaysOnline: boolean;
   readonly readAutomatically: boolean;
@@ -31,10 +39,8 @@ export function behaviourOf(value: unknown): Behaviour {
     if (typeof given !== "boolean") throw new ProtocolError(`option ${name} must be a boolean`);
     return given;
   };
-  const proxy = fields["proxy"] ?? null;
-  if (proxy !== null && typeof proxy !== "string") throw new ProtocolError("option proxy must be a URL");
   return {
-    proxy,
+    proxy: proxyOf(fields),
     rejectCalls: flag("rejectCalls"),
     alwaysOnline: flag("alwaysOnline"),
     readAutomatically: flag("readAutomatically"),
@@ -43,9 +49,22 @@ export function behaviourOf(value: unknown): Behaviour {
   };
 }
 
-/** Whether an agent can be made of it; the attempt would end the process. */
-export function isProxy(url: string): boolean {
-  return URL.canParse(url) && /^(https?|socks5h?):$/.test(new URL(url).protocol) && new URL(url).hostname !== "";
+/** Whether an agent can be made of it (the attempt would end the process) and may go anywhere. */
+export function isUsable({ url, addresses }: Proxy): boolean {
+  if (!URL.canParse(url) || addresses.length === 0) return false;
+  const { protocol, hostname } = new URL(url);
+  return /^(https?|socks5h?):$/.test(protocol) && hostname !== "";
+}
+
+function proxyOf(fields: Readonly<Record<string, unknown>>): Proxy | null {
+  const url = fields["proxy"] ?? null;
+  if (url === null) return null;
+  if (typeof url !== "string") throw new ProtocolError("option proxy must be a URL");
+  const addresses = fields["proxyAddresses"] ?? [];
+  if (!Array.isArray(addresses) || !addresses.every((one) => typeof one === "string" && isIP(one) !== 0)) {
+    throw new ProtocolError("option proxyAddresses must list IP addresses");
+  }
+  return { url, addresses: addresses as string[] };
 }
 
 function historyOf(value: unknown): Behaviour["history"] {

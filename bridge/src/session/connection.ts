@@ -7,12 +7,12 @@
 
 import type { IncomingMessage } from "node:http";
 
-import type { BinaryNode, ConnectionState as BaileysState, WAVersion } from "baileys";
+import type { BinaryNode, ConnectionState as BaileysState, KeyPair, WAVersion } from "baileys";
 
 import { errorMessage, log } from "../log.ts";
 import type { ConnectionState, Me, SeenPresence } from "../protocol.ts";
 import { callOfStanza, groupStub, pictureOf, readOfReceipt, statusOfAck, statusesOfReceipt } from "./arrivals.ts";
-import { PLAIN, isProxy } from "./behaviour.ts";
+import { PLAIN, isUsable } from "./behaviour.ts";
 import type { Behaviour } from "./behaviour.ts";
 import { decodeStanza } from "./codec.ts";
 import { ProgressDeadline } from "./deadline.ts";
@@ -23,12 +23,15 @@ import type { Life } from "./keys.ts";
 import { meOf } from "./me.ts";
 import { watchPeople } from "./people.ts";
 import { directory, rebuildMessage } from "./rebuild.ts";
+import { isProven } from "./server-proof.ts";
 import { loadCredentials, makeSocket, saveCredentials } from "./socket.ts";
 import type { Socket } from "./socket.ts";
 import { StanzaJoin, isOwed, isRefused } from "./stanza-join.ts";
 import type { NewEvent, Store } from "./store.ts";
 import { endSocket } from "./teardown.ts";
 import type { TtlCache } from "./ttl-cache.ts";
+import { causeOf } from "./way.ts";
+import type { Cause, Reached } from "./way.ts";
 
 const CONNECT_IDLE_MS = 20_000;
 const CONNECT_TOTAL_MS = 90_000;
@@ -47,6 +50,9 @@ const CODE_TIMED_OUT = 408;
 const CODE_UNAVAILABLE = 503;
 const CODE_UNKNOWN = 500;
 
+/** What WhatsApp ends a session with: stanzas, which only an opened session has. */
+const LAST_WORDS = ["CB:stream:error", "CB:failure", "CB:xmlstreamend", "CB:ib,,downgrade_webclient"];
+
 export interface ConnectionOptions {
   readonly id: string;
   readonly store: Store;
@@ -64,6 +70,9 @@ interface Live {
   readonly detach: (() => void)[];
   /** QR codes shown so far. */
   qrs: number;
+  reached: Reached;
+  /** Whether WhatsApp itself announced the end. */
+  dismissed: boolean;
   /** Runs from `open` until everything that waited offline has arrived. */
   offlineSync: ProgressDeadline | "done" | null;
 }
@@ -131,19 +140,19 @@ export class Connection {
     this.#end(null);
     this.#enter({ state: "connecting" });
     if (this.#isBacklogFull()) {
-      this.#enter(closed(CODE_UNAVAILABLE, "too many unacknowledged events"));
+      this.#enter(closed(CODE_UNAVAILABLE, "backlog", "too many unacknowledged events"));
       return;
     }
     const { proxy } = this.#behaviour;
-    if (proxy !== null && !isProxy(proxy)) {
-      this.#enter(closed(CODE_UNAVAILABLE, "the proxy cannot be used"));
+    if (proxy !== null && !isUsable(proxy)) {
+      this.#enter(closed(CODE_UNAVAILABLE, "proxy_not_allowed", "the proxy cannot be used"));
       return;
     }
     const { store } = this.#options;
     const life: Life = { alive: true };
     const join = new StanzaJoin();
     const creds = loadCredentials(store);
-    const sock: Socket = makeSocket({
+    const { sock, helloKey }: { sock: Socket; helloKey: KeyPair } = makeSocket({
       connectionId: this.#options.id,
       life,
       creds,
@@ -166,7 +175,8 @@ export class Connection {
     });
     sock.ws.on("upgrade", (response: IncomingMessage) => holdWrites(response.socket, store));
     this.#options.onSocketMade();
-    this.#live = { life, sock, detach: [], qrs: 0, offlineSync: null };
+    this.#live = { life, sock, detach: [], qrs: 0, reached: "nothing", dismissed: false, offlineSync: null };
+    this.#watchHandshake(this.#live, helloKey);
     this.#watchTransport(this.#live);
     this.#watchStanzas(this.#live, join);
     this.#watchEvents(this.#live);
@@ -176,23 +186,43 @@ export class Connection {
   /** End the socket; the credentials stay. */
   close(reason = "closed by the runtime"): void {
     if (this.#live === null) return;
-    this.#finish(closed(CODE_CLOSED_BY_RUNTIME, reason));
+    this.#finish(closed(CODE_CLOSED_BY_RUNTIME, "runtime", reason));
   }
 
   // --- the transport -----------------------------------------------------------------------
 
+  #watchHandshake(live: Live, helloKey: KeyPair): void {
+    const { ws } = live.sock;
+    const onFrame = (frame: unknown): void => {
+      ws.off("frame", onFrame);
+      if (!(frame instanceof Uint8Array) || !isProven(frame, helloKey)) {
+        this.#finish(closed(CODE_UNAVAILABLE, "not_whatsapp", "the server is not whom its certificate names"));
+      }
+    };
+    ws.prependListener("frame", onFrame);
+    live.detach.push(() => ws.off("frame", onFrame));
+  }
+
   #watchTransport(live: Live): void {
     const { sock } = live;
     const connecting = new ProgressDeadline(CONNECT_IDLE_MS, CONNECT_TOTAL_MS, () => {
-      this.#finish(closed(CODE_TIMED_OUT, "connect deadline"));
+      this.#finish(closed(CODE_TIMED_OUT, "timed_out", "connect deadline"));
     });
-    const onFrame = (): void => {
+    const onOpen = (): void => {
+      live.reached = "websocket";
+    };
+    const onFrame = (frame: unknown): void => {
       this.#lastFrameAt = Date.now();
       connecting.touch();
+      // Bytes are the handshake's, which anybody can send; a stanza has been decrypted.
+      if (!(frame instanceof Uint8Array)) live.reached = "session";
+    };
+    const onLastWord = (): void => {
+      live.dismissed = true;
     };
     // Without a listener an upgrade that is refused ends in silence.
     const onRefused = (_request: unknown, response: { statusCode?: number }): void => {
-      this.#finish(closed(CODE_UNAVAILABLE, `upgrade answered with ${response.statusCode}`));
+      this.#finish(closed(CODE_UNAVAILABLE, "http_answer", `upgrade answered with ${response.statusCode}`));
     };
     const stopOfflineSync = (): void => {
       if (live.offlineSync !== "done") live.offlineSync?.stop();
@@ -202,7 +232,7 @@ export class Connection {
       if (update.qr !== undefined || update.connection === "open") connecting.stop();
       if (update.connection === "open" && live.offlineSync === null) {
         live.offlineSync = new ProgressDeadline(OFFLINE_SYNC_IDLE_MS, null, () => {
-          this.#finish(closed(CODE_TIMED_OUT, "offline sync deadline"));
+          this.#finish(closed(CODE_TIMED_OUT, "silent", "offline sync deadline"));
         });
       }
       if (update.receivedPendingNotifications) stopOfflineSync();
@@ -210,17 +240,21 @@ export class Connection {
     const silence = setInterval(() => {
       const since = Date.now() - (this.#lastFrameAt ?? 0);
       if (this.#state === "open" && since > SILENCE_MS) {
-        this.#finish(closed(CODE_TIMED_OUT, "no frames received"));
+        this.#finish(closed(CODE_TIMED_OUT, "silent", "no frames received"));
       }
     }, SILENCE_CHECK_MS);
+    sock.ws.on("open", onOpen);
     sock.ws.on("frame", onFrame);
+    for (const event of LAST_WORDS) sock.ws.prependListener(event, onLastWord);
     sock.ws.on("unexpected-response", onRefused);
     sock.ev.on("connection.update", onUpdate);
     live.detach.push(() => {
       connecting.stop();
       stopOfflineSync();
       clearInterval(silence);
+      sock.ws.off("open", onOpen);
       sock.ws.off("frame", onFrame);
+      for (const event of LAST_WORDS) sock.ws.off(event, onLastWord);
       sock.ws.off("unexpected-response", onRefused);
       sock.ev.off("connection.update", onUpdate);
     });
@@ -262,7 +296,7 @@ export class Connection {
       // One queue for live and offline messages keeps the order of the wire.
       node.attrs["offline"] ??= "1";
       if (this.#isBacklogFull()) {
-        this.#finish(closed(CODE_UNAVAILABLE, "too many unacknowledged events"));
+        this.#finish(closed(CODE_UNAVAILABLE, "backlog", "too many unacknowledged events"));
       }
     });
     prepend("CB:receipt", (node, me) => {
@@ -317,7 +351,7 @@ export class Connection {
         if (this.#behaviour.alwaysOnline) this.#showOnline(sock);
       }
       if (update.receivedPendingNotifications) this.#replayPeers(live);
-      if (update.connection === "close") this.#finish(closedBy(update.lastDisconnect?.error));
+      if (update.connection === "close") this.#finish(closedBy(update.lastDisconnect?.error, live));
     };
     sock.ev.on("creds.update", onCredentials);
     sock.ev.on("connection.update", onUpdate);
@@ -380,19 +414,22 @@ export class Connection {
     log("info", "state", {
       connection: this.#options.id,
       state: state.state,
-      ...(state.state === "closed" ? { code: state.code, reason: state.reason } : {}),
+      ...(state.state === "closed" ? { code: state.code, cause: state.cause, reason: state.reason } : {}),
     });
     this.#options.onState(state);
   }
 }
 
-function closed(code: number, reason: string, qrEnded = false): ConnectionState {
-  return { state: "closed", code, reason, qrEnded };
+function closed(code: number, cause: Cause, reason: string): ConnectionState {
+  return { state: "closed", code, cause, reason, qrEnded: cause === "qr_ended" };
 }
 
-function closedBy(error: Error | undefined): ConnectionState {
+function closedBy(error: Error | undefined, live: Live): ConnectionState {
   const output = (error as { output?: { statusCode?: number } } | undefined)?.output;
+  const code = output?.statusCode ?? CODE_UNKNOWN;
   const reason = error?.message ?? "closed";
-  const qrEnded = reason === "QR refs attempts ended";
-  return closed(output?.statusCode ?? CODE_UNKNOWN, reason, qrEnded);
+  if (live.dismissed) return closed(code, "whatsapp", reason);
+  // Baileys counts the codes itself; they come in a stanza.
+  if (reason === "QR refs attempts ended" && live.reached === "session") return closed(code, "qr_ended", reason);
+  return closed(code, causeOf(error, live.reached), reason);
 }

@@ -1,12 +1,17 @@
 /** An agent whose connections go through an HTTP (CONNECT) or SOCKS5 proxy. */
 
 import { Agent } from "node:https";
-import { connect as connectTcp } from "node:net";
+import { connect as connectTcp, isIP } from "node:net";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { connect as connectTls } from "node:tls";
 
-const HANDSHAKE_MS = 20_000;
+import { errorMessage } from "../log.ts";
+import type { Proxy } from "./behaviour.ts";
+import { ProxyFailure, isTls } from "./way.ts";
+
+/** To connect to the proxy and end its own handshake, at one of its addresses. */
+const HANDSHAKE_MS = 18_000;
 const MAX_ANSWER = 16_384;
 
 interface Destination {
@@ -19,15 +24,20 @@ interface Destination {
 
 type Done = (error: Error | null, stream?: Duplex) => void;
 
-/** The proxy's password is in the URL: errors never repeat it. */
+/**
+ * The proxy's password is in the URL: errors never repeat it. Its name is for TLS alone; connected
+ * to are the addresses that were judged.
+ */
 export class ProxyAgent extends Agent {
   readonly #proxy: URL;
+  readonly #addresses: readonly string[];
   readonly #secure: boolean;
 
   /** `secure`: whether TLS is spoken to the destination through the proxy. */
-  constructor(url: string, secure: boolean) {
+  constructor({ url, addresses }: Proxy, secure: boolean) {
     super({ keepAlive: false });
     this.#proxy = new URL(url);
+    this.#addresses = addresses;
     this.#secure = secure;
     // Node compares an agent's protocol with the request's.
     (this as unknown as { protocol: string }).protocol = secure ? "https:" : "http:";
@@ -48,14 +58,31 @@ export class ProxyAgent extends Agent {
   }
 
   async #tunnel(host: string, port: number): Promise<Socket> {
+    let failure = new ProxyFailure("proxy_not_allowed", "the proxy has no address that is allowed");
+    for (const address of this.#addresses) {
+      try {
+        return await this.#tunnelBy(address, host, port);
+      } catch (error) {
+        failure = failed(error);
+        // Another address of the same proxy would answer the same.
+        if (failure.failed !== "proxy_unreachable") break;
+      }
+    }
+    throw failure;
+  }
+
+  async #tunnelBy(address: string, host: string, port: number): Promise<Socket> {
     const { protocol, hostname } = this.#proxy;
-    const proxyPort = Number(this.#proxy.port || (protocol === "https:" ? 443 : 80));
-    const address = hostname.replace(/^\[|\]$/g, "");
+    const to = { host: address, port: Number(this.#proxy.port || (protocol === "https:" ? 443 : 80)) };
+    const name = hostname.replace(/^\[|\]$/g, "");
     const socket =
       protocol === "https:"
-        ? connectTls({ host: address, port: proxyPort, servername: address })
-        : connectTcp({ host: address, port: proxyPort });
-    socket.setTimeout(HANDSHAKE_MS, () => socket.destroy(new Error("the proxy does not answer")));
+        ? // SNI is for names; an address is compared with the certificate all the same.
+          connectTls({ ...to, ...(isIP(name) === 0 ? { servername: name } : {}) })
+        : connectTcp(to);
+    const deadline = setTimeout(() => {
+      socket.destroy(new ProxyFailure("proxy_unreachable", "the proxy does not answer"));
+    }, HANDSHAKE_MS / this.#addresses.length);
     try {
       await once(socket, protocol === "https:" ? "secureConnect" : "connect");
       if (protocol.startsWith("socks5")) await this.#socks(socket, host, port);
@@ -63,9 +90,9 @@ export class ProxyAgent extends Agent {
     } catch (error) {
       socket.destroy();
       throw error;
+    } finally {
+      clearTimeout(deadline);
     }
-    socket.setTimeout(0);
-    socket.removeAllListeners("timeout");
     return socket;
   }
 
@@ -82,28 +109,32 @@ export class ProxyAgent extends Agent {
       return end < 0 ? null : end + 4;
     });
     const status = /^HTTP\/1\.[01] (\d{3})/.exec(answer.toString("latin1"))?.[1];
-    if (status !== "200") throw new Error(`the proxy refused: ${status ?? "no HTTP"}`);
+    if (status === undefined) throw notAProxy("the proxy does not speak HTTP");
+    if (status === "407") throw new ProxyFailure("proxy_credentials", "the proxy refused: 407");
+    if (status !== "200") throw new ProxyFailure("proxy_refused", `the proxy refused: ${status}`);
   }
 
   async #socks(socket: Socket, host: string, port: number): Promise<void> {
     const { username, password } = this.#credentials();
     socket.write(Buffer.from(username ? [5, 2, 0, 2] : [5, 1, 0]));
-    const [, method] = await readBytes(socket, 2);
-    if (method === 2) {
+    const [version, method] = await readBytes(socket, 2);
+    if (version !== 5) throw notAProxy("the proxy does not speak SOCKS5");
+    if (method === 2 && username) {
       const user = Buffer.from(username);
       const secret = Buffer.from(password);
       socket.write(Buffer.concat([Buffer.from([1, user.length]), user, Buffer.from([secret.length]), secret]));
       const [, status] = await readBytes(socket, 2);
-      if (status !== 0) throw new Error("the proxy refused the credentials");
+      if (status !== 0) throw new ProxyFailure("proxy_credentials", "the proxy refused the credentials");
     } else if (method !== 0) {
-      throw new Error("the proxy asks for a login that is not known here");
+      throw new ProxyFailure("proxy_credentials", "the proxy asks for a login that is not known here");
     }
     const name = Buffer.from(host);
     socket.write(
       Buffer.concat([Buffer.from([5, 1, 0, 3, name.length]), name, Buffer.from([port >> 8, port & 255])]),
     );
     const head = await readBytes(socket, 4);
-    if (head[1] !== 0) throw new Error(`the proxy refused: SOCKS ${head[1]}`);
+    if (head[0] !== 5) throw notAProxy("the proxy does not speak SOCKS5");
+    if (head[1] !== 0) throw new ProxyFailure("proxy_refused", `the proxy refused: SOCKS ${head[1]}`);
     const length = head[3] === 1 ? 4 : head[3] === 4 ? 16 : (await readBytes(socket, 1))[0]!;
     await readBytes(socket, length + 2);
   }
@@ -112,6 +143,16 @@ export class ProxyAgent extends Agent {
     const { username, password } = this.#proxy;
     return { username: decodeURIComponent(username), password: decodeURIComponent(password) };
   }
+}
+
+function notAProxy(message: string): ProxyFailure {
+  return new ProxyFailure("proxy_answer", message);
+}
+
+/** An error on the way to the proxy or in its handshake, as ours. */
+function failed(error: unknown): ProxyFailure {
+  if (error instanceof ProxyFailure) return error;
+  return new ProxyFailure(isTls(error) ? "proxy_certificate" : "proxy_unreachable", errorMessage(error));
 }
 
 function once(socket: Socket, event: string): Promise<void> {
@@ -141,14 +182,14 @@ function readUntil(socket: Socket, end: (bytes: Buffer) => number | null): Promi
       stop();
       reject(error);
     };
-    const onEnd = (): void => onError(new Error("the proxy hung up"));
+    const onEnd = (): void => onError(notAProxy("the proxy hung up"));
     const onReadable = (): void => {
       const chunk = socket.read() as Buffer | null;
       if (chunk === null) return;
       bytes = Buffer.concat([bytes, chunk]);
       const length = end(bytes);
       if (length === null) {
-        if (bytes.length > MAX_ANSWER) onError(new Error("the proxy's answer is too long"));
+        if (bytes.length > MAX_ANSWER) onError(notAProxy("the proxy's answer is too long"));
         return;
       }
       stop();

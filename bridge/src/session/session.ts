@@ -1,7 +1,6 @@
 /** One runtime on one connection: what its frames do and what goes back. */
 
-import { existsSync } from "node:fs";
-import { join as joinPath } from "node:path";
+import { existsSync, rmSync } from "node:fs";
 
 import type { WAVersion } from "baileys";
 
@@ -15,6 +14,7 @@ import type { BridgeFrame, EventKind, RuntimeFrame } from "../protocol.ts";
 import { PLAIN } from "./behaviour.ts";
 import { ProxyAgent } from "./proxy.ts";
 import { Connection } from "./connection.ts";
+import { ConnectionFiles } from "./files.ts";
 import { isRegistered } from "./me.ts";
 import { messageData } from "./rebuild.ts";
 import {
@@ -58,6 +58,7 @@ type Request = Extract<RuntimeFrame, { requestId: string }>;
 export class Session {
   readonly id: string;
   readonly #options: SessionOptions;
+  readonly #files: ConnectionFiles;
   #store: Store;
   #outbox: Outbox;
   #connection: Connection;
@@ -71,7 +72,9 @@ export class Session {
   constructor(options: SessionOptions) {
     this.id = options.id;
     this.#options = options;
-    this.#store = new Store(this.#path(), storageFailure);
+    this.#files = new ConnectionFiles(options.directory, options.id);
+    this.#files.recover();
+    this.#store = new Store(this.#files.current, storageFailure);
     this.#outbox = this.#makeOutbox();
     this.#connection = this.#makeConnection();
     this.#sender = this.#makeSender();
@@ -198,23 +201,69 @@ export class Session {
         return group(this.#connection, request.jid);
       case "logout":
         await requestLogout(this.#connection);
-        return this.#startAnew();
+        return this.#startAnew(request.reason);
+      case "restore":
+        return this.#restore(request.archive);
     }
   }
 
-  /** Archive the database and go on with a new one: same numbering, events not yet acknowledged. */
-  async #startAnew(): Promise<{ epoch: string }> {
-    this.#connection.close("logged out");
+  /** Archive the database and go on with a new one. */
+  async #startAnew(reason: string): Promise<{ epoch: string }> {
+    this.#files.discardNext();
+    return this.#succeed(reason, () => new Store(this.#files.next, refuse));
+  }
+
+  /** Go on with an archived database; the present one is archived in its turn. */
+  async #restore(archived: string): Promise<{ epoch: string }> {
+    const archive = this.#files.archive(archived);
+    if (!existsSync(archive)) throw new RequestError("no_archive", "there is no such archive", false);
+    this.#prepare("archive_unusable", false, () => {
+      this.#files.copyToNext(archive);
+      new Store(this.#files.next, refuse).close();
+    });
+    const answer = await this.#succeed("restored", () => {
+      const store = new Store(this.#files.next, refuse);
+      store.reinstate();
+      return store;
+    });
+    // An older copy of ratchets that go on now would only do harm.
+    rmSync(archive, { force: true });
+    return answer;
+  }
+
+  /** Work on the file that is to take over, which is given up where that fails. */
+  #prepare(code: string, retryable: boolean, work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.#files.discardNext();
+      throw new RequestError(code, errorMessage(error), retryable);
+    }
+  }
+
+  /** Another database takes over: same numbering, events not yet acknowledged. */
+  async #succeed(reason: string, open: () => Store): Promise<{ epoch: string }> {
+    this.#connection.close("another database takes over");
     this.#outbox.stop();
-    const open = this.#store.eventsAfter(0, -1);
+    const waiting = this.#store.eventsAfter(0, -1);
     const events: EventRow[] = [];
-    for (const event of open) events.push({ ...event, data: await this.#render(event) });
+    for (const event of waiting) events.push({ ...event, data: await this.#render(event) });
     // The runtime may have gone meanwhile, and the store with it; it will ask again.
     if (this.#disposed) throw new RequestError("interrupted", "the session has ended", true);
-    const lastSeq = this.#store.lastSeq();
-    this.#store.archive(this.#archivePath());
-    this.#store = new Store(this.#path(), storageFailure);
-    this.#store.continueFrom(lastSeq, events);
+    this.#prepare("storage", true, () => {
+      const successor = open();
+      successor.continueFrom(this.#store.lastSeq(), events);
+      successor.seal();
+    });
+    const keep = isRegistered(loadCredentials(this.#store));
+    this.#store.retire(reason);
+    this.#store.seal();
+    try {
+      this.#files.swap(keep);
+    } catch (error) {
+      storageFailure(error);
+    }
+    this.#store = new Store(this.#files.current, storageFailure);
     this.#outbox = this.#makeOutbox();
     this.#connection = this.#makeConnection();
     this.#sender = this.#makeSender();
@@ -277,15 +326,8 @@ export class Session {
   #send(frame: BridgeFrame): void {
     this.#options.write(encodeFrame(frame));
   }
+}
 
-  #path(): string {
-    return joinPath(this.#options.directory, `${this.id}.sqlite`);
-  }
-
-  #archivePath(): string {
-    for (let time = Date.now(); ; time += 1) {
-      const path = joinPath(this.#options.directory, `${this.id}.${time}.archived.sqlite`);
-      if (!existsSync(path)) return path;
-    }
-  }
+function refuse(error: unknown): never {
+  throw error;
 }

@@ -3,15 +3,16 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 
 import { BufferJSON, DEFAULT_CONNECTION_CONFIG, initAuthCreds, makeWASocket, proto } from "baileys";
-import type { AuthenticationCreds, GroupMetadata, SocketConfig, WAVersion } from "baileys";
+import type { AuthenticationCreds, GroupMetadata, KeyPair, SocketConfig, WAVersion } from "baileys";
 
 import { baileysLogger } from "../log.ts";
-import type { Behaviour } from "./behaviour.ts";
+import type { Behaviour, Proxy } from "./behaviour.ts";
 import { gatedRepository } from "./gate.ts";
 import type { GateOptions } from "./gate.ts";
 import { signalKeyStore } from "./keys.ts";
 import type { Life } from "./keys.ts";
 import { ProxyAgent } from "./proxy.ts";
+import { withHelloKey } from "./server-proof.ts";
 import type { Store } from "./store.ts";
 import type { TtlCache } from "./ttl-cache.ts";
 
@@ -55,14 +56,15 @@ export function shouldSyncHistory(
 // AsyncLocalStorage along in every context of its own.
 const fromRoot = AsyncLocalStorage.snapshot();
 
-export function makeSocket(options: SocketOptions): Socket {
+/** A socket that begins to connect, and the key pair that it will say hello with. */
+export function makeSocket(options: SocketOptions): { sock: Socket; helloKey: KeyPair } {
   const { store } = options.gate;
   const getMessage: SocketConfig["getMessage"] = (key) => {
     const bytes = key.id ? store.sent(key.id) : null;
     return Promise.resolve(bytes === null ? undefined : proto.Message.decode(bytes));
   };
   const { history, proxy } = options.behaviour;
-  return fromRoot(() =>
+  const make = (): Socket =>
     makeWASocket({
       ...(proxy === null ? {} : proxied(proxy)),
       ...(options.version === null ? {} : { version: options.version }),
@@ -81,12 +83,14 @@ export function makeSocket(options: SocketOptions): Socket {
       getMessage,
       cachedGroupMetadata: (jid) => Promise.resolve(options.groupOf(jid)),
       makeSignalRepository: gatedRepository(options.gate),
-    }),
-  );
+    });
+  const { made, helloKey } = fromRoot(() => withHelloKey(make));
+  if (helloKey === null) throw new Error("Baileys made no key to say hello with");
+  return { sock: made, helloKey };
 }
 
 /** Everything that Baileys opens by itself goes through the proxy: the socket and uploads. */
-function proxied(proxy: string): Pick<SocketConfig, "agent" | "fetchAgent"> {
+function proxied(proxy: Proxy): Pick<SocketConfig, "agent" | "fetchAgent"> {
   const { protocol } = new URL(DEFAULT_CONNECTION_CONFIG.waWebSocketUrl);
   return {
     agent: new ProxyAgent(proxy, protocol === "wss:"),

@@ -7,7 +7,6 @@
  */
 
 import { randomUUID } from "node:crypto";
-import { renameSync } from "node:fs";
 
 import { failpoint, passed } from "../failpoints.ts";
 import type { EventKind } from "../protocol.ts";
@@ -129,12 +128,22 @@ export class Store {
     this.#database.close();
   }
 
-  /** Close and move the file away; its write-ahead log is folded in first. */
-  archive(target: string): void {
+  /** Close, with the write-ahead log folded in: the file is whole by itself and can be moved. */
+  seal(): void {
     this.#database.checkpoint();
-    this.#database.run(() => {
-      this.close();
-      renameSync(this.path, target);
+    this.close();
+  }
+
+  /** Put aside for this reason: a successor has its open events. */
+  retire(reason: string): void {
+    this.#database.exec("INSERT OR REPLACE INTO meta VALUES ('retired', ?)", reason);
+  }
+
+  /** Back in use. Open events that a successor took over are dropped, others stay. */
+  reinstate(): void {
+    this.#transaction(() => {
+      if (this.#database.exec("DELETE FROM meta WHERE name = 'retired'") === 0) return;
+      this.#pendingEvents -= this.#database.exec("DELETE FROM event");
     });
   }
 
@@ -328,9 +337,15 @@ export class Store {
     return Number(row?.["seq"] ?? 0);
   }
 
-  /** Take over the numbering and the open events of an archived database. */
+  /** Take over the numbering and the open events of another database; our own come after them. */
   continueFrom(lastSeq: number, events: readonly EventRow[]): void {
     this.#transaction(() => {
+      const own = this.#database.all("SELECT seq FROM event ORDER BY seq DESC");
+      const highest = Math.max(lastSeq, this.lastSeq()) + own.length;
+      // From the highest down, so that no number is taken twice on the way.
+      for (const [index, { seq }] of own.entries()) {
+        this.#database.exec("UPDATE event SET seq = ? WHERE seq = ?", highest - index, seq as number);
+      }
       for (const event of events) {
         this.#database.exec(
           "INSERT INTO event (seq, kind, data, received_at) VALUES (?, ?, ?, ?)",
@@ -342,7 +357,7 @@ export class Store {
         this.#pendingEvents += 1;
       }
       this.#database.exec("DELETE FROM sqlite_sequence WHERE name = 'event'");
-      this.#database.exec("INSERT INTO sqlite_sequence (name, seq) VALUES ('event', ?)", lastSeq);
+      this.#database.exec("INSERT INTO sqlite_sequence (name, seq) VALUES ('event', ?)", highest);
     });
   }
 

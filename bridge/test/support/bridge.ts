@@ -28,6 +28,8 @@ export interface BridgeOptions {
   readonly failpoint?: string;
   /** The directory for media. */
   readonly media?: string;
+  /** A file of certificates to trust beside the usual ones. */
+  readonly extraCertificates?: string;
 }
 
 export class Bridge {
@@ -61,6 +63,7 @@ export class Bridge {
       env["WHATSAPP_SIMULATOR_URL"] = options.whatsappUrl;
     }
     if (options.media !== undefined) env["ZAPVISOR_BRIDGE_MEDIA"] = options.media;
+    if (options.extraCertificates !== undefined) env["NODE_EXTRA_CA_CERTS"] = options.extraCertificates;
     if (options.failpoint !== undefined) env["ZAPVISOR_FAILPOINT"] = options.failpoint;
     const child = spawn(process.execPath, ["src/main.ts"], {
       cwd: DIRECTORY,
