@@ -123,18 +123,23 @@ class Journal(Keeper):
         outcomes: Sequence[Stored],
         heard: Sequence[Heard] = (),
         told: Mapping[int, Event] | None = None,
+        then: Mapping[int, Sequence[Event]] | None = None,
     ) -> None:
         """These are in Supabase: drop their payloads, keep their keys. Repeating is harmless.
 
         ``heard`` are those of them that the robot shall know of, ``told`` the event of each ``seq``
-        that has one; both become durable with it.
+        that has one, ``then`` what happened by it; all become durable with it.
         """
+        told, then = told or {}, then or {}
         seqs = [outcome.seq for outcome in outcomes]
 
         def job(connection: sqlite3.Connection) -> int:
             robot.hear(connection, heard)
             happened = [
-                event for seq, event in (told or {}).items() if inbox.is_pending(connection, seq)
+                event
+                for seq in seqs
+                if (seq in told or seq in then) and inbox.is_pending(connection, seq)
+                for event in (*((told[seq],) if seq in told else ()), *then.get(seq, ()))
             ]
             events.append(connection, happened, _now())
             return inbox.settle(connection, seqs)
@@ -143,7 +148,7 @@ class Journal(Keeper):
             self._drained.add(settled)
             if heard:
                 self._heard.set()
-            if told:
+            if told or then:
                 self._tell(settled)
 
         await self._execute(job, after)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -126,11 +126,18 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What Supabase answered for one entry: inserted, duplicate, updated or ignored."""
+    """What Supabase answered for one entry: inserted, duplicate, updated, ignored or waiting.
+
+    Attributes:
+        target: the message that a change was made to.
+        changes: what had waited for this message, and was made when it came: ingest items.
+    """
 
     seq: int
     result: str
     atendimento_id: str | None = None
+    target: str | None = None
+    changes: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from .blockage import Blockage
 from .classify import EXPECTED, TOO_LARGE, Action, Verdict, classify
 from .lane import FastLane
 from .probe import Probe
-from .told import event_of
+from .told import changes_of, event_of
 
 _log = logging.getLogger("zapvisor.storage")
 
@@ -267,7 +267,13 @@ class Writer:
         finally:
             self._took = trio.current_time() - started
         return [
-            Stored(entry.seq, str(answer.get("result")), answer.get("atendimento_id"))
+            Stored(
+                entry.seq,
+                str(answer.get("result")),
+                answer.get("atendimento_id"),
+                answer.get("alvo"),
+                answer.get("changes") or (),
+            )
             for entry, answer in zip(entries, answers, strict=True)
         ]
 
@@ -278,14 +284,18 @@ class Writer:
             for entry, outcome in zip(entries, outcomes, strict=True)
             if (event := event_of(entry, outcome)) is not None
         }
-        await self._journal.settle(outcomes, self._heard(entries, outcomes), told)
+        then = {outcome.seq: made for outcome in outcomes if (made := changes_of(outcome))}
+        await self._journal.settle(outcomes, self._heard(entries, outcomes), told, then)
         failpoint("settle")
         self._stored += len(entries)
         for entry in entries:
             self._way_in.stored(entry)
         self._batches += 1
-        for event in told.values():
-            self._events.tell(event)
+        for outcome in outcomes:
+            if (event := told.get(outcome.seq)) is not None:
+                self._events.tell(event)
+            for event in then.get(outcome.seq, ()):
+                self._events.tell(event)
 
     def _heard(self, entries: list[Entry], outcomes: list[Stored]) -> list[Heard]:
         if self._hears is None:
