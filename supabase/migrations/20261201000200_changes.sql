@@ -171,7 +171,7 @@ begin
         target.dados := facts || jsonb_build_object('edicoes', known);
     else
         known := zapvisor.part(facts, 'apagada', 'object');
-        if (known is null and facts ? 'apagada') or zapvisor.order_of(known) <= zapvisor.order_of(done) then
+        if facts ? 'apagada' and (known is null or zapvisor.order_of(known) <= zapvisor.order_of(done)) then
             return target;
         end if;
         target.dados := facts || jsonb_build_object('apagada', done || jsonb_build_object('por', change.autor));
