@@ -16,7 +16,7 @@ begin
 end
 $$;
 
--- Changes whose message is not here. Those of one owner are bounded, see `await_message`. Nobody but the
+-- Changes whose message is not here. Those of one owner are bounded, see `waited_enough`. Nobody but the
 -- service role has a way in: the schema is not exposed.
 create table if not exists zapvisor.pending_changes (
     id uuid primary key,
@@ -34,8 +34,9 @@ create table if not exists zapvisor.pending_changes (
 );
 create index if not exists zapvisor_pending_changes_alvos on zapvisor.pending_changes using gin (alvos);
 create index if not exists zapvisor_pending_changes_chat
-    on zapvisor.pending_changes (owner_id, connection_id, numero_cliente, espera_desde);
-create index if not exists zapvisor_pending_changes_age on zapvisor.pending_changes (owner_id, espera_desde);
+    on zapvisor.pending_changes (owner_id, connection_id, numero_cliente, espera_desde, seq);
+create index if not exists zapvisor_pending_changes_age
+    on zapvisor.pending_changes (owner_id, espera_desde, seq);
 grant select, insert, delete on zapvisor.pending_changes to service_role;
 
 -- One name for each person: a number without domain and device, with the ninth digit; a LID without device.
@@ -217,58 +218,75 @@ begin
 end
 $$;
 
--- Lets a change wait for its message. It waits for 30 days, with at most 200 others of its chat and 5,000
--- of its owner. What waits no longer, the oldest first, is shown in the conversation as a line of its own,
--- where there is a conversation; it begins none, and is no news.
+-- Lets a change wait for its message.
 create or replace function zapvisor.await_message(change zapvisor.item) returns void
-language plpgsql volatile
+language sql volatile
 set search_path = ''
-set enable_seqscan = off
 as $$
-declare
-    left_over record;
-    spelled text[];
-begin
     insert into zapvisor.pending_changes
         (id, owner_id, connection_id, numero_cliente, alvos, operacao, autor, valor, "timestamp", seq, item)
     values (change.id, change.owner_id, change.connection_id, change.numero_cliente, change.alvo || change.alvos,
             change.operacao, change.autor, change.valor, change."timestamp", change.seq,
             jsonb_strip_nulls(to_jsonb(change)))
-    on conflict (id) do nothing;
-    if not found then
-        return;
-    end if;
-    for left_over in
-        delete from zapvisor.pending_changes p
-        where p.owner_id = change.owner_id and p.id in (
-            (select o.id from zapvisor.pending_changes o
-             where o.owner_id = change.owner_id and o.connection_id = change.connection_id
-               and o.numero_cliente = change.numero_cliente
-             order by o.espera_desde desc, o.seq desc offset 200)
-            union all
-            (select o.id from zapvisor.pending_changes o where o.owner_id = change.owner_id
-             order by o.espera_desde desc, o.seq desc offset 5000)
-            union all
-            (select o.id from zapvisor.pending_changes o
-             where o.owner_id = change.owner_id and o.espera_desde < now() - interval '30 days')
-        )
-        returning p.*
-    loop
-        spelled := zapvisor.spellings(left_over.numero_cliente);
-        insert into public.whatsapp_mensagens
-            (id, owner_id, atendimento_id, connection_id, conteudo, tipo, remetente, "timestamp", lida,
-             whatsapp_id, ordem, dados)
-        select i.id, i.owner_id, t.id, i.connection_id, i.conteudo, i.tipo, i.remetente, i."timestamp", true,
-               i.whatsapp_id, i.seq, i.dados
-        from jsonb_populate_record(null::zapvisor.item, left_over.item) as i
+    on conflict (id) do nothing
+$$;
+
+-- Which changes wait too long, or with too many: they wait for 30 days, with at most 200 others of their
+-- chat and 5,000 of their owner; the oldest go first. `items` are those that came just now.
+create or replace function zapvisor.waited_enough(items zapvisor.item[]) returns uuid[]
+language sql stable
+set search_path = ''
+set enable_seqscan = off
+as $$
+    select array(
+        select o.id
+        from (select distinct i.owner_id, i.connection_id, i.numero_cliente
+              from unnest(items) as i where i.kind = 'change') as c
         cross join lateral (
-            select a.id from zapvisor.atendimentos_of(spelled[1], spelled[2]) as a
-            where a.owner_id = i.owner_id and a.connection_id = i.connection_id
-            order by a.data_inicio desc
-            limit 1
-        ) as t
-        on conflict (id) do nothing;
-    end loop;
+            select p.id from zapvisor.pending_changes p
+            where p.owner_id = c.owner_id and p.connection_id = c.connection_id
+              and p.numero_cliente = c.numero_cliente
+            order by p.espera_desde desc, p.seq desc offset 200
+        ) as o
+    ) || array(
+        select o.id
+        from (select distinct i.owner_id from unnest(items) as i where i.kind = 'change') as c
+        cross join lateral (
+            (select p.id from zapvisor.pending_changes p where p.owner_id = c.owner_id
+             order by p.espera_desde desc, p.seq desc offset 5000)
+            union all
+            (select p.id from zapvisor.pending_changes p
+             where p.owner_id = c.owner_id and p.espera_desde < now() - interval '30 days')
+        ) as o
+    )
+$$;
+
+-- Those wait no longer. Each is shown in its conversation as a line of its own, where there is a
+-- conversation; it begins none, and is no news.
+create or replace function zapvisor.end_waiting(over uuid[]) returns void
+language plpgsql volatile
+set search_path = ''
+set enable_seqscan = off
+as $$
+begin
+    insert into public.whatsapp_mensagens
+        (id, owner_id, atendimento_id, connection_id, conteudo, tipo, remetente, "timestamp", lida,
+         whatsapp_id, ordem, dados)
+    select i.id, i.owner_id, t.id, i.connection_id, i.conteudo, i.tipo, i.remetente, i."timestamp", true,
+           i.whatsapp_id, i.seq, i.dados
+    from zapvisor.pending_changes p
+    cross join lateral jsonb_populate_record(null::zapvisor.item, p.item) as i
+    cross join lateral (
+        select a.id
+        from zapvisor.atendimentos_of(
+            (zapvisor.spellings(p.numero_cliente))[1], (zapvisor.spellings(p.numero_cliente))[2]) as a
+        where a.owner_id = p.owner_id and a.connection_id = p.connection_id
+        order by a.data_inicio desc
+        limit 1
+    ) as t
+    where p.id = any (over)
+    on conflict (id) do nothing;
+    delete from zapvisor.pending_changes p where p.id = any (over);
 end
 $$;
 
@@ -282,6 +300,7 @@ as $$
 declare
     change zapvisor.item;
     answer jsonb;
+    over uuid[];
     results jsonb := '{}';
 begin
     for position in 1 .. cardinality(items) loop
@@ -300,6 +319,12 @@ begin
         end if;
         results := results || jsonb_build_object(position, answer);
     end loop;
+    if jsonb_path_exists(results, '$.* ? (@.result == "waiting")') then
+        over := zapvisor.waited_enough(items);
+        if over <> '{}' then
+            perform zapvisor.end_waiting(over);
+        end if;
+    end if;
     return results;
 end
 $$;
@@ -317,7 +342,7 @@ declare
     );
     waiting record;
     answer jsonb;
-    place text;
+    made jsonb := '{}';
 begin
     for waiting in
         select p.id, p.item from zapvisor.pending_changes p where p.alvos && inserted order by p.seq
@@ -326,13 +351,17 @@ begin
         continue when answer ->> 'result' = 'missing';  -- another owner's message
         delete from zapvisor.pending_changes p where p.id = waiting.id;
         continue when answer ->> 'result' <> 'updated';
-        select r.key into place from jsonb_each(results) as r
-        where r.value ->> 'result' = 'inserted' and items[r.key::integer].id = (answer ->> 'alvo')::uuid;
-        continue when place is null;
-        results := jsonb_set(results, array[place, 'changes'],
-            coalesce(results #> array[place, 'changes'], '[]')
-                || jsonb_build_array(waiting.item || jsonb_build_object('alvo', answer -> 'alvo')));
+        made := made || jsonb_build_object(answer ->> 'alvo', coalesce(made -> (answer ->> 'alvo'), '[]')
+            || jsonb_build_array(waiting.item || jsonb_build_object('alvo', answer -> 'alvo')));
     end loop;
+    if made <> '{}' then
+        results := results || coalesce((
+            select jsonb_object_agg(r.key,
+                r.value || jsonb_build_object('changes', made -> items[r.key::integer].id::text))
+            from jsonb_each(results) as r
+            where r.value ->> 'result' = 'inserted' and made ? items[r.key::integer].id::text
+        ), '{}');
+    end if;
     return results;
 end
 $$;
@@ -518,6 +547,7 @@ revoke all on function
     zapvisor.ingest_fills(zapvisor.item[]), zapvisor.ingest_changes(zapvisor.item[]),
     zapvisor.ingest_pending(zapvisor.item[], jsonb),
     zapvisor.change_message(zapvisor.item), zapvisor.await_message(zapvisor.item),
+    zapvisor.waited_enough(zapvisor.item[]), zapvisor.end_waiting(uuid[]),
     zapvisor.may_change(public.whatsapp_mensagens, text, zapvisor.item),
     zapvisor.changed(public.whatsapp_mensagens, zapvisor.item),
     zapvisor.filled(jsonb, jsonb, text), zapvisor.part(jsonb, text, text),
@@ -529,6 +559,7 @@ grant execute on function
     zapvisor.ingest_fills(zapvisor.item[]), zapvisor.ingest_changes(zapvisor.item[]),
     zapvisor.ingest_pending(zapvisor.item[], jsonb),
     zapvisor.change_message(zapvisor.item), zapvisor.await_message(zapvisor.item),
+    zapvisor.waited_enough(zapvisor.item[]), zapvisor.end_waiting(uuid[]),
     zapvisor.may_change(public.whatsapp_mensagens, text, zapvisor.item),
     zapvisor.changed(public.whatsapp_mensagens, zapvisor.item),
     zapvisor.filled(jsonb, jsonb, text), zapvisor.part(jsonb, text, text),
