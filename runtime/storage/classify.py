@@ -7,6 +7,7 @@ or to pause, which keep everything, never to bisect, which sets rows aside.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -52,12 +53,17 @@ class ErrorClass(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """``code`` is SQLSTATE, PGRST code, HTTP status or a word; ``reason`` a sentence for people."""
+    """``code`` is SQLSTATE, PGRST code, HTTP status or a word; ``reason`` a sentence for people.
+
+    Where it is not ``final``, something on the way has answered: it says nothing of a row, even of
+    one that was sent alone.
+    """
 
     action: Action
     code: str
     reason: str
     retry_after: float | None = None
+    final: bool = True
 
 
 EXPECTED: tuple[type[Exception], ...] = (
@@ -132,6 +138,9 @@ _BY_STATUS: dict[int, Action] = {
     540: Action.PAUSE,  # Supabase: project paused
 }
 
+_CODE = re.compile(r"[0-9A-Z]{5}|PGRST[0-9A-Z]{1,4}")
+"""What a code of PostgreSQL's or PostgREST's looks like; gateways have codes, too."""
+
 _SCHEMA_CODES = frozenset(
     {"PGRST202", "PGRST203", "PGRST204", "PGRST205", "42P01", "42883", "42703", "3F000"}
 )
@@ -199,7 +208,8 @@ def _from_postgrest(error: APIError) -> SupabaseError:
 def _refusal(error: SupabaseError) -> Verdict:
     action = _by_code(error.code) or _by_status(error.status)
     if error.status == 413:
-        return Verdict(Action.SPLIT, TOO_LARGE, error.message or "request body too large")
+        reason = error.message or "request body too large"
+        return Verdict(Action.SPLIT, TOO_LARGE, reason, final=not error.page)
     if error.code in _SCHEMA_CODES:
         return Verdict(
             Action.PAUSE, MIGRATION_REQUIRED, f"{MIGRATION_HINT} ({error.code}: {error.message})"
@@ -213,7 +223,7 @@ def _refusal(error: SupabaseError) -> Verdict:
 
 
 def _by_code(code: str | None) -> Action | None:
-    if code is None:
+    if code is None or not _CODE.fullmatch(code):
         return None
     for length in range(len(code), 1, -1):
         action = _BY_CODE.get(code[:length])

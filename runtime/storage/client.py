@@ -21,7 +21,7 @@ from ..distribution import LONG, Distribution
 from ..errors import Invalid, NotFound, StorageUnavailable
 from ..failpoints import armed, failpoint
 from .classify import EXPECTED, Action, ErrorClass, classify, error_class
-from .errors import SupabaseError, UnexpectedAnswer, read_refusal
+from .errors import SupabaseError, UnexpectedAnswer, is_page, read_refusal
 
 T = TypeVar("T")
 
@@ -298,8 +298,13 @@ class Supabase:
     # ---
 
     async def _rows(self, execute: Callable[[], Awaitable[Any]]) -> list[dict[str, Any]]:
-        answer = await self._mapped(lambda: self._timed(execute))
-        rows: list[dict[str, Any]] = answer.data
+        rows: list[dict[str, Any]] = await self._mapped(lambda: self._read(execute))
+        return rows
+
+    async def _read(self, execute: Callable[[], Awaitable[Any]]) -> list[dict[str, Any]]:
+        rows = (await self._timed(execute)).data
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            raise UnexpectedAnswer("what should be rows are none")
         return rows
 
     async def _timed(self, execute: Callable[[], Awaitable[Any]]) -> Any:
@@ -359,6 +364,8 @@ async def _refuse(response: httpx.Response) -> None:
     if not response.is_success:
         await response.aread()
         raise read_refusal(response.status_code, response.headers, response.content)
+    if "/rest/v1/" in response.request.url.path and is_page(response.headers):
+        raise UnexpectedAnswer("a page for people, not an answer of Supabase")
 
 
 __all__ = ["REQUIRED_SCHEMA_VERSION", "Supabase", "SupabaseError", "SupabaseStatistics"]

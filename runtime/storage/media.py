@@ -27,7 +27,7 @@ class MediaStorage:
     async def tell(self, item: dict[str, Any]) -> bool:
         """Bring a row up to date with its file (``zapvisor_media``); False: no such row (yet)."""
         found = await self._supabase.rpc("zapvisor_media", {"items": [item]})
-        return bool(found)
+        return isinstance(found, list) and item["id"] in found
 
     async def row(self, row_id: UUID) -> dict[str, Any]:
         """The row of a message, its media columns."""
@@ -125,7 +125,9 @@ async def _refusing(call: Any) -> Any:
         return await call
     except SupabaseError as error:
         text = error.message.lower()
-        if error.status == 413 or "maximum allowed size" in text or "mime type" in text:
+        # A page is a gateway's on the way, whose limits are not the project's.
+        too_large = error.status == 413 and not error.page
+        if too_large or "maximum allowed size" in text or "mime type" in text:
             raise _Refused(error.message) from error
         raise
 

@@ -311,9 +311,9 @@ class Writer:
                 self._size.poisoned(len(entries))
             case Action.BISECT:
                 await self._bury(entries[0], verdict)
-            case Action.SPLIT if verdict.code == TOO_LARGE and len(entries) == 1:
+            case Action.SPLIT if verdict.code == TOO_LARGE and verdict.final and len(entries) == 1:
                 await self._bury(entries[0], verdict)
-            case Action.SPLIT if verdict.code == TOO_LARGE:
+            case Action.SPLIT if verdict.code == TOO_LARGE and len(entries) > 1:
                 self._size.too_large(sum(entry.size for entry in entries))
             case Action.SPLIT | Action.RETRY:
                 self._size.failed(len(entries))
