@@ -152,13 +152,37 @@ test("a phone that no longer has the media ends it", async () => {
   );
 });
 
+test("a page in place of the media is no news of it, whatever the phone says", async () => {
+  for (const code of [403, 404, 410]) {
+    const { order } = await arrived({ ...IMAGE, size: 10 });
+    await whatsapp.fault({ kind: "media-page", code, times: 1 });
+    await whatsapp.fault({ kind: "refuse-reupload", times: 1 });
+    const failed = await post("download", order);
+    assert.deepEqual([failed["code"], failed["retryable"]], ["media_host", true]);
+    assert.equal((await post("download", order)).status, 200);
+  }
+});
+
+test("an error on the phone is not the end of its media", async () => {
+  for (const code of [0, 3, 99]) {
+    const { id, order } = await arrived({ ...IMAGE, size: 10 });
+    await whatsapp.post("/media/expire", { id });
+    await whatsapp.fault({ kind: "refuse-reupload", code, times: 1 });
+    const failed = await post("download", order);
+    assert.deepEqual([failed["code"], failed["retryable"]], ["reupload_failed", true]);
+    assert.equal((await post("download", order)).status, 200);
+  }
+});
+
 const TRANSIENT: readonly (readonly [Json, string])[] = [
   [{ kind: "media-status", code: 503 }, "media_host"],
   [{ kind: "media-truncate" }, "media_interrupted"],
   [{ kind: "media-corrupt" }, "media_corrupt"],
+  [{ kind: "media-page" }, "media_host"],
+  [{ kind: "media-page", code: 503 }, "media_host"],
 ];
 for (const [fault, code] of TRANSIENT) {
-  test(`${String(fault["kind"])}: ${code}, nothing is left, the next attempt succeeds`, async () => {
+  test(`${Object.values(fault).join(" ")}: ${code}, nothing is left, the next attempt succeeds`, async () => {
     const { order } = await arrived({ ...IMAGE, size: 400_000 });
     await whatsapp.fault({ ...fault, times: 1 });
     const failed = await post("download", order);

@@ -127,6 +127,13 @@ test("a phone is checked", async () => {
   assert.deepEqual(unknown, { phone: "5511900009999", exists: false, jid: null, lid: null });
 });
 
+test("a check that says nothing of the number is no absence", async () => {
+  await whatsapp.fault({ kind: "empty-check", times: 1 });
+  const reply = await runtime.request("check", { phones: [CUSTOMER] });
+  const { code, retryable } = reply["error"] as { code: string; retryable: boolean };
+  assert.deepEqual([code, retryable], ["query_failed", true]);
+});
+
 test("a probe tells the round trip", async () => {
   const reply = await runtime.request("probe");
   assert.ok((reply["data"] as { rttMs: number }).rttMs >= 0);

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..identity import bare_jid, message_key
+from ..identity import bare_jid, message_key, row_id, spellings
 from ..journal import Connection
 
 OWN = "eu"
 """How ``dados`` calls the account itself."""
+
+_USER = "@s.whatsapp.net"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,9 @@ class Chat:
         sender: the JID by which the sender is keyed; None for the account itself.
         author: digits or JID of the sender, as ``dados`` shows it.
         group: whether it is a group.
+        addresses: every JID by which a message of the customer's (in a group: of the sender's) may
+            be keyed, `address` (`sender`) first. WhatsApp names one person now by a LID, now by a
+            number in either spelling.
     """
 
     number: str
@@ -32,6 +37,32 @@ class Chat:
     sender: str | None
     author: str
     group: bool
+    addresses: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> list[str]:
+        """The author, by every name that ``dados`` may show."""
+        return [OWN] if self.own else list(dict.fromkeys(map(_shown, self.addresses)))
+
+    def row_ids(
+        self, connection: Connection, message_id: str, addresses: Iterable[str] | None
+    ) -> list[str]:
+        """The rows that this message of whoever has these addresses may be; None: our own."""
+        keys = (
+            [self._key(connection, None, message_id)]
+            if addresses is None
+            else [self._key(connection, one, message_id) for one in addresses]
+        )
+        return [str(row_id(key)) for key in dict.fromkeys(keys)]
+
+    def _key(self, connection: Connection, address: str | None, message_id: str) -> str:
+        return message_key(
+            connection.owner_id,
+            connection.id,
+            chat=self.address if self.group or address is None else address,
+            sender=address,
+            message_id=message_id,
+        )
 
     def key(self, connection: Connection, message_id: str) -> str:
         """The key of this sender's message."""
@@ -66,10 +97,32 @@ def read_chat(data: Mapping[str, Any]) -> Chat:
     if not group:
         address = data.get("lid") or jid
         number = data.get("phone") or bare_jid(jid)
-        return Chat(number, address, own, None if own else address, OWN if own else number, False)
+        addresses = addresses_of(
+            [address, jid, f"{data['phone']}{_USER}" if data.get("phone") else ""]
+        )
+        sender, author = (None, OWN) if own else (address, number)
+        return Chat(number, address, own, sender, author, False, addresses)
     names = [name for name in (key.get("participant"), key.get("participantAlt")) if name]
     lid = next((name for name in names if name.endswith("@lid")), None)
     phone = next((name for name in names if name.endswith("@s.whatsapp.net")), None)
     sender = lid or phone or jid
     author = bare_jid(phone).partition("@")[0] if phone else bare_jid(sender)
-    return Chat(jid, jid, own, None if own else sender, OWN if own else author, True)
+    if own:
+        return Chat(jid, jid, own, None, OWN, True)
+    return Chat(jid, jid, own, sender, author, True, addresses_of([sender, *names]))
+
+
+def addresses_of(jids: Iterable[str]) -> tuple[str, ...]:
+    """JIDs without device, each number in its other spelling, too."""
+    bare = [bare_jid(jid) for jid in jids if jid]
+    others = [
+        f"{number}{_USER}"
+        for jid in bare
+        if jid.endswith(_USER)
+        for number in spellings(jid.removesuffix(_USER))
+    ]
+    return tuple(dict.fromkeys([*bare, *others]))
+
+
+def _shown(jid: str) -> str:
+    return bare_jid(jid).removesuffix(_USER)

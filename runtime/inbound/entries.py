@@ -11,7 +11,7 @@ from ..identity import message_key, row_id
 from ..journal import Connection, NewEntry
 from ..media.incoming import incoming_media, media_columns
 from ..phones import person
-from .changes import Change, read_change
+from .changes import Change, aim, known_author, read_change
 from .chats import Chat, read_chat
 from .content import Content, read_content
 from .kinds import vote_cast
@@ -54,7 +54,7 @@ def message_entry(connection: Connection, data: Mapping[str, Any]) -> NewEntry |
         return _stub_entry(connection, chat, data)
     change = read_change(message, own=chat.own)
     if change is not None:
-        return _change_entry(connection, chat, data, change)
+        return _change_entry(connection, known_author(chat, data), data, change)
     content = read_content(message)
     if content is None:
         return None
@@ -188,9 +188,11 @@ def _stub_entry(connection: Connection, chat: Chat, data: Mapping[str, Any]) -> 
 
 def _change_entry(
     connection: Connection, chat: Chat, data: Mapping[str, Any], change: Change
-) -> NewEntry:
+) -> NewEntry | None:
+    target = aim(connection, chat, data, change)
+    if target is None:
+        return None
     identity = chat.key(connection, data["key"]["id"])
-    target = str(row_id(chat.key_of(connection, change.target)))
     content = Content("SISTEMA", change.text, dados={"alvo": change.target["id"]})
     return NewEntry(
         kind="change",
@@ -198,15 +200,19 @@ def _change_entry(
         payload={
             **_payload(connection, chat, data, content, identity),
             "kind": "change",
-            "alvo": target,
+            "alvo": target.rows[0],
+            "alvos": target.rows,
+            "proprias": target.of_author,
             "operacao": change.operation,
             "autor": chat.author,
+            "autores": chat.names,
+            "admin": target.admin,
             "valor": change.value,
         },
         order_key=_order_key(connection, chat),
         event_data={
             **_event_data(chat, data, change.operation),
-            "targetId": target,
+            "targetId": target.rows[0],
             "value": change.value,
         },
         raw=dict(data),

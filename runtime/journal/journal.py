@@ -123,21 +123,26 @@ class Journal(Keeper):
         outcomes: Sequence[Stored],
         heard: Sequence[Heard] = (),
         told: Mapping[int, Event] | None = None,
+        then: Mapping[int, Sequence[Event]] | None = None,
         refused: Mapping[int, tuple[str, str]] | None = None,
     ) -> None:
         """These are in Supabase: drop their payloads, keep their keys. Repeating is harmless.
 
         ``heard`` are those of them that the robot shall know of, ``told`` the event of each ``seq``
-        that has one, ``refused`` code and reason of each ``seq`` of the same call that becomes a
-        dead letter; all become durable with it.
+        that has one, ``then`` what happened by it, ``refused`` code and reason of each ``seq`` of the
+        same call that becomes a dead letter; all become durable with it.
         """
+        told, then = told or {}, then or {}
         seqs = [outcome.seq for outcome in outcomes]
         refusals = refused or {}
 
         def job(connection: sqlite3.Connection) -> int:
             robot.hear(connection, heard)
             happened = [
-                event for seq, event in (told or {}).items() if inbox.is_pending(connection, seq)
+                event
+                for seq in seqs
+                if (seq in told or seq in then) and inbox.is_pending(connection, seq)
+                for event in (*((told[seq],) if seq in told else ()), *then.get(seq, ()))
             ]
             events.append(connection, happened, _now())
             for seq, (code, reason) in refusals.items():
@@ -148,7 +153,7 @@ class Journal(Keeper):
             self._drained.add(settled)
             if heard:
                 self._heard.set()
-            if told or refusals:
+            if told or then or refusals:
                 self._tell(settled)
 
         await self._execute(job, after)

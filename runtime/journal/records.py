@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -126,14 +126,19 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What Supabase answered for one entry: inserted, duplicate, updated, ignored or refused.
+    """What Supabase answered for one entry: inserted, duplicate, updated, ignored, waiting, refused.
 
-    ``code`` says why an entry was refused while the others of its call went through.
+    Attributes:
+        target: the message that a change was made to.
+        changes: what had waited for this message, and was made when it came: ingest items.
+        code: why it was refused while the others of its call went through.
     """
 
     seq: int
     result: str
     atendimento_id: str | None = None
+    target: str | None = None
+    changes: Sequence[Mapping[str, Any]] = ()
     code: str | None = None
 
     @property

@@ -31,7 +31,7 @@ AT_ONCE_PER_CONNECTION = 3
 BEAT_SECONDS = 15.0
 
 FIRST_DELAY = 1.0
-CAPS = {"reupload_timeout": 3600.0, "supabase_unavailable": 60.0}
+CAPS = {"reupload_timeout": 3600.0, "reupload_failed": 3600.0, "supabase_unavailable": 60.0}
 """Longest seconds between two attempts, by what stood in the way."""
 WAITING_CAPS = {"not_connected": 15.0, "bridge_down": 5.0}
 """The same where only a part of ours is awaited."""

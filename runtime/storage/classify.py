@@ -59,12 +59,15 @@ class Verdict:
     """``code`` is SQLSTATE, PGRST code, HTTP status or a word; ``reason`` a sentence for people.
 
     ``text`` is what the other side said: for the log and a dead letter, never for a client.
+    Where it is not ``final``, something on the way has answered: it says nothing of a row, even of
+    one that was sent alone.
     """
 
     action: Action
     code: str
     text: str = ""
     retry_after: float | None = None
+    final: bool = True
 
     @property
     def reason(self) -> str:
@@ -139,6 +142,9 @@ _BY_STATUS: dict[int, Action] = {
     524: Action.SPLIT,  # Cloudflare: timeout
     540: Action.PAUSE,  # Supabase: project paused
 }
+
+_CODE = re.compile(r"[0-9A-Z]{5}|PGRST[0-9A-Z]{1,4}")
+"""What a code of PostgreSQL's or PostgREST's looks like; gateways have codes, too."""
 
 _SCHEMA_CODES = frozenset(
     {"PGRST202", "PGRST203", "PGRST204", "PGRST205", "42P01", "42883", "42703", "3F000"}
@@ -228,7 +234,7 @@ def _from_postgrest(error: APIError) -> SupabaseError:
 def _refusal(error: SupabaseError) -> Verdict:
     action = _by_code(error.code) or _by_status(error.status)
     if error.status == 413:
-        return Verdict(Action.SPLIT, TOO_LARGE, error.message)
+        return Verdict(Action.SPLIT, TOO_LARGE, error.message, final=not error.page)
     if error.code in _SCHEMA_CODES:
         return Verdict(Action.PAUSE, MIGRATION_REQUIRED, f"{error.code}: {error.message}")
     if error.code is None and 200 <= error.status < 300:
@@ -240,7 +246,7 @@ def _refusal(error: SupabaseError) -> Verdict:
 
 
 def _by_code(code: str | None) -> Action | None:
-    if code is None:
+    if code is None or not _CODE.fullmatch(code):
         return None
     for length in range(len(code), 1, -1):
         action = _BY_CODE.get(code[:length])

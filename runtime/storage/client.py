@@ -33,7 +33,7 @@ from .classify import (
     classify,
     error_class,
 )
-from .errors import SupabaseError, UnexpectedAnswer, read_refusal
+from .errors import SupabaseError, UnexpectedAnswer, is_page, read_refusal
 from .rows import Skips, moment_text, unreadable, whole
 
 logger = logging.getLogger("zapvisor.storage")
@@ -421,6 +421,8 @@ async def _refuse(response: httpx.Response) -> None:
     if not response.is_success:
         await response.aread()
         raise read_refusal(response.status_code, response.headers, response.content)
+    if "/rest/v1/" in response.request.url.path and is_page(response.headers):
+        raise UnexpectedAnswer("a page for people, not an answer of Supabase")
 
 
 __all__ = ["REQUIRED_SCHEMA_VERSION", "Supabase", "SupabaseError", "SupabaseStatistics"]

@@ -22,6 +22,8 @@ class SupabaseError(Exception):
         code: SQLSTATE or PGRST code from the body; None when the body has none (a proxy's page).
         message: what the body says, cut to ``TEXT_LIMIT`` characters.
         retry_after: seconds asked for by the ``Retry-After`` header.
+        page: the body is a page for people: something on the way has answered, and knows nothing of
+            any row.
     """
 
     def __init__(
@@ -31,12 +33,14 @@ class SupabaseError(Exception):
         code: str | None = None,
         message: str = "",
         retry_after: float | None = None,
+        page: bool = False,
     ) -> None:
         super().__init__(f"HTTP {status} {code or ''} {message}".rstrip())
         self.status = status
         self.code = code
         self.message = message
         self.retry_after = retry_after
+        self.page = page
 
 
 class UnexpectedAnswer(Exception):
@@ -63,12 +67,18 @@ def read_refusal(status: int, headers: Mapping[str, str], body: bytes) -> Supaba
         code=code,
         message=message[:TEXT_LIMIT],
         retry_after=_retry_after(headers.get("retry-after")),
+        page=is_page(headers) or body.lstrip()[:1] == b"<",
     )
 
 
 def known_code(code: object) -> str | None:
     """A SQLSTATE or PGRST code; None for anything else, which may be any text."""
     return code if isinstance(code, str) and _CODE.fullmatch(code) else None
+
+
+def is_page(headers: Mapping[str, str]) -> bool:
+    """Whether a body is HTML, which nothing of Supabase's that we ask answers with."""
+    return "html" in headers.get("content-type", "").lower()
 
 
 def _retry_after(value: str | None) -> float | None:

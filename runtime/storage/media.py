@@ -29,7 +29,7 @@ class MediaStorage:
     async def tell(self, item: dict[str, Any]) -> bool:
         """Bring a row up to date with its file (``zapvisor_media``); False: no such row (yet)."""
         found = await self._supabase.rpc("zapvisor_media", {"items": [item]})
-        return bool(found)
+        return isinstance(found, list) and item["id"] in found
 
     async def row(self, row_id: UUID) -> FileRow:
         """The row of a message, its media columns. Raises UnreadableRow."""
@@ -148,7 +148,8 @@ async def _refusing(call: Any) -> Any:
         return await _understood(call)
     except SupabaseError as error:
         text = error.message.lower()
-        if error.status == 413 or "maximum allowed size" in text:
+        # A page is a gateway's on the way, whose limits are not the project's.
+        if (error.status == 413 and not error.page) or "maximum allowed size" in text:
             raise _Refused("file_too_large") from error
         if "mime type" in text:
             raise _Refused("file_type") from error

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from ..events import Event, EventName
 from ..journal import Entry, Stored
 
@@ -12,19 +15,45 @@ def event_of(entry: Entry, outcome: Stored) -> Event | None:
         return None
     if entry.kind == "message" and entry.payload.get("remetente") == "CLIENTE":
         return _received(entry, outcome)
-    if entry.kind == "change" and outcome.result != "ignored":
-        return Event(
-            EventName.MESSAGE_CHANGED,
-            {
-                **entry.event_data,
-                "author": entry.payload.get("autor"),
-                "timestamp": entry.payload.get("timestamp"),
-                "atendimentoId": outcome.atendimento_id,
-            },
-            connection_id=entry.payload.get("connection_id"),
-            owner_id=entry.payload.get("owner_id"),
-        )
+    if entry.kind == "change" and outcome.result == "updated":
+        target = outcome.target or entry.event_data.get("targetId")
+        data = {**entry.event_data, "targetId": target}
+        return _changed(entry.payload, data, outcome.atendimento_id)
     return None
+
+
+def changes_of(outcome: Stored) -> list[Event]:
+    """What is told of changes that had waited for a message that is now in Supabase."""
+    return [
+        _changed(
+            change,
+            {
+                "messageId": change.get("whatsapp_id"),
+                "from": change.get("numero_cliente"),
+                "name": change.get("nome_cliente"),
+                "type": change.get("operacao"),
+                "offline": False,
+                "targetId": change.get("alvo"),
+                "value": change.get("valor"),
+            },
+            outcome.atendimento_id,
+        )
+        for change in outcome.changes
+    ]
+
+
+def _changed(change: Mapping[str, Any], data: Mapping[str, Any], place: str | None) -> Event:
+    return Event(
+        EventName.MESSAGE_CHANGED,
+        {
+            **data,
+            "author": change.get("autor"),
+            "timestamp": change.get("timestamp"),
+            "atendimentoId": place,
+        },
+        connection_id=change.get("connection_id"),
+        owner_id=change.get("owner_id"),
+    )
 
 
 def _received(entry: Entry, outcome: Stored) -> Event:

@@ -25,7 +25,7 @@ from .blockage import Blockage
 from .classify import EXPECTED, TOO_LARGE, Action, Verdict, classify
 from .lane import FastLane
 from .probe import Probe
-from .told import event_of
+from .told import changes_of, event_of
 
 _log = logging.getLogger("zapvisor.storage")
 
@@ -273,6 +273,8 @@ class Writer:
                 entry.seq,
                 str(answer.get("result")),
                 answer.get("atendimento_id"),
+                answer.get("alvo"),
+                answer.get("changes") or (),
                 answer.get("code"),
             )
             for entry, answer in zip(entries, answers, strict=True)
@@ -290,10 +292,12 @@ class Writer:
             for entry, outcome in zip(entries, outcomes, strict=True)
             if (event := event_of(entry, outcome)) is not None
         }
+        then = {outcome.seq: made for outcome in outcomes if (made := changes_of(outcome))}
         await self._journal.settle(
             outcomes,
             self._heard(entries, outcomes),
             told,
+            then,
             {entry.seq: (code, reason) for entry, code, reason in refused},
         )
         failpoint("settle")
@@ -303,8 +307,11 @@ class Writer:
         for entry in entries:
             self._way_in.stored(entry)
         self._batches += 1
-        for event in told.values():
-            self._events.tell(event)
+        for outcome in outcomes:
+            if (event := told.get(outcome.seq)) is not None:
+                self._events.tell(event)
+            for event in then.get(outcome.seq, ()):
+                self._events.tell(event)
 
     def _heard(self, entries: list[Entry], outcomes: list[Stored]) -> list[Heard]:
         if self._hears is None:
@@ -320,9 +327,9 @@ class Writer:
                 self._size.poisoned(len(entries))
             case Action.BISECT:
                 await self._bury(entries[0], verdict)
-            case Action.SPLIT if verdict.code == TOO_LARGE and len(entries) == 1:
+            case Action.SPLIT if verdict.code == TOO_LARGE and verdict.final and len(entries) == 1:
                 await self._bury(entries[0], verdict)
-            case Action.SPLIT if verdict.code == TOO_LARGE:
+            case Action.SPLIT if verdict.code == TOO_LARGE and len(entries) > 1:
                 self._size.too_large(sum(entry.size for entry in entries))
             case Action.SPLIT | Action.RETRY:
                 self._size.failed(len(entries))

@@ -17,10 +17,12 @@ export const FAULT_KINDS = [
   "lose-sends",
   "reject-sends",
   "media-status",
+  "media-page",
   "media-truncate",
   "media-corrupt",
   "media-slow",
   "refuse-upload",
+  "empty-check",
   "refuse-reupload",
   "lose-reupload",
 ] as const;
@@ -31,7 +33,7 @@ export type FaultRequest = {
   readonly kind: FaultKind;
   /** Only this account's connections; all when absent. */
   readonly phone?: string | undefined;
-  /** HTTP status, failure reason, stream error code or ack error, by kind. */
+  /** HTTP status, failure reason, stream error code, ack error or a phone's refusal, by kind. */
   readonly code?: number | undefined;
   /** Delay of each stanza, or of each piece of a download, in milliseconds. */
   readonly ms?: number | undefined;

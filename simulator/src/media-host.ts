@@ -114,6 +114,11 @@ export class MediaHost {
 
   async #serve(response: ServerResponse, path: string): Promise<void> {
     const blob = this.blobs.get(path);
+    const page = this.#faults.strike("media-page");
+    if (page) {
+      response.writeHead(page.code ?? 200, { "content-type": "text/html; charset=utf-8" });
+      return void response.end("<!DOCTYPE html><html><body>Acesso bloqueado</body></html>");
+    }
     const status = this.#faults.strike("media-status")?.code ?? (blob ? blob.expired : 404);
     if (!blob || status !== undefined) return void response.writeHead(status ?? 404).end();
     blob.downloads += 1;

@@ -21,8 +21,9 @@ export function onMediaRetry(world: World, companion: Companion, receipt: Binary
   const blob = found && world.media.find(found.message.directPath ?? "");
   const rmr = node("rmr", { jid: asked.jid, from_me: asked.from_me, participant: asked.participant });
   const attrs = { id, type: "mediaretry", from: companion.account.pnJid, t: world.timestamp() };
-  if (!blob || !found.message.mediaKey || world.faults.strike("refuse-reupload", number)) {
-    const refusal = node("error", { code: NOT_FOUND });
+  const refused = world.faults.strike("refuse-reupload", number);
+  if (!blob || !found.message.mediaKey || refused) {
+    const refusal = node("error", { code: refused?.code === undefined ? NOT_FOUND : String(refused.code) });
     companion.deliver("notification", node("notification", attrs, [rmr, refusal]));
     return;
   }

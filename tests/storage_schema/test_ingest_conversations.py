@@ -70,13 +70,6 @@ def test_a_deletion_is_a_note_and_the_text_stays(project: Project) -> None:
     assert row["dados"]["apagada"]["por"] == "5511987654321"
 
 
-def test_a_change_of_a_message_that_is_not_here_is_a_message(project: Project) -> None:
-    lost = change(project, str(uuid.uuid4()), "reacao", 1, valor="👍")
-    assert results(project.ingest(lost)) == ["inserted"]
-    assert results(project.ingest(lost)) == ["duplicate"]
-    assert stored(project)["conteudo"] == "Reagiu com 👍"
-
-
 def test_nobody_changes_the_messages_of_another_owner(project: Project) -> None:
     item = message(project.owner, 1)
     project.ingest(item)

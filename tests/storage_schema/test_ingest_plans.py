@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from .conftest import Project
-from .items import contact, message
+from .items import CUSTOMER, contact, message
 from .plans import rows_touched
 
 CUSTOMERS = 40
@@ -50,6 +50,33 @@ def test_what_is_learned_of_customers_touches_their_own_rows_only(
     project.ingest(*_batch(project, CUSTOMERS))
     plans = _plans_of(project, [_learned(project, n) for n in range(1, CUSTOMERS + 1)])
     assert _touched(plans) <= 8 * CUSTOMERS, json.dumps(plans)
+
+
+_WAIT = """insert into zapvisor.pending_changes
+        (id, owner_id, connection_id, numero_cliente, alvos, operacao, autor, seq, item)
+    select gen_random_uuid(), %s, 'loja', '55219' || n %% 100, array[gen_random_uuid()],
+           'reacao', 'x', n, '{}'
+    from generate_series(1, 5000) as n"""
+
+
+@pytest.mark.parametrize("analyzed", [False, True])
+def test_changes_that_wait_cost_a_batch_nearly_nothing(project: Project, analyzed: bool) -> None:
+    project.connection.execute(_WAIT, [project.owner])
+    if analyzed:
+        project.connection.execute("analyze zapvisor.pending_changes")
+    batch = _batch(project, 0)
+    lost = change_of(project, "00000000-0000-4000-8000-000000000000")
+    project.ingest(lost | {"alvos": [batch[0]["id"]]})
+    plans = _plans_of(project, batch)
+    touched = sum(rows_touched(plan, "pending_changes") for _, plan in plans)
+    assert touched <= 5, json.dumps(plans)
+    assert len(plans) < CUSTOMERS, [text for text, _ in plans]
+
+
+def change_of(project: Project, target: str) -> dict[str, Any]:
+    return message(
+        project.owner, kind="change", alvo=target, operacao="reacao", autor=CUSTOMER, valor="x"
+    )
 
 
 def _bring_to(project: Project, age: str) -> None:

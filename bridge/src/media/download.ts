@@ -5,7 +5,7 @@
 
 import { createDecipheriv, createHash, createHmac, timingSafeEqual } from "node:crypto";
 import type { FileHandle } from "node:fs/promises";
-import type { IncomingMessage } from "node:http";
+import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
 import { request } from "node:https";
 import type { Agent } from "node:https";
 
@@ -41,8 +41,18 @@ export interface Downloaded {
   readonly sha256: string;
 }
 
-/** The host no longer has it. */
-export class Expired extends Error {}
+/**
+ * The host no longer has it. `certain`: the host itself says so; else a page for people does, which
+ * something on the way may have written.
+ */
+export class Expired extends Error {
+  readonly certain: boolean;
+
+  constructor(message: string, certain: boolean) {
+    super(message);
+    this.certain = certain;
+  }
+}
 
 /** Writes the plain bytes to `file`; raises Expired or RequestError. `agent`: a proxy's, if any. */
 export async function download(
@@ -60,8 +70,11 @@ export async function download(
     const response = await get(`https://${host}${source.directPath}`, agent, signal);
     checkAnswer(response, maxBytes);
     const plain = await Decryption.start(source);
+    let isFirst = true;
     for await (const chunk of response) {
       deadline.touch();
+      if (isFirst && looksLikePage(chunk as Buffer)) throw notTheHost();
+      isFirst = false;
       await writeAll(file, plain.update(chunk as Buffer, maxBytes));
     }
     await writeAll(file, plain.final());
@@ -88,13 +101,30 @@ function checkAnswer(response: IncomingMessage, maxBytes: number): void {
   const { statusCode: status = 0, headers } = response;
   if (status !== 200) {
     response.destroy();
-    if (EXPIRED.has(status)) throw new Expired(`the media host answered ${status}`);
+    if (EXPIRED.has(status)) throw new Expired(`the media host answered ${status}`, !isPage(headers));
     throw new RequestError("media_host", `the media host answered ${status}`, true);
+  }
+  if (isPage(headers)) {
+    response.destroy();
+    throw notTheHost();
   }
   if (Number(headers["content-length"] ?? 0) > maxBytes + OVERHEAD_BYTES) {
     response.destroy();
     throw tooLarge(maxBytes);
   }
+}
+
+function isPage(headers: IncomingHttpHeaders): boolean {
+  return /html/i.test(headers["content-type"] ?? "");
+}
+
+/** A page that a proxy shows in place of the file: what is encrypted does not begin like this. */
+function looksLikePage(bytes: Buffer): boolean {
+  return /^\s*<(!doctype\s+html|html|head|body)\b/i.test(bytes.subarray(0, 256).toString("latin1"));
+}
+
+function notTheHost(): RequestError {
+  return new RequestError("media_host", "something else answers in place of the media host", true);
 }
 
 function tooLarge(maxBytes: number): RequestError {

@@ -23,6 +23,9 @@ export async function mediaHost(sock: Socket | null): Promise<string> {
   }
 }
 
+/** What Baileys makes of a phone's answer that it does not have the media. */
+const NOT_FOUND = 404;
+
 /** Asks the account's phone to upload expired media again; the new direct path. */
 export async function askForReupload(
   sock: Socket | null,
@@ -38,14 +41,17 @@ export async function askForReupload(
   try {
     renewed = await within(REUPLOAD_DEADLINE_MS, sock.updateMediaMessage(message), "re-upload");
   } catch (error) {
-    // No answer: the phone may be off. An answer without media: it has none any more.
+    // No answer: the phone may be off. Of the answers only one says that it has none any more.
     if (error instanceof DeadlineExceeded) {
       throw new RequestError("reupload_timeout", error.message, true);
     }
-    throw new RequestError("media_gone", errorMessage(error), false);
+    const { statusCode } = (error as { output?: { statusCode?: number } }).output ?? {};
+    if (statusCode === NOT_FOUND) throw new RequestError("media_gone", errorMessage(error), false);
+    throw new RequestError("reupload_failed", errorMessage(error), true);
   }
   const [part] = Object.values(renewed.message ?? {}) as { directPath?: string }[];
-  return checkDirectPath(part?.directPath);
+  if (!part?.directPath) throw new RequestError("reupload_failed", "the phone's answer names no media", true);
+  return checkDirectPath(part.directPath);
 }
 
 /** A path on the media host: it cannot change the host that it is appended to. */

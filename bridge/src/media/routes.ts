@@ -92,12 +92,14 @@ export class MediaRoutes {
       );
       return { ...done, directPath: from.directPath };
     };
+    let expired: Expired;
     try {
       return await attempt(source);
     } catch (error) {
       if (!(error instanceof Expired)) throw error;
+      expired = error;
     }
-    const directPath = await askForReupload(socket(), key, source);
+    const directPath = await renewed(socket(), key, source, expired);
     try {
       return await attempt({ ...source, directPath });
     } catch (error) {
@@ -126,6 +128,22 @@ export class MediaRoutes {
     } finally {
       await file.close();
     }
+  }
+}
+
+/** The new path. That the phone has nothing any more is the end only if the host has nothing either. */
+async function renewed(
+  sock: Socket | null,
+  key: WAMessageKey,
+  source: MediaSource,
+  expired: Expired,
+): Promise<string> {
+  try {
+    return await askForReupload(sock, key, source);
+  } catch (error) {
+    const isGone = error instanceof RequestError && error.code === "media_gone";
+    if (isGone && !expired.certain) throw new RequestError("media_host", expired.message, true);
+    throw error;
   }
 }
 

@@ -16,6 +16,8 @@ import type { BinaryNode, WAMessage } from "baileys";
 
 import { log } from "../log.ts";
 import type { Me } from "../protocol.ts";
+import { changeIn, noGroups } from "./changes.ts";
+import type { ChangeFacts, GroupLookup } from "./changes.ts";
 import { decodeStanza } from "./codec.ts";
 import type { MessageHeader } from "./stanza-join.ts";
 import type { Store } from "./store.ts";
@@ -43,6 +45,8 @@ export interface MessageData {
   readonly message: unknown;
   /** Only with a vote in a poll. */
   readonly vote?: Vote;
+  /** Only with an edit, a deletion or a reaction. */
+  readonly change?: ChangeFacts;
 }
 
 /** Looks both ways between phone numbers and LIDs, as far as the store knows. */
@@ -122,7 +126,12 @@ export async function rebuildMessage(
 }
 
 /** `data` for the inbound row of an event; never raises for a strange message, it becomes a stub. */
-export async function messageData(inboundId: number, me: Me, store: Store): Promise<MessageData> {
+export async function messageData(
+  inboundId: number,
+  me: Me,
+  store: Store,
+  groupOf: GroupLookup = noGroups,
+): Promise<MessageData> {
   const row = store.inbound(inboundId);
   if (row === null || row.stanza === null) {
     throw new Error("event without its stanza");
@@ -136,7 +145,8 @@ export async function messageData(inboundId: number, me: Me, store: Store): Prom
     const { participant, participantAlt, remoteJid, remoteJidAlt } = message.key;
     const voter = [participant, participantAlt, ...(participant ? [] : [remoteJid, remoteJidAlt])];
     const vote = voteIn(message.message, voter.filter((jid) => typeof jid === "string"), me, store);
-    return vote === undefined ? data : { ...data, vote };
+    const change = await changeIn(message, me, names, groupOf);
+    return { ...data, ...(vote === undefined ? {} : { vote }), ...(change === undefined ? {} : { change }) };
   } catch (error) {
     log("error", "rebuild_failed", { error: error instanceof Error ? error.name : "unknown" });
     const stub = { key: header.key, messageStubType: WAMessageStubType.CIPHERTEXT } as WAMessage;

@@ -1,7 +1,7 @@
 /** The requests of the runtime that ask WhatsApp something. */
 
-import { S_WHATSAPP_NET } from "baileys";
-import type { WAMessage } from "baileys";
+import { S_WHATSAPP_NET, USyncQuery, USyncUser, getBinaryNodeChild } from "baileys";
+import type { BinaryNode, WAMessage } from "baileys";
 
 import { errorMessage, log } from "../log.ts";
 import { RequestError } from "../protocol.ts";
@@ -40,6 +40,21 @@ async function asked<T>(ms: number, work: Promise<T>, what: string): Promise<T> 
   }
 }
 
+/** Baileys' `onWhatsApp` does not tell an answer that names nobody from "not registered". */
+class RegistrationQuery extends USyncQuery {
+  /** Null: nobody has the number; undefined: the answer does not say. */
+  jid: string | null | undefined;
+
+  override parseUSyncQueryResult(result: BinaryNode | undefined): ReturnType<USyncQuery["parseUSyncQueryResult"]> {
+    const list = getBinaryNodeChild(getBinaryNodeChild(result, "usync"), "list");
+    const user = getBinaryNodeChild(list, "user");
+    const type = getBinaryNodeChild(user, "contact")?.attrs["type"];
+    if (type === "out") this.jid = null;
+    if (type === "in") this.jid = user?.attrs["jid"];
+    return super.parseUSyncQueryResult(result);
+  }
+}
+
 /** One query per phone: an answer may name another number (the ninth digit), not the one asked. */
 export async function checkPhones(
   connection: Connection,
@@ -48,15 +63,18 @@ export async function checkPhones(
   const checked: CheckedPhone[] = [];
   for (const phone of phones) {
     const sock = openSocket(connection);
-    const question = sock.onWhatsApp(`${phone}@${S_WHATSAPP_NET.slice(1)}`);
-    const found = (await asked(QUERY_DEADLINE_MS, question, "check"))?.[0];
-    if (found === undefined || !found.exists) {
+    const query = new RegistrationQuery();
+    query.withContactProtocol().withUser(new USyncUser().withPhone(`+${phone}`));
+    await asked(QUERY_DEADLINE_MS, sock.executeUSyncQuery(query), "check");
+    const { jid } = query;
+    if (jid === undefined) throw new RequestError("query_failed", "check: the answer says nothing of the number", true);
+    if (jid === null) {
       checked.push({ phone, exists: false, jid: null, lid: null });
       continue;
     }
-    const mapping = sock.signalRepository.lidMapping.getLIDForPN(found.jid);
+    const mapping = sock.signalRepository.lidMapping.getLIDForPN(jid);
     const lid = await asked(QUERY_DEADLINE_MS, mapping, "check");
-    checked.push({ phone, exists: true, jid: found.jid, lid });
+    checked.push({ phone, exists: true, jid, lid });
   }
   return checked;
 }

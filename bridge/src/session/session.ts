@@ -12,6 +12,8 @@ import { errorMessage, log } from "../log.ts";
 import { ProtocolError, RequestError, encodeFrame, parseFrame, requestIn } from "../protocol.ts";
 import type { BridgeFrame, EventKind, RuntimeFrame } from "../protocol.ts";
 import { PLAIN } from "./behaviour.ts";
+import { noGroups } from "./changes.ts";
+import type { GroupLookup } from "./changes.ts";
 import { ProxyAgent } from "./proxy.ts";
 import { Connection } from "./connection.ts";
 import { ConnectionFiles } from "./files.ts";
@@ -271,10 +273,14 @@ export class Session {
     return { epoch: this.#store.epoch };
   }
 
+  /** Groups that are not stored need no answer. */
+  readonly #groupOf: GroupLookup = (jid) =>
+    this.#behaviour.storeGroups ? this.#connection.groups.find(() => this.#connection.openSocket, jid) : noGroups(jid);
+
   async #render(event: EventRow): Promise<string> {
     if (event.data !== null) return event.data;
     const me = this.#connection.me() ?? { id: "", lid: null, name: null, phone: null };
-    return JSON.stringify(await messageData(event.inbound!, me, this.#store));
+    return JSON.stringify(await messageData(event.inbound!, me, this.#store, this.#groupOf));
   }
 
   #makeOutbox(): Outbox {

@@ -12,6 +12,8 @@ export const usyncHandlers: Handlers = {
     const protocols = Array.isArray(query?.content) ? query.content.map(({ tag }) => tag) : [];
     const users = children(child(usync, "list"), "user");
     const { sid, index = "0", last = "true", mode = "query", context = "interactive" } = usync?.attrs ?? {};
+    const isCheck = protocols.length === 1 && protocols[0] === "contact";
+    if (isCheck && connection.world.faults.strike("empty-check", connection.phone)) users.length = 0;
     return [
       node("usync", { sid, index, last, mode, context }, [
         node("result", {}, protocols.map((tag) => node(tag))),
