@@ -9,6 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from runtime.refusals import all_refusals
+
+from .errors import status_of
+from .schemas import UUID_EXAMPLE
+
 
 @dataclass(frozen=True, slots=True)
 class Code:
@@ -161,7 +166,14 @@ CODES: dict[str, Code] = {
     ),
     "headers_too_large": Code(431, "Os cabeçalhos são grandes demais."),
     # What WhatsApp does not deliver
-    "not_on_whatsapp": Code(422, "Este número não está no WhatsApp."),
+    **{
+        one.code: Code(
+            status_of(one.kind),
+            one.sentence,
+            {"messageId": "3EB0C431C26A1916E07A", "id": UUID_EXAMPLE},
+        )
+        for one in all_refusals()
+    },
     "unsupported_type": Code(422, "Este tipo de mensagem não é suportado."),
     "already_paired": Code(422, "O WhatsApp recusou o pedido."),
     "media_url_timeout": Code(

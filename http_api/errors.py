@@ -16,6 +16,7 @@ from runtime.errors import (
     Conflict,
     Invalid,
     NotFound,
+    Throttled,
     TooLarge,
     Unavailable,
     Unsendable,
@@ -37,11 +38,17 @@ _STATUS_OF: tuple[tuple[type[ZapvisorError], int], ...] = (
     (TooLarge, 413),
     (UnsupportedMedia, 415),
     (Unsendable, 422),
+    (Throttled, 429),
     (Unavailable, 503),
 )
 _INTERNAL = Failure(
     500, "internal_error", "Ocorreu um erro interno; ele foi registrado e será investigado."
 )
+
+
+def status_of(kind: type[ZapvisorError]) -> int:
+    """The HTTP status of an error of the runtime."""
+    return next((status for one, status in _STATUS_OF if issubclass(kind, one)), 500)
 
 
 def retry_after(seconds: float) -> tuple[str, str]:

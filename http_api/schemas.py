@@ -201,6 +201,20 @@ class ConnectionCreated(Answer):
     qr_code: ShownQr = None
 
 
+class ConnectionWarning(Answer):
+    """Something that a person should know of a connection."""
+
+    code: Annotated[str, Field(description="Para programas.", examples=["new_contacts_blocked"])]
+    message: Annotated[
+        str,
+        Field(
+            description="Para pessoas.",
+            examples=["O WhatsApp não deixa este número iniciar conversas por enquanto."],
+        ),
+    ]
+    since: Annotated[datetime, Field(description="Desde quando.", examples=[_AT])]
+
+
 class Connection(Answer):
     """A connection in a list."""
 
@@ -220,6 +234,10 @@ class Connection(Answer):
         str | None, Field(description="Por que espera por uma pessoa; null: não espera.")
     ] = None
     status_reason: Annotated[str | None, Field(description="O mesmo, em uma frase.")] = None
+    warnings: Annotated[
+        list[ConnectionWarning],
+        Field(description="O que se deve saber de uma conexão que funciona.", examples=[[]]),
+    ] = []
     since: Annotated[
         datetime | None, Field(description="Início do estado atual.", examples=[_AT])
     ] = None

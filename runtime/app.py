@@ -16,7 +16,7 @@ import trio
 from .errors import Conflict, Invalid, StorageUnavailable, Unavailable, Unsendable
 from .event_log import EventFeed, EventFilter
 from .identity import phone_digits
-from .journal import Connection, DeadLetter, Submitted
+from .journal import CommandState, Connection, DeadLetter, Submitted
 from .lifecycle import Lifecycle
 from .media.desk import Addressed, MediaFile, MediaRequest
 from .media.spool import Received
@@ -24,6 +24,7 @@ from .media.stores import Opened
 from .notifier import Sender, Webhooks
 from .outbound.conversation import Operation
 from .outbound.plain_message import PlainRequest
+from .refusals import refusal_of
 from .storage import (
     AtendimentoFilter,
 )
@@ -259,18 +260,23 @@ class Application(Lifecycle):
         return await self.media.retry(message_id)
 
     async def _sent(self, connection_id: str, submitted: Submitted) -> dict[str, Any]:
-        """What became of a message, after a moment for WhatsApp's acknowledgement."""
+        """What became of a message, after a moment for WhatsApp's acknowledgement.
+
+        Raises what fits a message that was refused.
+        """
         live = self.book.live(connection_id)
         live.outbox.ring()
         command = submitted.command
         if live.status is Status.CONNECTED:
             command = await self.outbox.wait_sent(command, SEND_WAIT)
-        return {
+        sent = {
             "messageId": command.message_id,
             "id": command.row_id,
             "status": command.state.value,
-            "sentAt": command.sent_at.isoformat() if command.sent_at else None,
         }
+        if command.state is CommandState.FAILED:
+            raise refusal_of(command.error, command.to_jid).failure(sent)
+        return {**sent, "sentAt": command.sent_at.isoformat() if command.sent_at else None}
 
     async def messages(
         self,

@@ -44,7 +44,7 @@ from ..schemas import (
     Sent,
 )
 from ..sending import SendMessage
-from .answers import FILES, ONE_CONNECTION, SENDING, Runtime, answers
+from .answers import FILES, ONE_CONNECTION, SENDING, Runtime, answers, sent_answer
 from .conversation import plain_request, text_of
 from .media import same_key
 
@@ -231,7 +231,7 @@ async def send_message(
             ),
             url=body.media_url,
         )
-    return success(sent, status=202 if sent["status"] == "queued" else 200)
+    return sent_answer(sent)
 
 
 @router.get(

@@ -24,7 +24,7 @@ from ..principal import Principal
 from ..ranges import ByteRange, Unsatisfiable, read_range
 from ..schemas import IdempotencyKey, MediaRetried, OptionalOwnerId, Sent
 from ..sending import SendFile
-from .answers import FILES, SENDING, Runtime, answers, failures
+from .answers import FILES, SENDING, Runtime, answers, failures, sent_answer
 from .conversation import text_of
 
 router = APIRouter(prefix="/api/whatsapp-integration", tags=["Arquivos"])
@@ -191,7 +191,7 @@ async def send_file(
             file=received,
             mimetype=form.mimetype,
         )
-    return success(sent, status=202 if sent["status"] == "queued" else 200)
+    return sent_answer(sent)
 
 
 async def _seen(

@@ -69,11 +69,14 @@ class Outbox:
         *,
         error: str | None,
         at: datetime,
-    ) -> None:
-        """Move a message's status on, never back, and tell who waits for it."""
+    ) -> bool:
+        """Move a message's status on, never back, and tell who waits for it.
+
+        ``error`` is the word of who refused it, see ``refusals``. Returns whether it moved.
+        """
         changed = await self._journal.mark(connection.id, message_id, state, error=error, at=at)
         if not changed:
-            return
+            return False
         if state in _OUTCOMES:
             self.outcomes[state] += 1
         for waiter in self._waiting.pop((connection.id, message_id), ()):
@@ -85,6 +88,7 @@ class Outbox:
             connection_id=connection.id,
             owner_id=connection.owner_id,
         )
+        return True
 
     async def wait_sent(self, command: Command, seconds: float) -> Command:
         """The command as it is once it left ``queued``, or as it is after ``seconds``."""

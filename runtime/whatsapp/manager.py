@@ -240,6 +240,7 @@ def describe(connection: Connection, live: Live) -> dict[str, Any]:
         "companyId": connection.company_id,
         "statusCode": connection.parked_code,
         "statusReason": connection.parked_reason or live.last_error,
+        "warnings": live.warnings(),
         "since": live.since.isoformat(),
         "options": Options.of(connection).shown(),
     }
