@@ -18,14 +18,15 @@ from pydantic import (
     Field,
 )
 from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
 
 from runtime.events import EventName
 from runtime.identity import check_connection_id
+from runtime.outbound.limits import units
 
 from .principal import CALLER
 from .validation import checked, custom_error
 
-MAX_TEXT = 65_536  # characters in one WhatsApp message
 MAX_NAME = 100
 MAX_PAGE = 1000  # rows; PostgREST gives no more at once
 MAX_OFFSET = 2**31 - 1
@@ -47,6 +48,19 @@ def _visible_ascii(value: str) -> str:
             "A Idempotency-Key deve ter de 1 a 255 caracteres ASCII imprimíveis.",
         )
     return value
+
+
+def within(longest: int) -> AfterValidator:
+    """At most so many UTF-16 code units, which is what WhatsApp counts."""
+
+    def check(value: str) -> str:
+        if units(value) > longest:
+            raise PydanticCustomError(
+                "string_too_long", "at most {max_length}", {"max_length": longest}
+            )
+        return value
+
+    return AfterValidator(check)
 
 
 def check_not_blank(value: str) -> str:

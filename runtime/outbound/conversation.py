@@ -17,6 +17,7 @@ from ..errors import Conflict, NotFound
 from ..identity import message_key, new_message_id, row_id
 from ..journal import Connection, Journal, NewEntry, Submitted
 from ..storage import Supabase
+from . import limits
 from .beside import Quoted
 from .outbox import compose
 from .plain_message import PlainRequest, change_content, compose_plain
@@ -202,6 +203,8 @@ def _quoted(row: Mapping[str, Any]) -> Quoted:
         row_id=row["id"],
         message_id=row["whatsapp_id"],
         from_me=row["remetente"] != "CLIENTE",
-        text=(row["conteudo"] or row["midia_nome"] or _SHOWN.get(row["tipo"], "Mensagem"))[:1000],
+        text=(row["conteudo"] or row["midia_nome"] or _SHOWN.get(row["tipo"], "Mensagem"))[
+            : limits.QUOTED // 2
+        ],
         participant=_participant(row),
     )

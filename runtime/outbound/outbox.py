@@ -16,10 +16,10 @@ from ..events import EventBus, EventName
 from ..failpoints import failpoint
 from ..identity import message_key, new_message_id, person, recipient_jid, row_id
 from ..journal import Command, CommandState, Connection, Journal, NewCommand, NewEntry, Submitted
+from . import limits
 
 MESSAGE_LIFETIME = timedelta(hours=24)
 """How long a message waits for its connection before it fails as expired."""
-MAX_TEXT_CHARACTERS = 65_536
 _OUTCOMES = (CommandState.SENT, CommandState.FAILED, CommandState.UNKNOWN)
 
 
@@ -178,10 +178,8 @@ def compose(
 def _check_text(text: str) -> None:
     if not text.strip():
         raise Invalid("O conteúdo da mensagem está vazio.", code="empty_content")
-    if len(text) > MAX_TEXT_CHARACTERS:
-        raise Invalid(
-            f"O conteúdo passa de {MAX_TEXT_CHARACTERS} caracteres.", code="content_too_long"
-        )
+    if limits.units(text) > limits.TEXT:
+        raise Invalid(f"O conteúdo passa de {limits.TEXT} caracteres.", code="content_too_long")
     if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
         raise Invalid("O conteúdo tem caracteres que não são texto.", code="invalid_text")
 

@@ -148,3 +148,11 @@ def test_what_is_refused_counts_as_failed_and_is_shown_on_the_connection(
     wait_row(shop, conteudo="resposta")
     assert send(shop, to, content="continua")["status"] in ("sent", "delivered")
     assert [row["erro"] for row in rows(shop) if row["erro"]] == ["new_contacts_blocked"]
+
+
+def test_the_longest_text_goes_out_and_a_longer_one_is_not_accepted(shop, customer):
+    to = customer()
+    assert send(shop, to, content="😀" * 32_768)["status"] in ("sent", "delivered")
+    body = {"connectionId": shop.name, "to": to, "content": "😀" * 32_768 + "!"}
+    response = shop.product.call("POST", f"{API}/messages/send", json=body)
+    assert (response.status_code, response.json()["details"][0]["field"]) == (400, "content")
