@@ -35,6 +35,17 @@ CODES: dict[str, Code] = {
         "Dados inválidos: ownerId é obrigatório.",
         _bad_field("ownerId", "ownerId é obrigatório"),
     ),
+    "unsupported_field": Code(
+        400,
+        "Dados inválidos: mediaURL não é um campo desta chamada (quis dizer mediaUrl?).",
+        [
+            {
+                "field": "mediaURL",
+                "code": "unsupported_field",
+                "message": "mediaURL não é um campo desta chamada (quis dizer mediaUrl?)",
+            }
+        ],
+    ),
     "invalid_request": Code(400, "A requisição não pôde ser lida."),
     "invalid_text": Code(400, "O texto contém caracteres que não podem ser guardados."),
     "malformed_json": Code(400, "O corpo não é JSON válido em UTF-8."),

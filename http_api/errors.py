@@ -25,6 +25,7 @@ from runtime.errors import (
 )
 
 from .envelope import Failure
+from .fields import body_model, with_hints
 from .principal import Forbidden
 from .validation import validation_failure
 
@@ -99,8 +100,10 @@ def _failure_of_http(error: HTTPException) -> Failure:
             return _INTERNAL
 
 
-async def handle(_request: Request, error: Exception) -> Response:
+async def handle(request: Request, error: Exception) -> Response:
     """FastAPI's handler for everything foreseen; unforeseen errors go on to the guard."""
+    if isinstance(error, RequestValidationError) and (model := body_model(request)) is not None:
+        error = RequestValidationError(with_hints(error.errors(), model))
     failure = failure_of(error)
     if failure is _INTERNAL:
         raise error

@@ -1,6 +1,6 @@
 """Requests and answers of the API, as pydantic models: the source of the OpenAPI document.
 
-Requests are validated by these models; unknown fields are tolerated, wrong types are not.
+Requests are validated by these models; unknown fields are refused, and so are wrong types.
 Answers are built by the runtime as dictionaries of these shapes; further fields may appear.
 """
 
@@ -16,6 +16,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    model_validator,
 )
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
@@ -24,6 +25,7 @@ from runtime.events import EventName
 from runtime.identity import check_connection_id
 from runtime.outbound.limits import units
 
+from .fields import LENIENT
 from .principal import CALLER
 from .validation import checked, custom_error
 
@@ -122,9 +124,17 @@ IdempotencyKey = Annotated[
 
 
 class RequestBody(BaseModel):
-    """Base of request bodies: camelCase, unknown fields ignored."""
+    """Base of request bodies: camelCase, unknown fields refused; see ``fields``."""
 
-    model_config = ConfigDict(alias_generator=to_camel, extra="ignore", frozen=True)
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_unknown(cls, value: object) -> object:
+        if not (LENIENT.get() and isinstance(value, dict)):
+            return value
+        known = {field.alias for field in cls.model_fields.values()}
+        return {name: one for name, one in value.items() if name in known}
 
 
 class CreateConnection(RequestBody):

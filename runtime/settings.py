@@ -52,6 +52,8 @@ class Settings(BaseSettings):
         default="", validation_alias="ZAPVISOR_WEBHOOK_PRIVATE_HOSTS"
     )
 
+    lenient_fields: bool = Field(default=False, validation_alias="ZAPVISOR_LENIENT_FIELDS")
+
     @field_validator("supabase_url")
     @classmethod
     def _web_address(cls, value: str | None) -> str | None:

@@ -57,6 +57,7 @@ _EVERYWHERE = (
     "deadline_exceeded",
 )
 _WITH_BODY = (
+    "unsupported_field",
     "malformed_json",
     "invalid_text",
     "request_timeout",

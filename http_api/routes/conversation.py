@@ -32,7 +32,7 @@ _IMPOSSIBLE = (
     "not_own_message",
     "not_editable",
 )
-_DELETED = answers(Sent, *_IMPOSSIBLE, *REFUSED)
+_DELETED = answers(Sent, *_IMPOSSIBLE, *REFUSED, body=True)
 _CHANGED = answers(Sent, *_IMPOSSIBLE, *REFUSED, "content_too_long", body=True)
 for _several in (_CHANGED, _DELETED):
     _several[202] = _several[200] | {"description": "Guardada em disco; será enviada."}

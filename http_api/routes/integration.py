@@ -121,7 +121,9 @@ async def get_connection(connection_id: IdInPath, caller: Reads, runtime: Runtim
 
 
 @router.delete(
-    "/connections/{id}", summary="Exclui a conexão", responses=answers(Message, *ONE_CONNECTION)
+    "/connections/{id}",
+    summary="Exclui a conexão",
+    responses=answers(Message, *ONE_CONNECTION, body=True),
 )
 async def delete_connection(
     connection_id: IdInPath, _caller: Manages, runtime: Runtime

@@ -18,6 +18,7 @@ from runtime.media.policy import served_as
 
 from ..envelope import Failure, success
 from ..facade import Application
+from ..fields import with_hints
 from ..guards import Reads, Sends, seen_connection
 from ..multipart import FILE_FIELD, read_form
 from ..principal import Principal
@@ -62,6 +63,7 @@ _UPLOAD_BODY = {
             "multipart/form-data": {
                 "schema": {
                     "type": "object",
+                    "additionalProperties": False,
                     "required": ["connectionId", "to", "type", FILE_FIELD],
                     "properties": {
                         "connectionId": {
@@ -218,9 +220,8 @@ def _validated(fields: dict[str, str]) -> SendFile:
     try:
         return SendFile.model_validate(fields)
     except ValidationError as error:
-        raise RequestValidationError(
-            [{**one, "loc": ("body", *one["loc"])} for one in error.errors()]
-        ) from error
+        errors = [{**one, "loc": ("body", *one["loc"])} for one in error.errors()]
+        raise RequestValidationError(with_hints(errors, SendFile)) from error
 
 
 class FileResponse(Response):
