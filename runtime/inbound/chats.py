@@ -9,6 +9,8 @@ from typing import Any
 from ..identity import bare_jid, message_key
 from ..journal import Connection
 
+STATUS = "status@broadcast"
+"""Where status updates come from; any other broadcast is a list of somebody's."""
 OWN = "eu"
 """How ``dados`` calls the account itself."""
 
@@ -24,6 +26,7 @@ class Chat:
         sender: the JID by which the sender is keyed; None for the account itself.
         author: digits or JID of the sender, as ``dados`` shows it.
         group: whether it is a group.
+        through: the JID of the sender's broadcast list by which it came, if it did.
     """
 
     number: str
@@ -32,6 +35,7 @@ class Chat:
     sender: str | None
     author: str
     group: bool
+    through: str | None = None
 
     def key(self, connection: Connection, message_id: str) -> str:
         """The key of this sender's message."""
@@ -57,6 +61,19 @@ class Chat:
         )
 
 
+_HOSTED = {"hosted": "s.whatsapp.net", "hosted.lid": "lid"}
+
+
+def _usual(jid: str) -> str:
+    """A company whose number Meta hosts is the same person under its usual address."""
+    user, _, server = jid.partition("@")
+    return f"{user}@{_HOSTED.get(server, server)}"
+
+
+def _is_list(jid: str) -> bool:
+    return jid.endswith("@broadcast") and jid != STATUS
+
+
 def read_chat(data: Mapping[str, Any]) -> Chat:
     """The chat of a ``message`` event. Raises KeyError when it has no key."""
     key = data["key"]
@@ -64,9 +81,12 @@ def read_chat(data: Mapping[str, Any]) -> Chat:
     own = bool(key["fromMe"])
     group = jid.endswith("@g.us")
     if not group:
+        through = jid if _is_list(jid) and not own and key.get("participant") else None
+        jid = _usual(key["participant"] if through else jid)
         address = data.get("lid") or jid
-        number = data.get("phone") or bare_jid(jid)
-        return Chat(number, address, own, None if own else address, OWN if own else number, False)
+        number = data.get("phone") or bare_jid(jid).removesuffix("@s.whatsapp.net")
+        sender, author = (None, OWN) if own else (address, number)
+        return Chat(number, address, own, sender, author, False, through)
     names = [name for name in (key.get("participant"), key.get("participantAlt")) if name]
     lid = next((name for name in names if name.endswith("@lid")), None)
     phone = next((name for name in names if name.endswith("@s.whatsapp.net")), None)

@@ -18,6 +18,7 @@ from ..failpoints import failpoint
 from ..identity import message_key
 from ..inbound.entries import (
     NO_PICTURE,
+    Ignored,
     call_entry,
     contact_entry,
     message_entry,
@@ -62,6 +63,7 @@ class Intake:
         self._journal = services.journal
         self._outbox = services.outbox
         self._sessions = services.sessions
+        self._lives = services.lives
         self._live = services.lives[connection.id]
         self._way_in = services.way_in
         self._met: dict[tuple[str | None, str | None], str | None] = {}
@@ -125,7 +127,11 @@ class Intake:
         data = event.data
         match event.kind:
             case "message":
-                return message_entry(self.connection, self._named(data))
+                made = message_entry(self.connection, self._named(data))
+                if isinstance(made, Ignored):
+                    self._lives.ignored[made] += 1
+                    return None
+                return made
             case "status":
                 at = datetime.fromtimestamp(int(data["timestamp"]), UTC)
                 state, error = _STATES[data["status"]], data.get("error")

@@ -169,6 +169,8 @@ class LiveBook:
     def __init__(self) -> None:
         self._lives: dict[str, Live] = {}
         self._forgotten: Counter[str] = Counter()
+        self.ignored: Counter[str] = Counter()
+        """Messages that are deliberately not for the tables, by the reason."""
         self.disconnects: Counter[int] = Counter()
         """Sockets that ended, by the code of WhatsApp or Baileys."""
 

@@ -5,7 +5,9 @@ import {
   areJidsSameUser,
   cleanMessage,
   decryptMessageNode,
+  isJidBroadcast,
   isJidGroup,
+  isJidStatusBroadcast,
   isLidUser,
   isPnUser,
   jidDecode,
@@ -197,25 +199,37 @@ function stubOf(message: WAMessage): string | null {
   return type ? (WAMessageStubType[type] ?? String(type)) : null;
 }
 
+/** A list of the sender's own making, through which a customer writes to us as to many; not the status. */
+function isBroadcastList(jid: string | null | undefined): boolean {
+  return Boolean(isJidBroadcast(jid ?? "")) && !isJidStatusBroadcast(jid ?? "");
+}
+
+/** A company whose number is hosted by Meta is the same person under its usual address. */
+function direct(jid: string): string {
+  return jid.replace(/@hosted$/, "@s.whatsapp.net").replace(/@hosted\.lid$/, "@lid");
+}
+
 function otherParty(
   key: WAMessage["key"],
   node: BinaryNode | null,
   me: Me,
   names: Directory,
 ): { phone: string | null; lid: string | null } {
-  const chat = key.remoteJid ?? "";
+  const list = isBroadcastList(key.remoteJid);
+  const chat = direct((list ? key.participant : key.remoteJid) ?? "");
   if (isJidGroup(chat) || !(isPnUser(chat) || isLidUser(chat))) return { phone: null, lid: null };
   const isMe = (jid: string): boolean =>
     areJidsSameUser(jid, me.id) || areJidsSameUser(jid, me.lid ?? "");
   // Of our own messages the alternate address may be our own: the chat's is then in the stanza.
   const alternates = [
     key.remoteJidAlt,
+    ...(list ? [node?.attrs["participant_pn"], node?.attrs["participant_lid"]] : []),
     node?.attrs["recipient_pn"],
     node?.attrs["recipient_lid"],
     node?.attrs["peer_recipient_pn"],
     node?.attrs["peer_recipient_lid"],
   ].filter((jid): jid is string => Boolean(jid) && (isMe(chat) || !isMe(jid!)));
-  const addresses = [chat, ...alternates];
+  const addresses = [chat, ...alternates.map(direct)];
   const first = <T>(values: (T | null)[]): T | null => values.find((v) => v !== null) ?? null;
   return {
     phone: first(addresses.map((jid) => names.phoneOf(isPnUser(jid) ? jid : null))) ??
