@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
+from unicodedata import category
 
 from ..identity import message_key, person, row_id
 from ..journal import Connection, NewEntry
@@ -241,7 +242,7 @@ def _payload(
     content: Content,
     identity: str,
 ) -> dict[str, Any]:
-    name = data.get("pushName")
+    name = name_of(data)
     facts = dict(content.dados or {})
     if chat.group and not chat.own:
         facts["participante"] = {"numero": chat.author, "nome": name}
@@ -273,6 +274,17 @@ def _payload(
     }
 
 
+def name_of(data: Mapping[str, Any]) -> str | None:
+    """What who wrote is called: as WhatsApp attests it of a company, else as they call themselves.
+
+    A name of dots and blanks says nothing, and takes nobody's place.
+    """
+    for name in (data.get("verifiedName"), data.get("pushName")):
+        if isinstance(name, str) and any(category(one)[0] not in "CPZ" for one in name):
+            return name.strip()
+    return None
+
+
 def _answered(
     connection: Connection, chat: Chat, data: Mapping[str, Any], answered: Mapping[str, Any]
 ) -> dict[str, Any]:
@@ -299,7 +311,7 @@ def _event_data(chat: Chat, data: Mapping[str, Any], kind: str) -> dict[str, Any
     return {
         "messageId": data["key"]["id"],
         "from": chat.number,
-        "name": data.get("pushName"),
+        "name": name_of(data),
         "type": kind,
         "offline": bool(data.get("offline")),
     }

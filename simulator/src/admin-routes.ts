@@ -157,7 +157,9 @@ async function send(request: AdminRequest, author: Account): Promise<unknown> {
   if (body.message !== undefined) {
     const id = optionalText(body, "id") ?? messageId();
     const attributes = attributesOf(body.attrs);
-    await sendContent(world, author, target, readContent(body.message), { id, attributes }).accepted;
+    const verifiedName = optionalText(body, "verifiedName");
+    const options = { id, attributes, ...defined({ verifiedName }) };
+    await sendContent(world, author, target, readContent(body.message), options).accepted;
     return { ids: [id] };
   }
   const lines = linesOf(body);

@@ -213,3 +213,24 @@ def test_only_the_beginning_of_a_call_is_a_row():
     assert (entry.payload["tipo"], entry.payload["remetente"]) == ("SISTEMA", "SISTEMA")
     assert entry.payload["numero_cliente"] == "5511987654321"
     assert call_entry(LOJA, {**data, "from": "1@g.us", "status": "offer"}) is None
+
+
+@pytest.mark.parametrize(
+    ("names", "shown"),
+    [
+        ({"pushName": "Ana"}, "Ana"),
+        ({"pushName": " Ana "}, "Ana"),
+        ({"pushName": "🌸"}, "🌸"),
+        ({"pushName": "."}, None),
+        ({"pushName": " \u200b…"}, None),
+        ({"pushName": ""}, None),
+        ({"pushName": 7}, None),
+        ({"pushName": "Bot", "verifiedName": "Padaria do João"}, "Padaria do João"),
+        ({"pushName": None, "verifiedName": "Padaria do João"}, "Padaria do João"),
+        ({"pushName": "Ana", "verifiedName": "-"}, "Ana"),
+    ],
+)
+def test_every_source_of_a_name_is_used(names, shown):
+    entry = message_entry(LOJA, event({"conversation": "oi"}, **names))
+    assert entry.payload["nome_cliente"] == shown
+    assert entry.event_data["name"] == shown

@@ -5,9 +5,7 @@ import {
   areJidsSameUser,
   cleanMessage,
   decryptMessageNode,
-  isJidBroadcast,
   isJidGroup,
-  isJidStatusBroadcast,
   isLidUser,
   isPnUser,
   jidDecode,
@@ -18,6 +16,7 @@ import type { BinaryNode, WAMessage } from "baileys";
 
 import { log } from "../log.ts";
 import type { Me } from "../protocol.ts";
+import { isBroadcastList, usual } from "./chats.ts";
 import { decodeStanza } from "./codec.ts";
 import type { MessageHeader } from "./stanza-join.ts";
 import type { Store } from "./store.ts";
@@ -39,6 +38,8 @@ export interface MessageData {
   readonly phone: string | null;
   readonly lid: string | null;
   readonly pushName: string | null;
+  /** What WhatsApp attests that a company is called. */
+  readonly verifiedName?: string;
   readonly timestamp: number;
   readonly offline: boolean;
   readonly stub: string | null;
@@ -173,6 +174,7 @@ function describe(
     key: keyOf(message.key),
     ...otherParty(message.key, node, me, names),
     pushName: message.pushName ?? null,
+    ...(message.verifiedBizName ? { verifiedName: message.verifiedBizName } : {}),
     timestamp: Number(message.messageTimestamp ?? 0),
     offline,
     stub,
@@ -199,16 +201,6 @@ function stubOf(message: WAMessage): string | null {
   return type ? (WAMessageStubType[type] ?? String(type)) : null;
 }
 
-/** A list of the sender's own making, through which a customer writes to us as to many; not the status. */
-function isBroadcastList(jid: string | null | undefined): boolean {
-  return Boolean(isJidBroadcast(jid ?? "")) && !isJidStatusBroadcast(jid ?? "");
-}
-
-/** A company whose number is hosted by Meta is the same person under its usual address. */
-function direct(jid: string): string {
-  return jid.replace(/@hosted$/, "@s.whatsapp.net").replace(/@hosted\.lid$/, "@lid");
-}
-
 function otherParty(
   key: WAMessage["key"],
   node: BinaryNode | null,
@@ -216,7 +208,7 @@ function otherParty(
   names: Directory,
 ): { phone: string | null; lid: string | null } {
   const list = isBroadcastList(key.remoteJid);
-  const chat = direct((list ? key.participant : key.remoteJid) ?? "");
+  const chat = usual((list ? key.participant : key.remoteJid) ?? "");
   if (isJidGroup(chat) || !(isPnUser(chat) || isLidUser(chat))) return { phone: null, lid: null };
   const isMe = (jid: string): boolean =>
     areJidsSameUser(jid, me.id) || areJidsSameUser(jid, me.lid ?? "");
@@ -229,7 +221,7 @@ function otherParty(
     node?.attrs["peer_recipient_pn"],
     node?.attrs["peer_recipient_lid"],
   ].filter((jid): jid is string => Boolean(jid) && (isMe(chat) || !isMe(jid!)));
-  const addresses = [chat, ...alternates.map(direct)];
+  const addresses = [chat, ...alternates.map(usual)];
   const first = <T>(values: (T | null)[]): T | null => values.find((v) => v !== null) ?? null;
   return {
     phone: first(addresses.map((jid) => names.phoneOf(isPnUser(jid) ? jid : null))) ??

@@ -1,4 +1,4 @@
-"""A customer who writes to many at once writes to us, too."""
+"""Who a message is from: through lists, and by which name."""
 
 from __future__ import annotations
 
@@ -58,3 +58,20 @@ def test_a_status_update_is_not_a_message_but_it_is_counted(
     simulator.post(f"/contacts/{number}/status", to=shop.number, text="bom dia")
     until(lambda: ignored(shared_product)["status"] == before["status"] + 1, what="it is counted")
     assert rows(shop) == []
+
+
+def test_the_attested_name_of_a_company_is_shown(shared_product, simulator, open_shop, customer):
+    shop = open_shop(shared_product, "attested")
+    number = customer(".")
+    write(shop, number, "oi")
+    wait_row(shop, conteudo="oi")
+    query = "select nome_cliente from whatsapp_atendimentos where owner_id = %s"
+    assert shared_product.query(query, shop.owner) == [(None,)]
+    simulator.post(
+        f"/contacts/{number}/send",
+        to=shop.number,
+        message={"conversation": "somos nós"},
+        verifiedName="Padaria do João",
+    )
+    wait_row(shop, conteudo="somos nós")
+    assert shared_product.query(query, shop.owner) == [("Padaria do João",)]
