@@ -125,7 +125,15 @@ CODES: dict[str, Code] = {
     # What the present state does not allow
     "connection_exists": Code(409, "Já existe uma conexão com este connectionId."),
     "too_many_connections": Code(409, "Esta instalação já tem o máximo de conexões."),
-    "connection_parked": Code(409, "A conexão está parada. Reinicie-a e peça o código de novo."),
+    "connection_parked": Code(
+        409,
+        "A conexão está parada. O WhatsApp baniu este número. Reinicie-a com POST …/restart.",
+        {"statusCode": "banned", "statusReason": "O WhatsApp baniu este número."},
+    ),
+    "qr_expired": Code(
+        409,
+        "Ninguém leu o QR code a tempo. Para gerar outro, reinicie a conexão com POST …/restart.",
+    ),
     "already_connected": Code(409, "Esta conexão já está conectada."),
     "idempotency_conflict": Code(
         409, "Essa chave de idempotência já foi usada para outra mensagem."

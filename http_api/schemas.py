@@ -289,7 +289,7 @@ class ConnectionDetail(Connection):
 
 
 class Qr(Answer):
-    """The current QR code; all null while connected."""
+    """The current QR code; null when there is none."""
 
     connection_id: ShownConnection
     qr_code: Annotated[str | None, Field(description="O conteúdo do QR code.", examples=["2@…"])]
@@ -301,6 +301,11 @@ class Qr(Answer):
     expires_at: Annotated[
         datetime | None, Field(description="Quando será renovado.", examples=[_AT])
     ] = None
+    code: Annotated[
+        str | None,
+        Field(description="Por que não virá outro sem uma pessoa: qr_expired, logged_out, …"),
+    ] = None
+    reason: Annotated[str | None, Field(description="O mesmo, em uma frase.")] = None
 
 
 class Sent(Answer):

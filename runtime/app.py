@@ -29,7 +29,7 @@ from .storage import (
     AtendimentoFilter,
 )
 from .whatsapp.live import Status
-from .whatsapp.manager import describe
+from .whatsapp.manager import describe, parked
 from .whatsapp.sessions import session_item
 
 SEND_WAIT = 3.0
@@ -102,14 +102,19 @@ class Application(Lifecycle):
         await self.book.delete(connection_id)
 
     async def qr(self, connection_id: str) -> dict[str, Any]:
-        """``GET /connections/:id/qr``; ``qrCode`` is None when there is none now."""
-        await self.book.get(connection_id)
+        """``GET /connections/:id/qr``; ``qrCode`` is None when there is none now.
+
+        ``code`` and ``reason`` say why none will come until a person acts.
+        """
+        connection = await self.book.get(connection_id)
         live = self.book.live(connection_id)
         return {
             "connectionId": connection_id,
             "qrCode": live.qr,
             "isConnected": live.status is Status.CONNECTED,
             "expiresAt": live.qr_expires_at.isoformat() if live.qr_expires_at else None,
+            "code": connection.parked_code,
+            "reason": connection.parked_reason,
         }
 
     async def pairing_code(self, connection_id: str, phone: str) -> dict[str, Any]:
@@ -118,11 +123,7 @@ class Application(Lifecycle):
         connection = await self.book.get(connection_id)
         number = phone_digits(phone)
         if connection.parked_code is not None:
-            raise Conflict(
-                "A conexão está parada. Reinicie-a e peça o código de novo.",
-                code="connection_parked",
-                details={"statusCode": connection.parked_code},
-            )
+            raise parked(connection.parked_code, connection.parked_reason)
         live = self.book.live(connection_id)
         if live.status is Status.CONNECTED:
             raise Conflict("Esta conexão já está conectada.", code="already_connected")

@@ -19,7 +19,9 @@ BAD_SESSION_LIMIT = 5
 
 LOGGED_OUT = "logged_out_by_request"
 """Parked because somebody logged the connection out over the API."""
-QUIET = frozenset({LOGGED_OUT, "qr_expired"})
+QR_EXPIRED = "qr_expired"
+"""Parked because nobody read a QR code, or typed a code, in time."""
+QUIET = frozenset({LOGGED_OUT, QR_EXPIRED})
 """Reasons to park that are no error: the connection is merely not connected."""
 
 
@@ -75,8 +77,8 @@ _BAD_SESSION = GiveUp(
     archive=True,
 )
 _QR_EXPIRED = GiveUp(
-    "qr_expired",
-    "Ninguém leu o QR code a tempo. Reinicie a conexão para gerar outro.",
+    QR_EXPIRED,
+    "Ninguém leu o QR code a tempo. Para gerar outro, reinicie a conexão com POST …/restart.",
 )
 
 

@@ -23,7 +23,7 @@ from ..journal import Connection
 from ..options import Options
 from .connection import BACKOFF, CONFIGURE, LIVENESS, ConnectionActor
 from .delivery import Delivery
-from .disconnects import LOGGED_OUT
+from .disconnects import LOGGED_OUT, QR_EXPIRED
 from .intake import Intake
 from .link import BridgeLink, LinkLost
 from .live import Live, Status
@@ -225,6 +225,17 @@ async def _until_settled(link: BridgeLink) -> None:
     async for state in link.states:
         if state.state in ("open", "closed"):
             return
+
+
+def parked(code: str, reason: str | None) -> Conflict:
+    """The refusal to pair a connection that waits for a person, with what the person can do."""
+    if code == QR_EXPIRED:
+        return Conflict(reason or "", code="qr_expired")
+    return Conflict(
+        f"A conexão está parada. {reason or ''} Reinicie-a com POST …/restart.".replace("  ", " "),
+        code="connection_parked",
+        details={"statusCode": code, "statusReason": reason},
+    )
 
 
 def describe(connection: Connection, live: Live) -> dict[str, Any]:
