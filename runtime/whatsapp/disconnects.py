@@ -21,6 +21,8 @@ LOGGED_OUT = "logged_out_by_request"
 """Parked because somebody logged the connection out over the API."""
 QR_EXPIRED = "qr_expired"
 """Parked because nobody read a QR code, or typed a code, in time."""
+PHONE_CHANGED = "phone_changed"
+"""Parked because another phone was linked in the place of the last one."""
 QUIET = frozenset({LOGGED_OUT, QR_EXPIRED})
 """Reasons to park that are no error: the connection is merely not connected."""
 

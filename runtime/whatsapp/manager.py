@@ -23,10 +23,11 @@ from ..journal import Connection
 from ..options import Options
 from .connection import BACKOFF, CONFIGURE, LIVENESS, ConnectionActor
 from .delivery import Delivery
-from .disconnects import LOGGED_OUT, QR_EXPIRED
+from .disconnects import LOGGED_OUT, PHONE_CHANGED, QR_EXPIRED
 from .intake import Intake
 from .link import BridgeLink, LinkLost
 from .live import Live, Status
+from .phones import review_sharing
 from .services import Services
 
 logger = logging.getLogger("zapvisor.connections")
@@ -114,12 +115,16 @@ class Connections:
         return connection
 
     async def restart(self, connection_id: str) -> None:
-        """Start a connection anew; one that is parked gets another chance."""
-        await self.get(connection_id)
+        """Start a connection anew; one that is parked gets another chance.
+
+        One that is parked because another phone took its place goes on with that phone.
+        """
+        connection = await self.get(connection_id)
         await self._stop(connection_id)
-        await self._services.journal.update_connection(
-            connection_id, parked_code=None, parked_reason=None
-        )
+        changes: dict[str, Any] = {"parked_code": None, "parked_reason": None}
+        if connection.parked_code == PHONE_CHANGED:
+            changes["phone_number"] = None
+        await self._services.journal.update_connection(connection_id, **changes)
         self.live(connection_id).become(Status.CONNECTING)
         await self.supervisor.start_child(self._spec(connection_id))
 
@@ -134,6 +139,7 @@ class Connections:
         live = self.live(connection_id)
         live.become(Status.DISCONNECTED, error=_LOGGED_OUT_REASON)
         await self._services.sessions.record(connection, live)
+        await review_sharing(self._services, connection.phone_number)
         await self.supervisor.start_child(self._spec(connection_id))
 
     async def delete(self, connection_id: str) -> None:
@@ -146,6 +152,7 @@ class Connections:
         await self._services.sessions.record(connection, live)
         await self._services.journal.forget(connection_id)
         self._services.lives.forget(connection_id)
+        await review_sharing(self._services, connection.phone_number)
 
     async def expire_parked(self) -> None:
         """End the messages that wait too long for a connection that nobody serves."""
@@ -240,6 +247,8 @@ def parked(code: str, reason: str | None) -> Conflict:
 
 def describe(connection: Connection, live: Live) -> dict[str, Any]:
     """A connection as ``GET /connections`` shows it."""
+    warnings = live.warnings()
+    warned = warnings[0]["message"] if warnings else None
     return {
         "id": connection.id,
         "name": connection.name,
@@ -250,8 +259,8 @@ def describe(connection: Connection, live: Live) -> dict[str, Any]:
         "ownerId": connection.owner_id,
         "companyId": connection.company_id,
         "statusCode": connection.parked_code,
-        "statusReason": connection.parked_reason or live.last_error,
-        "warnings": live.warnings(),
+        "statusReason": connection.parked_reason or live.last_error or warned,
+        "warnings": warnings,
         "since": live.since.isoformat(),
         "options": Options.of(connection).shown(),
     }
