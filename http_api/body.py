@@ -21,7 +21,7 @@ UPLOAD_PATH = f"{SEND_PATH}-media"
 """Where a body may be a form."""
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
-_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _TOO_LATE = Failure(408, "request_timeout", "O corpo da requisição demorou demais para chegar.")
 _UNSUPPORTED = Failure(
     415,

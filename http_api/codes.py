@@ -9,6 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from runtime.refusals import all_refusals
+
+from .errors import status_of
+from .schemas import UUID_EXAMPLE
+
 
 @dataclass(frozen=True, slots=True)
 class Code:
@@ -29,6 +34,17 @@ CODES: dict[str, Code] = {
         400,
         "Dados inválidos: ownerId é obrigatório.",
         _bad_field("ownerId", "ownerId é obrigatório"),
+    ),
+    "unsupported_field": Code(
+        400,
+        "Dados inválidos: mediaURL não é um campo desta chamada (quis dizer mediaUrl?).",
+        [
+            {
+                "field": "mediaURL",
+                "code": "unsupported_field",
+                "message": "mediaURL não é um campo desta chamada (quis dizer mediaUrl?)",
+            }
+        ],
     ),
     "invalid_request": Code(400, "A requisição não pôde ser lida."),
     "invalid_text": Code(400, "O texto contém caracteres que não podem ser guardados."),
@@ -111,8 +127,16 @@ CODES: dict[str, Code] = {
     # What the present state does not allow
     "connection_exists": Code(409, "Já existe uma conexão com este connectionId."),
     "too_many_connections": Code(409, "Esta instalação já tem o máximo de conexões."),
-    "connection_parked": Code(409, "A conexão está parada. Reinicie-a e peça o código de novo."),
     "archive_unusable": Code(409, "O arquivo de credenciais não pode ser lido; escolha outro."),
+    "connection_parked": Code(
+        409,
+        "A conexão está parada. O WhatsApp baniu este número. Reinicie-a com POST …/restart.",
+        {"statusCode": "banned", "statusReason": "O WhatsApp baniu este número."},
+    ),
+    "qr_expired": Code(
+        409,
+        "Ninguém leu o QR code a tempo. Para gerar outro, reinicie a conexão com POST …/restart.",
+    ),
     "already_connected": Code(409, "Esta conexão já está conectada."),
     "idempotency_conflict": Code(
         409, "Essa chave de idempotência já foi usada para outra mensagem."
@@ -174,7 +198,14 @@ CODES: dict[str, Code] = {
     ),
     "headers_too_large": Code(431, "Os cabeçalhos são grandes demais."),
     # What WhatsApp does not deliver
-    "not_on_whatsapp": Code(422, "Este número não está no WhatsApp."),
+    **{
+        one.code: Code(
+            status_of(one.kind),
+            one.sentence,
+            {"messageId": "3EB0C431C26A1916E07A", "id": UUID_EXAMPLE},
+        )
+        for one in all_refusals()
+    },
     "unsupported_type": Code(422, "Este tipo de mensagem não é suportado."),
     "already_paired": Code(422, "O WhatsApp recusou o pedido."),
     "media_url_timeout": Code(

@@ -8,16 +8,17 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 
 from runtime.identity import check_recipient
+from runtime.outbound import limits
 from runtime.phones import read_phone
 
 from .schemas import (
     MAX_NAME,
-    MAX_TEXT,
     UUID_EXAMPLE,
     Answer,
     RequestBody,
     ShownConnection,
     check_not_blank,
+    within,
 )
 from .validation import checked
 
@@ -41,7 +42,9 @@ class ReactToMessage(RequestBody):
     """A reaction; an empty emoji takes it back."""
 
     emoji: Annotated[
-        str, Field(max_length=16, description="Vazio retira a reação.", examples=["👍"])
+        str,
+        Field(max_length=limits.REACTION, description="Vazio retira a reação.", examples=["👍"]),
+        within(limits.REACTION),
     ]
 
 
@@ -50,8 +53,9 @@ class EditMessage(RequestBody):
 
     content: Annotated[
         str,
-        Field(max_length=MAX_TEXT, description="O novo texto.", examples=["Texto corrigido"]),
+        Field(max_length=limits.TEXT, description="O novo texto.", examples=["Texto corrigido"]),
         AfterValidator(check_not_blank),
+        within(limits.TEXT),
     ]
 
 

@@ -16,6 +16,7 @@ from runtime.errors import (
     Conflict,
     Invalid,
     NotFound,
+    Throttled,
     TooLarge,
     Unavailable,
     Unsendable,
@@ -25,6 +26,7 @@ from runtime.errors import (
 
 from .audit import noted
 from .envelope import Failure
+from .fields import body_model, with_hints
 from .principal import Forbidden
 from .validation import validation_failure
 
@@ -38,11 +40,17 @@ _STATUS_OF: tuple[tuple[type[ZapvisorError], int], ...] = (
     (TooLarge, 413),
     (UnsupportedMedia, 415),
     (Unsendable, 422),
+    (Throttled, 429),
     (Unavailable, 503),
 )
 _INTERNAL = Failure(
     500, "internal_error", "Ocorreu um erro interno; ele foi registrado e será investigado."
 )
+
+
+def status_of(kind: type[ZapvisorError]) -> int:
+    """The HTTP status of an error of the runtime."""
+    return next((status for one, status in _STATUS_OF if issubclass(kind, one)), 500)
 
 
 def retry_after(seconds: float) -> tuple[str, str]:
@@ -93,8 +101,10 @@ def _failure_of_http(error: HTTPException) -> Failure:
             return _INTERNAL
 
 
-async def handle(_request: Request, error: Exception) -> Response:
+async def handle(request: Request, error: Exception) -> Response:
     """FastAPI's handler for everything foreseen; unforeseen errors go on to the guard."""
+    if isinstance(error, RequestValidationError) and (model := body_model(request)) is not None:
+        error = RequestValidationError(with_hints(error.errors(), model))
     failure = failure_of(error)
     if failure is _INTERNAL:
         raise error

@@ -32,6 +32,7 @@ from runtime.identity import check_connection_id
 from .audit import note_requirement
 from .body import is_form
 from .facade import Application
+from .fields import refuse_unknown
 from .principal import Forbidden, Permission, Principal, Role, another_owner
 
 _CONNECTIONS = "/api/whatsapp-integration/connections/"
@@ -82,6 +83,7 @@ def requires(
         if caller is None:  # a route outside /api: the middleware did not look
             raise HTTPException(401, headers={"WWW-Authenticate": 'Bearer realm="zapvisor"'})
         await _check(requirement, caller, request)
+        await refuse_unknown(request)
         return caller
 
     guard.requirement = requirement  # type: ignore[attr-defined]

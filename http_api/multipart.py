@@ -114,6 +114,8 @@ class _Reader:
             self.form.file_name = None if name is None else name.decode("utf-8", "replace")
             mimetype = self._headers.get(b"content-type")
             self.form.mimetype = None if mimetype is None else mimetype.decode("latin-1")
+        elif b"filename" in options:
+            raise _another_file(self._name)
         elif len(self.form.fields) >= MAX_FIELDS:
             raise _too_much()
 
@@ -138,6 +140,12 @@ class _Reader:
 
 def _malformed(why: str) -> Invalid:
     return Invalid(f"O formulário não pôde ser lido: {why}.", code="malformed_form")
+
+
+def _another_file(name: str) -> Invalid:
+    message = f"{name[:64]} não é o campo do arquivo (quis dizer {FILE_FIELD}?)"
+    problem = {"field": name[:64], "code": "unsupported_field", "message": message}
+    return Invalid(f"Dados inválidos: {message}.", code="unsupported_field", details=[problem])
 
 
 def _too_much() -> TooLarge:

@@ -1,6 +1,6 @@
 """Requests and answers of the API, as pydantic models: the source of the OpenAPI document.
 
-Requests are validated by these models; unknown fields are tolerated, wrong types are not.
+Requests are validated by these models; unknown fields are refused, and so are wrong types.
 Answers are built by the runtime as dictionaries of these shapes; further fields may appear.
 """
 
@@ -16,16 +16,19 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    model_validator,
 )
 from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
 
 from runtime.events import EventName
 from runtime.identity import check_connection_id
+from runtime.outbound.limits import units
 
+from .fields import LENIENT
 from .principal import CALLER
 from .validation import checked, custom_error
 
-MAX_TEXT = 65_536  # characters in one WhatsApp message
 MAX_NAME = 100
 MAX_PAGE = 1000  # rows; PostgREST gives no more at once
 MAX_OFFSET = 2**31 - 1
@@ -47,6 +50,19 @@ def _visible_ascii(value: str) -> str:
             "A Idempotency-Key deve ter de 1 a 255 caracteres ASCII imprimíveis.",
         )
     return value
+
+
+def within(longest: int) -> AfterValidator:
+    """At most so many UTF-16 code units, which is what WhatsApp counts."""
+
+    def check(value: str) -> str:
+        if units(value) > longest:
+            raise PydanticCustomError(
+                "string_too_long", "at most {max_length}", {"max_length": longest}
+            )
+        return value
+
+    return AfterValidator(check)
 
 
 def check_not_blank(value: str) -> str:
@@ -108,9 +124,17 @@ IdempotencyKey = Annotated[
 
 
 class RequestBody(BaseModel):
-    """Base of request bodies: camelCase, unknown fields ignored."""
+    """Base of request bodies: camelCase, unknown fields refused; see ``fields``."""
 
-    model_config = ConfigDict(alias_generator=to_camel, extra="ignore", frozen=True)
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_unknown(cls, value: object) -> object:
+        if not (LENIENT.get() and isinstance(value, dict)):
+            return value
+        known = {field.alias for field in cls.model_fields.values()}
+        return {name: one for name, one in value.items() if name in known}
 
 
 class CreateConnection(RequestBody):
@@ -213,6 +237,20 @@ class ConnectionCreated(Answer):
     qr_code: ShownQr = None
 
 
+class ConnectionWarning(Answer):
+    """Something that a person should know of a connection."""
+
+    code: Annotated[str, Field(description="Para programas.", examples=["new_contacts_blocked"])]
+    message: Annotated[
+        str,
+        Field(
+            description="Para pessoas.",
+            examples=["O WhatsApp não deixa este número iniciar conversas por enquanto."],
+        ),
+    ]
+    since: Annotated[datetime, Field(description="Desde quando.", examples=[_AT])]
+
+
 class Connection(Answer):
     """A connection in a list."""
 
@@ -243,6 +281,10 @@ class Connection(Answer):
             examples=[None],
         ),
     ] = None
+    warnings: Annotated[
+        list[ConnectionWarning],
+        Field(description="O que se deve saber de uma conexão que funciona.", examples=[[]]),
+    ] = []
     since: Annotated[
         datetime | None, Field(description="Início do estado atual.", examples=[_AT])
     ] = None
@@ -288,7 +330,7 @@ class ConnectionDetail(Connection):
 
 
 class Qr(Answer):
-    """The current QR code; all null while connected."""
+    """The current QR code; null when there is none."""
 
     connection_id: ShownConnection
     qr_code: Annotated[str | None, Field(description="O conteúdo do QR code.", examples=["2@…"])]
@@ -300,6 +342,11 @@ class Qr(Answer):
     expires_at: Annotated[
         datetime | None, Field(description="Quando será renovado.", examples=[_AT])
     ] = None
+    code: Annotated[
+        str | None,
+        Field(description="Por que não virá outro sem uma pessoa: qr_expired, logged_out, …"),
+    ] = None
+    reason: Annotated[str | None, Field(description="O mesmo, em uma frase.")] = None
 
 
 class Sent(Answer):

@@ -8,16 +8,16 @@ from uuid import UUID
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
 
 from runtime.identity import check_recipient
+from runtime.outbound import limits
 from runtime.outbound.beside import check_person
 from runtime.phones import read_phone
 
 from .schemas import (
-    MAX_NAME,
-    MAX_TEXT,
     ConnectionId,
     IdempotencyKey,
     RequestBody,
     check_not_blank,
+    within,
 )
 from .validation import checked, custom_error
 
@@ -34,7 +34,7 @@ QuotedId = Annotated[
 ]
 Mentions = Annotated[
     list[Annotated[str, AfterValidator(checked(check_person))]],
-    Field(max_length=100, description="Números ou JIDs mencionados no texto."),
+    Field(max_length=limits.MENTIONS, description="Números ou JIDs mencionados no texto."),
 ]
 
 
@@ -43,6 +43,9 @@ def _split(value: object) -> object:
     if not isinstance(value, str):
         return value
     return [part.strip() for part in value.split(",") if part.strip()]
+
+
+Place = Annotated[str, Field(max_length=limits.PLACE), within(limits.PLACE)]
 
 
 class LocationBody(RequestBody):
@@ -56,8 +59,8 @@ class LocationBody(RequestBody):
         float,
         Field(ge=-180, le=180, allow_inf_nan=False, description="Graus.", examples=[-46.6565]),
     ]
-    name: Annotated[str | None, Field(max_length=256, description="O lugar.")] = None
-    address: Annotated[str | None, Field(max_length=256, description="O endereço.")] = None
+    name: Annotated[Place | None, Field(description="O lugar.")] = None
+    address: Annotated[Place | None, Field(description="O endereço.")] = None
 
 
 class ContactBody(RequestBody):
@@ -65,8 +68,9 @@ class ContactBody(RequestBody):
 
     name: Annotated[
         str,
-        Field(max_length=MAX_NAME, description="Como se chama.", examples=["Maria"]),
+        Field(max_length=limits.CONTACT_NAME, description="Como se chama.", examples=["Maria"]),
         AfterValidator(check_not_blank),
+        within(limits.CONTACT_NAME),
     ]
     phones: Annotated[
         list[Annotated[str, AfterValidator(checked(read_phone))]],
@@ -79,24 +83,40 @@ class ContactBody(RequestBody):
     ]
 
 
+PollOption = Annotated[
+    str,
+    Field(max_length=limits.POLL_OPTION),
+    AfterValidator(check_not_blank),
+    within(limits.POLL_OPTION),
+]
+
+
 class PollBody(RequestBody):
     """A question with 2 to 12 different options."""
 
     name: Annotated[
         str,
-        Field(max_length=255, description="A pergunta.", examples=["Que dia?"]),
+        Field(max_length=limits.POLL_NAME, description="A pergunta.", examples=["Que dia?"]),
         AfterValidator(check_not_blank),
+        within(limits.POLL_NAME),
     ]
     options: Annotated[
-        list[Annotated[str, Field(max_length=100), AfterValidator(check_not_blank)]],
+        list[PollOption],
         Field(
             min_length=2,
-            max_length=12,
+            max_length=limits.POLL_OPTIONS,
             description="As respostas possíveis.",
             examples=[["Sábado", "Domingo"]],
         ),
     ]
-    selectable: Annotated[int, Field(ge=0, le=12, description="0: quantas quiser.")] = 1
+    selectable: Annotated[
+        int, Field(ge=0, le=limits.POLL_OPTIONS, description="0: quantas quiser.")
+    ] = 1
+
+
+LinkDescription = Annotated[
+    str, Field(max_length=limits.LINK_DESCRIPTION), within(limits.LINK_DESCRIPTION)
+]
 
 
 class LinkPreviewBody(RequestBody):
@@ -105,20 +125,22 @@ class LinkPreviewBody(RequestBody):
     url: Annotated[
         str,
         Field(
-            max_length=2048,
+            max_length=limits.LINK_URL,
             pattern="^https?://[^\\s]+$",
             description="Como está no texto.",
             examples=["https://loja.example/bolos"],
         ),
+        within(limits.LINK_URL),
     ]
     title: Annotated[
         str,
-        Field(max_length=300, description="Em destaque.", examples=["Bolos da semana"]),
+        Field(
+            max_length=limits.LINK_TITLE, description="Em destaque.", examples=["Bolos da semana"]
+        ),
         AfterValidator(check_not_blank),
+        within(limits.LINK_TITLE),
     ]
-    description: Annotated[str | None, Field(max_length=1000, description="Abaixo do título.")] = (
-        None
-    )
+    description: Annotated[LinkDescription | None, Field(description="Abaixo do título.")] = None
 
 
 class SendMessage(RequestBody):
@@ -151,10 +173,12 @@ class SendMessage(RequestBody):
     content: Annotated[
         str,
         Field(
-            max_length=MAX_TEXT,
-            description="O texto, ou a legenda do arquivo.",
+            max_length=limits.TEXT,
+            description="O texto, ou a legenda do arquivo (até 4096). Em unidades UTF-16, como no "
+            "WhatsApp: a maioria dos emojis conta como dois.",
             examples=["Olá! Seu pedido saiu."],
         ),
+        within(limits.TEXT),
     ] = Field(default="", validate_default=True)
     media_url: Annotated[
         str | None,
@@ -172,7 +196,7 @@ class SendMessage(RequestBody):
     link_preview: Annotated[LinkPreviewBody | None, Field(description="Só com type text.")] = None
     location: Annotated[LocationBody | None, Field(description="Só com type location.")] = None
     contacts: Annotated[
-        Annotated[list[ContactBody], Field(min_length=1, max_length=20)] | None,
+        Annotated[list[ContactBody], Field(min_length=1, max_length=limits.CONTACTS)] | None,
         Field(description="Só com type contact."),
     ] = None
     poll: Annotated[PollBody | None, Field(description="Só com type poll.")] = None
@@ -201,7 +225,7 @@ class SendFile(RequestBody):
     connection_id: ConnectionId
     to: Annotated[str, Field(max_length=64), AfterValidator(checked(check_recipient))]
     type: Literal["image", "video", "audio", "document", "sticker"]
-    content: Annotated[str, Field(max_length=MAX_TEXT)] = ""
+    content: Annotated[str, Field(max_length=limits.TEXT), within(limits.TEXT)] = ""
     file_name: FileName = None
     ptt: Voice = False
     view_once: ViewOnce = False

@@ -17,6 +17,7 @@ GENERIC = "validation_error"
 
 # pydantic's error type → the end of a sentence that begins with the field's name
 _SENTENCES = {
+    "extra_forbidden": "não é um campo desta chamada{hint}",
     "missing": "é obrigatório",
     "string_type": "deve ser um texto",
     "string_too_short": "não pode ser vazio",
@@ -43,7 +44,11 @@ _SENTENCES = {
     "model_type": "deve ser um objeto JSON",
     "dict_type": "deve ser um objeto JSON",
 }
-_CODES = {"string_unicode": "invalid_text", "json_invalid": "malformed_json"}
+_CODES = {
+    "extra_forbidden": "unsupported_field",
+    "string_unicode": "invalid_text",
+    "json_invalid": "malformed_json",
+}
 
 
 def custom_error(code: str, sentence: str) -> PydanticCustomError:
@@ -74,14 +79,14 @@ def validation_failure(errors: Sequence[Any]) -> Failure:
 
 
 def _detail(error: Any) -> dict[str, str]:
-    field = _field(error["loc"])
+    field = _field(error["loc"], given=error["type"] == "extra_forbidden")
     kind = error["type"]
     context = error.get("ctx") or {}
     if kind == "zapvisor":
         return {"field": field, "code": context["code"], "message": context["sentence"]}
     if kind == "json_invalid":
         return {"field": "body", "code": "malformed_json", "message": "o corpo não é JSON válido"}
-    sentence = _SENTENCES.get(kind, "tem um valor inválido").format_map(context)
+    sentence = _SENTENCES.get(kind, "tem um valor inválido").format_map({"hint": "", **context})
     subject = "o corpo" if field == "body" else field
     return {
         "field": field,
@@ -90,12 +95,13 @@ def _detail(error: Any) -> dict[str, str]:
     }
 
 
-def _field(location: Sequence[str | int]) -> str:
+def _field(location: Sequence[str | int], *, given: bool = False) -> str:
     """``("body", "ownerId")`` → ``ownerId``; the place (body, query, path) is left out.
 
-    For defaults pydantic gives a field's Python name where it otherwise gives the alias.
+    For defaults pydantic gives a field's Python name where it otherwise gives the alias; a name
+    that was ``given`` and that nobody knows stays as it is.
     """
     place, *parts = map(str, location)
-    if place == "body" and parts:
+    if place == "body" and parts and not given:
         parts[0] = to_camel(parts[0]) if "_" in parts[0] else parts[0]
     return ".".join(parts) or place

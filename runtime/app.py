@@ -15,7 +15,7 @@ import trio
 
 from .errors import Conflict, Invalid, StorageUnavailable, Unavailable, Unsendable
 from .event_log import EventFeed, EventFilter
-from .journal import Connection, DeadLetter, Submitted
+from .journal import CommandState, Connection, DeadLetter, Submitted
 from .lifecycle import Lifecycle
 from .media.desk import Addressed, MediaFile, MediaRequest
 from .media.spool import Received
@@ -24,10 +24,11 @@ from .notifier import Sender, Webhooks
 from .outbound.conversation import Operation
 from .outbound.plain_message import PlainRequest
 from .phones import phone_digits
+from .refusals import refusal_of
 from .storage import AtendimentoFilter, MessageRow
 from .whatsapp.credential_files import Archive
 from .whatsapp.live import Status
-from .whatsapp.manager import describe
+from .whatsapp.manager import describe, parked
 from .whatsapp.sessions import session_item
 
 SEND_WAIT = 3.0
@@ -102,14 +103,19 @@ class Application(Lifecycle):
         await self.book.delete(connection_id)
 
     async def qr(self, connection_id: str) -> dict[str, Any]:
-        """``GET /connections/:id/qr``; ``qrCode`` is None when there is none now."""
-        await self.book.get(connection_id)
+        """``GET /connections/:id/qr``; ``qrCode`` is None when there is none now.
+
+        ``code`` and ``reason`` say why none will come until a person acts.
+        """
+        connection = await self.book.get(connection_id)
         live = self.book.live(connection_id)
         return {
             "connectionId": connection_id,
             "qrCode": live.qr,
             "isConnected": live.status is Status.CONNECTED,
             "expiresAt": live.qr_expires_at.isoformat() if live.qr_expires_at else None,
+            "code": connection.parked_code,
+            "reason": connection.parked_reason,
         }
 
     async def pairing_code(self, connection_id: str, phone: str) -> dict[str, Any]:
@@ -118,11 +124,7 @@ class Application(Lifecycle):
         connection = await self.book.get(connection_id)
         number = phone_digits(phone)  # nobody's contact, but the account itself
         if connection.parked_code is not None:
-            raise Conflict(
-                "A conexão está parada. Reinicie-a e peça o código de novo.",
-                code="connection_parked",
-                details={"statusCode": connection.parked_code},
-            )
+            raise parked(connection.parked_code, connection.parked_reason)
         live = self.book.live(connection_id)
         if live.status is Status.CONNECTED:
             raise Conflict("Esta conexão já está conectada.", code="already_connected")
@@ -277,18 +279,23 @@ class Application(Lifecycle):
         return await self.media.retry(message_id)
 
     async def _sent(self, connection_id: str, submitted: Submitted) -> dict[str, Any]:
-        """What became of a message, after a moment for WhatsApp's acknowledgement."""
+        """What became of a message, after a moment for WhatsApp's acknowledgement.
+
+        Raises what fits a message that was refused.
+        """
         live = self.book.live(connection_id)
         live.outbox.ring()
         command = submitted.command
         if live.status is Status.CONNECTED:
             command = await self.outbox.wait_sent(command, SEND_WAIT)
-        return {
+        sent = {
             "messageId": command.message_id,
             "id": command.row_id,
             "status": command.state.value,
-            "sentAt": command.sent_at.isoformat() if command.sent_at else None,
         }
+        if command.state is CommandState.FAILED:
+            raise refusal_of(command.error, command.to_jid).failure(sent)
+        return {**sent, "sentAt": command.sent_at.isoformat() if command.sent_at else None}
 
     async def messages(
         self,

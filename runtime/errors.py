@@ -91,6 +91,12 @@ class Unavailable(ZapvisorError):
         self.retry_after = retry_after
 
 
+class Throttled(Unavailable):
+    """WhatsApp takes no more for now (HTTP 429 with ``Retry-After``)."""
+
+    code = "throttled"
+
+
 class JournalUnavailable(Unavailable):
     """The journal accepts nothing now: disk full, I/O error, corruption, or not started."""
 

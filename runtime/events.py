@@ -22,6 +22,7 @@ class EventName(StrEnum):
     CONNECTED = "connected"
     DISCONNECTED = "disconnected"
     CONNECTION_FAILED = "connectionFailed"
+    CONNECTION_WARNING = "connectionWarning"
     QR_CODE = "qrCode"
     MESSAGE_RECEIVED = "messageReceived"
     MESSAGE_SENT = "messageSent"

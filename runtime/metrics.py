@@ -167,6 +167,14 @@ _SECTIONS: dict[str, tuple[Metric, ...]] = {
             {"code": "as Baileys gives it, if it is a known one; else `other`"},
         ),
         Metric("messages_received", "counter", "Messages and calls taken from WhatsApp"),
+        Metric(
+            "messages_ignored",
+            "counter",
+            "Messages that are deliberately not for the tables",
+            {
+                "reason": "`status`, `newsletter`, `group`, `own_list`, `housekeeping`, `foreign_change`"
+            },
+        ),
         Metric("decrypt_failures", "counter", "Attempts to decrypt a message that failed"),
         Metric("unfilled_stubs", "gauge", "Messages of 14 days whose content is still owed to us"),
         Metric("bridge_sockets", "counter", "WhatsApp sockets made since the bridge's start"),

@@ -16,6 +16,7 @@ from supervisors import State
 
 from .distribution import Distribution
 from .errors import JournalUnavailable
+from .inbound.entries import Ignored
 from .journal import CommandState, JournalStatistics, gauges
 from .metrics import connection_label
 from .telemetry import child_label
@@ -177,6 +178,8 @@ def _whatsapp(app: Lifecycle) -> Iterator[Reading]:
     for label, count in ended.items():
         yield Reading("disconnects", count, (label,))
     yield Reading("messages_received", app.lives.totals()["received"])
+    for reason in Ignored:
+        yield Reading("messages_ignored", app.lives.ignored[reason], (reason.value,))
 
 
 def _sending(app: Lifecycle, statistics: JournalStatistics | None) -> Iterator[Reading]:

@@ -119,6 +119,8 @@ class Settings(BaseSettings):
         default="", validation_alias="ZAPVISOR_PROXY_PRIVATE_HOSTS"
     )
 
+    lenient_fields: bool = Field(default=False, validation_alias="ZAPVISOR_LENIENT_FIELDS")
+
     @classmethod
     def settings_customise_sources(
         cls,

@@ -83,6 +83,8 @@ export interface ReplyError {
   readonly code: string;
   readonly message: string;
   readonly retryable: boolean;
+  /** WhatsApp's own number for it, where WhatsApp refused. */
+  readonly reason?: number;
 }
 
 export type EventKind = "message" | "status" | "read" | "call" | "contact" | "oversized";
@@ -130,11 +132,13 @@ export class ProtocolError extends Error {}
 export class RequestError extends Error {
   readonly code: string;
   readonly retryable: boolean;
+  readonly reason: number | undefined;
 
-  constructor(code: string, message: string, retryable: boolean) {
+  constructor(code: string, message: string, retryable: boolean, reason?: number) {
     super(message);
     this.code = code;
     this.retryable = retryable;
+    this.reason = reason;
   }
 }
 

@@ -30,7 +30,7 @@ const TEXTS = {
     done_unpark: "Liberada.", done_restart: "Conexão reiniciada.", done_logout: "Desconectada do WhatsApp.", done_remove: "Conexão excluída.", forbidden: "Esta chave não dá acesso a isto.",
     kinds: { IMAGEM: "imagem", VIDEO: "vídeo", AUDIO: "áudio", DOCUMENTO: "documento", STICKER: "figurinha", TEXTO: "arquivo", SISTEMA: "arquivo" }, save: "Salvar", show: "Mostrar",
     now: "agora", parts: { local_stack: "Supabase local", events: "Eventos", journal: "Diário durável", storage: "Supabase", whatsapp: "WhatsApp", bridge: "Ponte Baileys", connections: "Conexões", probe: "Sonda", writer: "Gravador", robot: "Robô", janitor: "Limpeza", http: "API", core: "Núcleo", pulse: "Pulso", notifier: "Notificações", media: "Mídia", self_tests: "Autotestes" },
-    ev: { connected: "conectou", disconnected: "desconectou", connectionFailed: "parou", qrCode: "mostra um QR code", messageReceived: "recebeu uma mensagem", messageSent: "enviou uma mensagem", messageStatus: "teve uma mensagem", supabaseOffline: "O Supabase saiu do ar", supabaseOnline: "O Supabase voltou", deadLetter: "Mensagem rejeitada", childRestarted: "Reiniciada" }, from: "de", to: "para",
+    ev: { connected: "conectou", disconnected: "desconectou", connectionFailed: "parou", connectionWarning: "avisa", qrCode: "mostra um QR code", messageReceived: "recebeu uma mensagem", messageSent: "enviou uma mensagem", messageStatus: "teve uma mensagem", supabaseOffline: "O Supabase saiu do ar", supabaseOnline: "O Supabase voltou", deadLetter: "Mensagem rejeitada", childRestarted: "Reiniciada" }, from: "de", to: "para",
   },
   en: {
     overview: "Overview", conversations: "Conversations", supervision: "Supervision", rejected: "Rejected",
@@ -59,7 +59,7 @@ const TEXTS = {
     done_unpark: "Unparked.", done_restart: "Connection restarted.", done_logout: "Logged out of WhatsApp.", done_remove: "Connection deleted.", forbidden: "This key gives no access to this.",
     kinds: { IMAGEM: "picture", VIDEO: "video", AUDIO: "audio", DOCUMENTO: "document", STICKER: "sticker", TEXTO: "file", SISTEMA: "file" }, save: "Save", show: "Show",
     now: "now", parts: { local_stack: "Local Supabase", events: "Events", journal: "Durable journal", storage: "Supabase", whatsapp: "WhatsApp", bridge: "Baileys bridge", connections: "Connections", probe: "Probe", writer: "Writer", robot: "Robot", janitor: "Janitor", http: "API", core: "Core", pulse: "Pulse", notifier: "Notifier", media: "Media", self_tests: "Self-tests" },
-    ev: { connected: "connected", disconnected: "disconnected", connectionFailed: "parked", qrCode: "shows a QR code", messageReceived: "received a message", messageSent: "sent a message", messageStatus: "had a message", supabaseOffline: "Supabase went down", supabaseOnline: "Supabase is back", deadLetter: "Message rejected", childRestarted: "Restarted" }, from: "from", to: "to",
+    ev: { connected: "connected", disconnected: "disconnected", connectionFailed: "parked", connectionWarning: "warns", qrCode: "shows a QR code", messageReceived: "received a message", messageSent: "sent a message", messageStatus: "had a message", supabaseOffline: "Supabase went down", supabaseOnline: "Supabase is back", deadLetter: "Message rejected", childRestarted: "Restarted" }, from: "from", to: "to",
   },
 };
 

@@ -85,7 +85,7 @@ function Plots({ samples }) {
   `;
 }
 
-const BAD = new Set(["connectionFailed", "supabaseOffline", "deadLetter"]);
+const BAD = new Set(["connectionFailed", "connectionWarning", "supabaseOffline", "deadLetter"]);
 const MILD = new Set(["disconnected", "childRestarted", "qrCode"]);
 
 function describe(event, connections) {
@@ -99,6 +99,7 @@ function describe(event, connections) {
     messageSent: () => data.to && `${t("to")} ${person(data.to)}`,
     messageStatus: () => stateOf(data.status),
     connectionFailed: () => data.reason,
+    connectionWarning: () => data.reason,
     disconnected: () => data.reason,
     deadLetter: () => data.reason,
     supabaseOffline: () => data.reason,

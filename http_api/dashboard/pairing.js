@@ -53,7 +53,7 @@ function ByQr({ qr }) {
     <div class="qr">
       ${qr?.qrCodePng
         ? html`<img src=${qr.qrCodePng} alt=${t("qrAlt")} width="264" height="264" />`
-        : html`<p class="soft">${t("qrWaiting")}</p>`}
+        : html`<p class="soft">${qr?.reason ?? t("qrWaiting")}</p>`}
     </div>
     <p class="soft center">${qr && left !== null ? `${t("expires")} ${number(left)} s` : "\u00a0"}</p>
   `;

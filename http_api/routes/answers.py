@@ -5,8 +5,12 @@ from __future__ import annotations
 from typing import Annotated, Any, cast
 
 from fastapi import Depends, Request
+from starlette.responses import Response
+
+from runtime.refusals import all_refusals
 
 from ..codes import CODES
+from ..envelope import success
 from ..facade import Application
 from ..schemas import FailureBody, Success
 
@@ -22,7 +26,7 @@ _FAILURES = {
     415: "O corpo, ou o arquivo, não é do tipo esperado.",
     416: "O arquivo não tem a parte pedida.",
     422: "Não pode ser enviado: o WhatsApp não o entregaria.",
-    429: "Chamadas demais com esta credencial; tente de novo após `Retry-After` segundos.",
+    429: "Rápido demais, para nós ou para o WhatsApp; tente de novo após `Retry-After` segundos.",
     431: "Os cabeçalhos são grandes demais.",
     503: "Uma parte está fora do ar ou sobrecarregada; tente de novo após `Retry-After` segundos.",
     504: "A operação demorou demais.",
@@ -54,6 +58,7 @@ _EVERYWHERE = (
     "deadline_exceeded",
 )
 _WITH_BODY = (
+    "unsupported_field",
     "malformed_json",
     "invalid_text",
     "request_timeout",
@@ -64,7 +69,10 @@ _WITH_BODY = (
 # Codes of routes that have something in common.
 ONE_CONNECTION = ("invalid_connection_id", "connection_not_found")
 LIVE = ("not_connected", "not_ready", "timeout", "query_failed", "interrupted")
+REFUSED = tuple(one.code for one in all_refusals())
+"""Of sends that WhatsApp, or the bridge for it, does not take."""
 SENDING = (
+    *REFUSED,
     *ONE_CONNECTION,
     "invalid_phone",
     "invalid_recipient",
@@ -83,7 +91,6 @@ SENDING = (
     "unreadable_row",
     "idempotency_conflict",
     "message_exists",
-    "not_on_whatsapp",
     "unsupported_type",
 )
 FILES = (
@@ -103,6 +110,11 @@ FILES = (
     "media_url_failed",
     "disk_full",
 )
+
+
+def sent_answer(sent: dict[str, Any]) -> Response:
+    """200 for a message that WhatsApp has; 202 while that is not known."""
+    return success(sent, status=202 if sent["status"] in ("queued", "unknown") else 200)
 
 
 def answers(model: Any, *codes: str, body: bool = False) -> dict[int | str, dict[str, Any]]:

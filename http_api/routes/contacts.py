@@ -75,6 +75,7 @@ async def show_presence(
         *ONE_CONNECTION,
         "already_connected",
         "connection_parked",
+        "qr_expired",
         "already_paired",
         *LIVE,
         body=True,

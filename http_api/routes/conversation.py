@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query
@@ -20,14 +20,14 @@ from ..guards import Sends
 from ..principal import Principal
 from ..schemas import OptionalOwnerId, Sent
 from ..sending import SendMessage
-from .answers import LIVE, Runtime, answers
+from .answers import LIVE, REFUSED, Runtime, answers, sent_answer
 
 router = APIRouter(prefix="/api/whatsapp-integration/messages", tags=["Mensagens"])
 
 MessageId = Annotated[UUID, Path(alias="messageId", description="O id da linha da mensagem.")]
 OfOwner = Annotated[OptionalOwnerId, Query(alias="ownerId")]
 
-_REFUSED = (
+_IMPOSSIBLE = (
     "message_not_found",
     "connection_not_found",
     "not_a_whatsapp_message",
@@ -35,8 +35,10 @@ _REFUSED = (
     "not_editable",
     "unreadable_row",
 )
-_CHANGED = answers(Sent, *_REFUSED, "content_too_long", body=True)
-_CHANGED[202] = _CHANGED[200] | {"description": "Guardada em disco; será enviada."}
+_DELETED = answers(Sent, *_IMPOSSIBLE, *REFUSED, body=True)
+_CHANGED = answers(Sent, *_IMPOSSIBLE, *REFUSED, "content_too_long", body=True)
+for _several in (_CHANGED, _DELETED):
+    _several[202] = _several[200] | {"description": "Guardada em disco; será enviada."}
 
 
 @router.post(
@@ -69,7 +71,7 @@ async def react_to_message(
 ) -> Response:
     """Reage com um emoji; vazio retira a reação."""
     row = await _seen(message_id, owner_id, caller, runtime)
-    return _sent(await runtime.change_message(row, "reacao", body.emoji))
+    return sent_answer(await runtime.change_message(row, "reacao", body.emoji))
 
 
 @router.patch("/{messageId}", summary="Edita uma mensagem enviada", responses=_CHANGED)
@@ -82,18 +84,16 @@ async def edit_message(
 ) -> Response:
     """Troca o texto; o anterior fica em `dados.edicoes`."""
     row = await _seen(message_id, owner_id, caller, runtime)
-    return _sent(await runtime.change_message(row, "edicao", body.content))
+    return sent_answer(await runtime.change_message(row, "edicao", body.content))
 
 
-@router.delete(
-    "/{messageId}", summary="Apaga uma mensagem enviada", responses=answers(Sent, *_REFUSED)
-)
+@router.delete("/{messageId}", summary="Apaga uma mensagem enviada", responses=_DELETED)
 async def delete_message(
     message_id: MessageId, caller: Sends, runtime: Runtime, owner_id: OfOwner = None
 ) -> Response:
     """Apaga para todos no WhatsApp; a linha fica, com `dados.apagada`."""
     row = await _seen(message_id, owner_id, caller, runtime)
-    return _sent(await runtime.change_message(row, "exclusao", None))
+    return sent_answer(await runtime.change_message(row, "exclusao", None))
 
 
 async def _seen(
@@ -104,10 +104,6 @@ async def _seen(
         raise NotFound("Mensagem não encontrada.", code="message_not_found")
     noted().connection = row.connection_id
     return row
-
-
-def _sent(sent: dict[str, Any]) -> Response:
-    return success(sent, status=202 if sent["status"] == "queued" else 200)
 
 
 def text_of(identifier: UUID | None) -> str | None:

@@ -9,8 +9,9 @@ import trio
 from fastapi import APIRouter, Header, Path, Query
 from starlette.responses import PlainTextResponse, Response
 
-from runtime.errors import Conflict, Invalid, NotFound
+from runtime.errors import Conflict, Invalid, NotFound, ZapvisorError
 from runtime.media.desk import MediaRequest
+from runtime.whatsapp.manager import parked
 
 from .. import qr as rendering
 from ..audit import noted
@@ -47,7 +48,7 @@ from ..schemas import (
     Sent,
 )
 from ..sending import SendMessage
-from .answers import FILES, ONE_CONNECTION, SENDING, Runtime, answers
+from .answers import FILES, ONE_CONNECTION, SENDING, Runtime, answers, sent_answer
 from .conversation import plain_request, text_of
 from .media import same_key
 
@@ -56,7 +57,12 @@ router = APIRouter(prefix="/api/whatsapp-integration", tags=["WhatsApp"])
 IdInPath = Annotated[ConnectionId, Path(alias="id")]
 
 _QR_ANSWERS: dict[int | str, dict[str, Any]] = answers(
-    Qr, *ONE_CONNECTION, "qr_not_available", "already_connected"
+    Qr,
+    *ONE_CONNECTION,
+    "qr_not_available",
+    "qr_expired",
+    "connection_parked",
+    "already_connected",
 )
 _QR_ANSWERS[200]["content"] = {
     "image/png": {"schema": {"type": "string", "format": "binary"}},
@@ -125,7 +131,9 @@ async def get_connection(connection_id: IdInPath, caller: Reads, runtime: Runtim
 
 
 @router.delete(
-    "/connections/{id}", summary="Exclui a conexão", responses=answers(Message, *ONE_CONNECTION)
+    "/connections/{id}",
+    summary="Exclui a conexão",
+    responses=answers(Message, *ONE_CONNECTION, body=True),
 )
 async def delete_connection(
     connection_id: IdInPath, _caller: Manages, runtime: Runtime
@@ -146,22 +154,33 @@ async def get_qr(
     ] = None,
     accept: Annotated[str, Header(include_in_schema=False)] = "",
 ) -> Response:
-    """O QR code atual; também como imagem (`?format=png` ou `Accept: image/png`)."""
+    """O QR code atual; também como imagem (`?format=png` ou `Accept: image/png`).
+
+    Sem código agora, `qrCode` é null; se a conexão espera por uma pessoa, `code` e `reason` dizem
+    por quê e o que fazer (`qr_expired`: `POST …/restart`).
+    """
     current = await runtime.qr(connection_id)
     text = current.get("qrCode")
     wanted = image_format or ("png" if "image/png" in accept.lower() else "json")
-    if text is None and not current.get("isConnected"):
-        raise NotFound(
-            "Não há QR code agora; tente de novo em alguns segundos.", code="qr_not_available"
-        )
     if text is None and wanted != "json":
-        raise Conflict("Esta conexão já está conectada.", code="already_connected")
+        raise _no_picture(current)
     if wanted == "png":
         return Response(await trio.to_thread.run_sync(rendering.png, text), media_type="image/png")
     if wanted == "terminal":
         return PlainTextResponse(await trio.to_thread.run_sync(rendering.terminal, text))
     image = None if text is None else await trio.to_thread.run_sync(rendering.data_url, text)
     return success({"expiresAt": None, **current, "qrCode": text, "qrCodePng": image})
+
+
+def _no_picture(current: dict[str, Any]) -> ZapvisorError:
+    """Why there is no QR code to be shown."""
+    if current.get("isConnected"):
+        return Conflict("Esta conexão já está conectada.", code="already_connected")
+    if current.get("code") is not None:
+        return parked(current["code"], current["reason"])
+    return NotFound(
+        "Não há QR code agora; tente de novo em alguns segundos.", code="qr_not_available"
+    )
 
 
 @router.post(
@@ -275,7 +294,7 @@ async def send_message(
             ),
             url=body.media_url,
         )
-    return success(sent, status=202 if sent["status"] == "queued" else 200)
+    return sent_answer(sent)
 
 
 @router.get(

@@ -173,7 +173,9 @@ async def rotate_key(key_id: IdInPath, _caller: AdminManages, request: Request) 
     return success({**describe(store, key), "key": plaintext})
 
 
-@router.delete("/{id}", summary="Revoga uma chave", responses=answers(Message, *_CHANGED_KEY))
+@router.delete(
+    "/{id}", summary="Revoga uma chave", responses=answers(Message, *_CHANGED_KEY, body=True)
+)
 async def revoke_key(key_id: IdInPath, _caller: AdminManages, request: Request) -> Response:
     """Deixa de valer imediatamente, para sempre."""
     store = _store(request)

@@ -19,13 +19,14 @@ from runtime.media.policy import served_as
 from ..audit import noted
 from ..envelope import Failure, success
 from ..facade import Application
+from ..fields import with_hints
 from ..guards import Reads, Sends, seen_connection
 from ..multipart import FILE_FIELD, read_form
 from ..principal import Principal
 from ..ranges import ByteRange, Unsatisfiable, read_range
 from ..schemas import IdempotencyKey, MediaRetried, OptionalOwnerId, Sent
 from ..sending import SendFile
-from .answers import FILES, SENDING, Runtime, answers, failures
+from .answers import FILES, SENDING, Runtime, answers, failures, sent_answer
 from .conversation import text_of
 
 router = APIRouter(prefix="/api/whatsapp-integration", tags=["Arquivos"])
@@ -63,6 +64,7 @@ _UPLOAD_BODY = {
             "multipart/form-data": {
                 "schema": {
                     "type": "object",
+                    "additionalProperties": False,
                     "required": ["connectionId", "to", "type", FILE_FIELD],
                     "properties": {
                         "connectionId": {
@@ -203,7 +205,7 @@ async def send_file(
             file=received,
             mimetype=form.mimetype,
         )
-    return success(sent, status=202 if sent["status"] == "queued" else 200)
+    return sent_answer(sent)
 
 
 async def _seen(
@@ -231,9 +233,8 @@ def _validated(fields: dict[str, str]) -> SendFile:
     try:
         return SendFile.model_validate(fields)
     except ValidationError as error:
-        raise RequestValidationError(
-            [{**one, "loc": ("body", *one["loc"])} for one in error.errors()]
-        ) from error
+        errors = [{**one, "loc": ("body", *one["loc"])} for one in error.errors()]
+        raise RequestValidationError(with_hints(errors, SendFile)) from error
 
 
 class FileResponse(Response):

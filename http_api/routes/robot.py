@@ -71,7 +71,9 @@ async def change_robot(
     return success(await runtime.change_robot(robot_id, body.changes(), owner))
 
 
-@router.delete("/{id}", summary="Exclui um robô", responses=answers(Message, "robot_not_found"))
+@router.delete(
+    "/{id}", summary="Exclui um robô", responses=answers(Message, "robot_not_found", body=True)
+)
 async def delete_robot(
     robot_id: IdInPath, caller: OwnerManages, runtime: Runtime, owner_id: OfOwner = None
 ) -> Response:

@@ -233,7 +233,7 @@ async def change_webhook(
 
 
 @router.delete(
-    "/{id}", summary="Exclui um webhook", responses=answers(Message, "webhook_not_found")
+    "/{id}", summary="Exclui um webhook", responses=answers(Message, "webhook_not_found", body=True)
 )
 async def delete_webhook(
     webhook_id: IdInPath, caller: OwnerManages, runtime: Runtime, owner_id: OfOwner = None

@@ -6,9 +6,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..identity import bare_jid, message_key, row_id, spellings
+from ..identity import bare_jid, message_key, row_id
 from ..journal import Connection
+from ..phones import spellings
 
+STATUS = "status@broadcast"
+"""Where status updates come from; any other broadcast is a list of somebody's."""
 OWN = "eu"
 """How ``dados`` calls the account itself."""
 
@@ -26,6 +29,7 @@ class Chat:
         sender: the JID by which the sender is keyed; None for the account itself.
         author: digits or JID of the sender, as ``dados`` shows it.
         group: whether it is a group.
+        through: the JID of the sender's broadcast list by which it came, if it did.
         addresses: every JID by which a message of the customer's (in a group: of the sender's) may
             be keyed, `address` (`sender`) first. WhatsApp names one person now by a LID, now by a
             number in either spelling.
@@ -37,6 +41,7 @@ class Chat:
     sender: str | None
     author: str
     group: bool
+    through: str | None = None
     addresses: tuple[str, ...] = ()
 
     @property
@@ -88,6 +93,19 @@ class Chat:
         )
 
 
+_HOSTED = {"hosted": "s.whatsapp.net", "hosted.lid": "lid"}
+
+
+def _usual(jid: str) -> str:
+    """A company whose number Meta hosts is the same person under its usual address."""
+    user, _, server = jid.partition("@")
+    return f"{user}@{_HOSTED.get(server, server)}"
+
+
+def _is_list(jid: str) -> bool:
+    return jid.endswith("@broadcast") and jid != STATUS
+
+
 def read_chat(data: Mapping[str, Any]) -> Chat:
     """The chat of a ``message`` event. Raises KeyError when it has no key."""
     key = data["key"]
@@ -95,13 +113,15 @@ def read_chat(data: Mapping[str, Any]) -> Chat:
     own = bool(key["fromMe"])
     group = jid.endswith("@g.us")
     if not group:
+        through = jid if _is_list(jid) and not own and key.get("participant") else None
+        jid = _usual(key["participant"] if through else jid)
         address = data.get("lid") or jid
-        number = data.get("phone") or bare_jid(jid)
+        number = data.get("phone") or bare_jid(jid).removesuffix(_USER)
         addresses = addresses_of(
             [address, jid, f"{data['phone']}{_USER}" if data.get("phone") else ""]
         )
         sender, author = (None, OWN) if own else (address, number)
-        return Chat(number, address, own, sender, author, False, addresses)
+        return Chat(number, address, own, sender, author, False, through, addresses)
     names = [name for name in (key.get("participant"), key.get("participantAlt")) if name]
     lid = next((name for name in names if name.endswith("@lid")), None)
     phone = next((name for name in names if name.endswith("@s.whatsapp.net")), None)
@@ -109,7 +129,7 @@ def read_chat(data: Mapping[str, Any]) -> Chat:
     author = bare_jid(phone).partition("@")[0] if phone else bare_jid(sender)
     if own:
         return Chat(jid, jid, own, None, OWN, True)
-    return Chat(jid, jid, own, sender, author, True, addresses_of([sender, *names]))
+    return Chat(jid, jid, own, sender, author, True, addresses=addresses_of([sender, *names]))
 
 
 def addresses_of(jids: Iterable[str]) -> tuple[str, ...]:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any
+from unicodedata import category
 
 from ..identity import message_key, row_id
 from ..journal import Connection, NewEntry
 from ..media.incoming import incoming_media, media_columns
 from ..phones import person
 from .changes import Change, aim, known_author, read_change
-from .chats import Chat, read_chat
+from .chats import STATUS, Chat, read_chat
 from .content import Content, read_content
 from .kinds import vote_cast
 
@@ -21,7 +23,17 @@ MAX_READ = 100
 NO_PICTURE = ""
 """In place of a picture's URL: there is none any more."""
 
-_IGNORED_SERVERS = frozenset({"broadcast", "newsletter"})
+
+class Ignored(StrEnum):
+    """Why a message is deliberately not for the tables; each is counted."""
+
+    STATUS = "status"
+    NEWSLETTER = "newsletter"
+    GROUP = "group"
+    OWN_LIST = "own_list"
+    HOUSEKEEPING = "housekeeping"
+    FOREIGN_CHANGE = "foreign_change"
+
 
 _STUBS = {
     "ciphertext": Content(
@@ -38,29 +50,41 @@ _STUBS = {
 """What stands in for a message until its content comes."""
 
 
-def message_entry(connection: Connection, data: Mapping[str, Any]) -> NewEntry | None:
-    """The row that this message becomes, or what it changes in another one; None for neither.
+def message_entry(connection: Connection, data: Mapping[str, Any]) -> NewEntry | Ignored:
+    """The row that this message becomes, or what it changes in another one; or why it is neither.
 
-    Not for the tables are status broadcasts and newsletters, WhatsApp's own housekeeping, and
-    groups unless the connection's options say so. Raises KeyError, TypeError or ValueError when
-    the event is not what the protocol says.
+    Not for the tables are status updates and newsletters, WhatsApp's own housekeeping, what the
+    account itself writes to a broadcast list, and groups unless the connection's options say so.
+    What a customer writes through a list of theirs is a message of that customer. Raises KeyError,
+    TypeError or ValueError when the event is not what the protocol says.
     """
     chat = read_chat(data)
-    server = data["key"]["remoteJid"].partition("@")[2]
-    if server in _IGNORED_SERVERS or (chat.group and not connection.options.get("storeGroups")):
-        return None
+    if (reason := _ignored(connection, chat, data["key"]["remoteJid"])) is not None:
+        return reason
     message = data["message"]
     if message is None:
-        return _stub_entry(connection, chat, data)
+        return _stub_entry(connection, chat, data) or Ignored.HOUSEKEEPING
     change = read_change(message, own=chat.own)
     if change is not None:
         return _change_entry(connection, known_author(chat, data), data, change)
     content = read_content(message)
     if content is None:
-        return None
+        return Ignored.HOUSEKEEPING
     if (vote := data.get("vote")) is not None:
         content = _voted(connection, chat, content, vote["options"])
     return _entry(connection, chat, data, content)
+
+
+def _ignored(connection: Connection, chat: Chat, jid: str) -> Ignored | None:
+    if jid == STATUS:
+        return Ignored.STATUS
+    if jid.endswith("@newsletter"):
+        return Ignored.NEWSLETTER
+    if jid.endswith("@broadcast") and chat.through is None:
+        return Ignored.OWN_LIST
+    if chat.group and not connection.options.get("storeGroups"):
+        return Ignored.GROUP
+    return None
 
 
 def _voted(connection: Connection, chat: Chat, content: Content, options: Sequence[str]) -> Content:
@@ -188,10 +212,10 @@ def _stub_entry(connection: Connection, chat: Chat, data: Mapping[str, Any]) -> 
 
 def _change_entry(
     connection: Connection, chat: Chat, data: Mapping[str, Any], change: Change
-) -> NewEntry | None:
+) -> NewEntry | Ignored:
     target = aim(connection, chat, data, change)
     if target is None:
-        return None
+        return Ignored.FOREIGN_CHANGE
     identity = chat.key(connection, data["key"]["id"])
     content = Content("SISTEMA", change.text, dados={"alvo": change.target["id"]})
     return NewEntry(
@@ -226,10 +250,12 @@ def _payload(
     content: Content,
     identity: str,
 ) -> dict[str, Any]:
-    name = data.get("pushName")
+    name = name_of(data)
     facts = dict(content.dados or {})
     if chat.group and not chat.own:
         facts["participante"] = {"numero": chat.author, "nome": name}
+    if chat.through is not None:
+        facts["lista_transmissao"] = chat.through
     if isinstance(answered := facts.get("resposta"), Mapping):
         facts["resposta"] = _answered(connection, chat, data, answered)
     if history := bool(data.get("history")):
@@ -254,6 +280,17 @@ def _payload(
         "midia_tamanho": content.midia_tamanho,
         "dados": facts or None,
     }
+
+
+def name_of(data: Mapping[str, Any]) -> str | None:
+    """What who wrote is called: as WhatsApp attests it of a company, else as they call themselves.
+
+    A name of dots and blanks says nothing, and takes nobody's place.
+    """
+    for name in (data.get("verifiedName"), data.get("pushName")):
+        if isinstance(name, str) and any(category(one)[0] not in "CPZ" for one in name):
+            return name.strip()
+    return None
 
 
 def _answered(
@@ -282,7 +319,7 @@ def _event_data(chat: Chat, data: Mapping[str, Any], kind: str) -> dict[str, Any
     return {
         "messageId": data["key"]["id"],
         "from": chat.number,
-        "name": data.get("pushName"),
+        "name": name_of(data),
         "type": kind,
         "offline": bool(data.get("offline")),
     }

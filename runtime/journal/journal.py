@@ -129,8 +129,8 @@ class Journal(Keeper):
         """These are in Supabase: drop their payloads, keep their keys. Repeating is harmless.
 
         ``heard`` are those of them that the robot shall know of, ``told`` the event of each ``seq``
-        that has one, ``then`` what happened by it, ``refused`` code and reason of each ``seq`` of the
-        same call that becomes a dead letter; all become durable with it.
+        that has one, ``then`` what happened by it, ``refused`` code and reason of each ``seq`` of
+        the same call that becomes a dead letter; all become durable with it.
         """
         told, then = told or {}, then or {}
         seqs = [outcome.seq for outcome in outcomes]

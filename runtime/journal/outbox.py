@@ -10,6 +10,7 @@ from typing import Any
 from .. import identity
 from ..errors import Conflict, NotFound
 from ..events import Event, EventName
+from ..refusals import Refusal, refusal_of
 from . import codec, events
 from .inbox import Prepared, accept, is_known, prepare
 from .records import Command, CommandState, NewCommand, NewEntry, Submitted
@@ -155,20 +156,22 @@ def mark(
         return _mark_foreign(connection, connection_id, message_id, state, error, at, now)
     if state not in FORWARD[command.state]:
         return False
+    told = _told(state, error, command.to_jid)
     connection.execute(
         "UPDATE command SET state = ?, error = ?, updated_at = ?, "
         "sent_at = CASE WHEN ? THEN coalesce(sent_at, ?) ELSE sent_at END WHERE seq = ?",
         (state.value, error, now, state in _STATUS_STATES - {_F}, at, command.seq),
     )
     if state in _STATUS_STATES:
-        _tell(connection, connection_id, command.row_id, state, error, at, now)
+        code = told.code if told else None
+        _tell(connection, connection_id, command.row_id, state, code, at, now)
     number = command.to_jid.partition("@")[0]
     facts = {
         "messageId": message_id,
         "id": command.row_id,
         "to": number,
         "status": state.value,
-        "error": error,
+        **_why(told),
     }
     _announce(connection, connection_id, state, facts, number, at, now)
     return True
@@ -202,12 +205,23 @@ def _mark_foreign(
     further = FORWARD[state] - {_F}
     if any(is_known(connection, _status_key(row_id, later)) for later in further):
         return False
-    if not _tell(connection, connection_id, row_id, state, error, at, now):
+    told = _told(state, error, "")
+    code = told.code if told else None
+    if not _tell(connection, connection_id, row_id, state, code, at, now):
         return False
-    facts = {"messageId": message_id, "id": row_id, "status": state.value, "error": error}
+    facts = {"messageId": message_id, "id": row_id, "status": state.value, **_why(told)}
     # Its chat is not known here; so the order is that of the message itself.
     _announce(connection, connection_id, state, facts, message_id, at, now)
     return True
+
+
+def _told(state: CommandState, error: str | None, chat: str) -> Refusal | None:
+    """What the row and the events say of a message that was not sent, or perhaps not."""
+    return refusal_of(error, chat) if state in (_F, _U) else None
+
+
+def _why(told: Refusal | None) -> dict[str, Any]:
+    return {"error": None} if told is None else {"error": told.code, **(told.facts or {})}
 
 
 def _announce(

@@ -126,7 +126,9 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What Supabase answered for one entry: inserted, duplicate, updated, ignored, waiting, refused.
+    """What Supabase answered for one entry.
+
+    That is: inserted, duplicate, updated, ignored, waiting or refused.
 
     Attributes:
         target: the message that a change was made to.

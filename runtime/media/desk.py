@@ -17,6 +17,7 @@ from uuid import UUID
 from ..errors import Conflict, Invalid, NotFound, StorageUnavailable, TooLarge
 from ..journal import Connection, Journal, Media, Submitted
 from ..journal import media as table
+from ..outbound import limits
 from ..outbound.beside import Quoted
 from ..outbound.media_message import compose_media, media_request_hash
 from ..storage import MediaStorage
@@ -27,7 +28,6 @@ from .sniff import OGG_OPUS, ogg_seconds, sniff
 from .spool import Received, Spool
 from .stores import Opened, Store, open_file
 
-MAX_CAPTION = 4096
 VIEWED_ONCE = frozenset({"image", "video", "audio"})
 """Kinds that WhatsApp shows once."""
 RETRY_LIFETIME = timedelta(days=2)
@@ -312,8 +312,8 @@ def _malformed() -> Invalid:
 def _check(request: MediaRequest) -> None:
     if "\0" in request.caption:
         raise Invalid("A legenda tem caracteres que não são texto.", code="invalid_text")
-    if len(request.caption) > MAX_CAPTION:
-        raise Invalid(f"A legenda passa de {MAX_CAPTION} caracteres.", code="content_too_long")
+    if limits.units(request.caption) > limits.CAPTION:
+        raise Invalid(f"A legenda passa de {limits.CAPTION} caracteres.", code="content_too_long")
     if request.caption and request.kind in ("audio", "sticker"):
         raise Invalid(
             "Áudios e figurinhas não têm legenda; envie o texto em outra mensagem.",

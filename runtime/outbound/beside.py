@@ -8,8 +8,7 @@ from typing import Any
 
 from ..errors import Invalid
 from ..identity import check_recipient
-
-MAX_MENTIONS = 100
+from . import limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +45,7 @@ def beside(quoted: Quoted | None, mentions: Sequence[str]) -> tuple[dict[str, An
         }
         facts["resposta"] = {"id": quoted.row_id, "mensagem_id": quoted.message_id}
     if mentions:
-        mentioned = list(mentions[:MAX_MENTIONS])
+        mentioned = list(mentions[: limits.MENTIONS])
         content["mentions"] = mentioned
         facts["mencoes"] = mentioned
     return content, facts

@@ -17,6 +17,7 @@ from ..identity import message_key, new_message_id, row_id
 from ..journal import Connection, Journal, NewEntry, Submitted
 from ..storage import Supabase
 from ..storage.rows import MessageRow, read_message, whatsapp_id
+from . import limits
 from .beside import Quoted
 from .outbox import compose
 from .plain_message import Card, PlainRequest, change_content, compose_plain
@@ -232,6 +233,6 @@ def _quoted(row: MessageRow) -> Quoted:
         row_id=row.id,
         message_id=row.whatsapp_id,
         from_me=row.own,
-        text=(row.text or row.file_name or _SHOWN.get(row.kind, "Mensagem"))[:1000],
+        text=(row.text or row.file_name or _SHOWN.get(row.kind, "Mensagem"))[: limits.QUOTED // 2],
         participant=row.participant,
     )

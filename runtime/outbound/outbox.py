@@ -17,10 +17,10 @@ from ..failpoints import failpoint
 from ..identity import message_key, new_message_id, recipient_jid, row_id
 from ..journal import Command, CommandState, Connection, Journal, NewCommand, NewEntry, Submitted
 from ..phones import person
+from . import limits
 
 MESSAGE_LIFETIME = timedelta(hours=24)
 """How long a message waits for its connection before it fails as expired."""
-MAX_TEXT_CHARACTERS = 65_536
 _OUTCOMES = (CommandState.SENT, CommandState.FAILED, CommandState.UNKNOWN)
 
 
@@ -70,11 +70,14 @@ class Outbox:
         *,
         error: str | None,
         at: datetime,
-    ) -> None:
-        """Move a message's status on, never back, and tell who waits for it."""
+    ) -> bool:
+        """Move a message's status on, never back, and tell who waits for it.
+
+        ``error`` is the word of who refused it, see ``refusals``. Returns whether it moved.
+        """
         changed = await self._journal.mark(connection.id, message_id, state, error=error, at=at)
         if not changed:
-            return
+            return False
         if state in _OUTCOMES:
             self.outcomes[state] += 1
         for waiter in self._waiting.pop((connection.id, message_id), ()):
@@ -86,6 +89,7 @@ class Outbox:
             connection_id=connection.id,
             owner_id=connection.owner_id,
         )
+        return True
 
     async def wait_sent(self, command: Command, seconds: float) -> Command:
         """The command as it is once it left ``queued``, or as it is after ``seconds``."""
@@ -175,10 +179,8 @@ def compose(
 def _check_text(text: str) -> None:
     if not text.strip():
         raise Invalid("O conteúdo da mensagem está vazio.", code="empty_content")
-    if len(text) > MAX_TEXT_CHARACTERS:
-        raise Invalid(
-            f"O conteúdo passa de {MAX_TEXT_CHARACTERS} caracteres.", code="content_too_long"
-        )
+    if limits.units(text) > limits.TEXT:
+        raise Invalid(f"O conteúdo passa de {limits.TEXT} caracteres.", code="content_too_long")
     if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
         raise Invalid("O conteúdo tem caracteres que não são texto.", code="invalid_text")
 

@@ -12,10 +12,9 @@ from typing import Any
 from ..errors import Invalid
 from ..identity import new_message_id
 from ..journal import Connection, NewCommand, NewEntry
+from . import limits
 from .beside import Quoted, beside
 from .outbox import compose
-
-MAX_CONTACTS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,9 +146,9 @@ def _location(place: Location) -> tuple[str, dict[str, Any], dict[str, Any]]:
 
 
 def _cards(cards: Sequence[Card]) -> tuple[str, dict[str, Any], dict[str, Any]]:
-    if not 1 <= len(cards) <= MAX_CONTACTS:
+    if not 1 <= len(cards) <= limits.CONTACTS:
         raise Invalid(
-            f"Informe de 1 a {MAX_CONTACTS} contatos.", code="invalid_contacts", details=None
+            f"Informe de 1 a {limits.CONTACTS} contatos.", code="invalid_contacts", details=None
         )
     contents, facts = [], []
     for card in cards:
@@ -178,7 +177,7 @@ def _vcard(name: str, phones: Sequence[str]) -> str:
 
 def _poll(poll: Poll) -> tuple[str, dict[str, Any], dict[str, Any]]:
     options = list(poll.options)
-    if not 2 <= len(options) <= 12 or len(set(options)) != len(options):
+    if not 2 <= len(options) <= limits.POLL_OPTIONS or len(set(options)) != len(options):
         raise Invalid("Uma enquete tem de 2 a 12 opções diferentes.", code="invalid_poll")
     if not 0 <= poll.selectable <= len(options):
         raise Invalid("Há mais escolhas do que opções.", code="invalid_poll")

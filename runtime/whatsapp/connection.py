@@ -31,6 +31,7 @@ from .disconnects import QUIET, DisconnectPolicy, GiveUp
 from .intake import Intake
 from .link import BridgeLink, LinkLost, RequestFailed
 from .live import Status
+from .phones import another_phone, review_sharing
 from .services import Services
 from .ways import Trouble
 
@@ -96,6 +97,8 @@ class ConnectionActor:
             self._following = True
             closed, open_for = await self._follow(link)
             self._following = False
+            if isinstance(closed, GiveUp):
+                return closed
             if open_for >= BACKOFF.reset_after:
                 delays.reset()
             code = closed.code if closed.code is not None else _LOST
@@ -162,8 +165,9 @@ class ConnectionActor:
             self._ctx.beat()
             await trio.sleep(min(left, PROBE_INTERVAL))
 
-    async def _follow(self, link: BridgeLink) -> tuple[frames.State, float]:
-        """Follow one socket to its close; also returns for how many seconds it was open."""
+    async def _follow(self, link: BridgeLink) -> tuple[frames.State | GiveUp, float]:
+        """Follow one socket to its close, or until it must not be followed any longer; also returns
+        for how many seconds it was open."""
         opened_at: float | None = None
         while True:
             self._ctx.beat()
@@ -180,7 +184,8 @@ class ConnectionActor:
                 case "open":
                     opened_at = trio.current_time()
                     self._policy.connected()
-                    await self._opened(state)
+                    if (verdict := await self._opened(state)) is not None:
+                        return verdict, 0.0
                 case "closed":
                     now = trio.current_time()
                     return state, now - opened_at if opened_at is not None else 0.0
@@ -212,8 +217,10 @@ class ConnectionActor:
             {"qrCode": state.qr, "expiresAt": _iso(self._live.qr_expires_at)},
         )
 
-    async def _opened(self, state: frames.State) -> None:
+    async def _opened(self, state: frames.State) -> GiveUp | None:
         if state.me is not None:
+            if (verdict := another_phone(self._connection, state.me.phone)) is not None:
+                return verdict
             self._connection = await self._services.journal.update_connection(
                 self._connection.id,
                 phone_number=state.me.phone,
@@ -222,7 +229,9 @@ class ConnectionActor:
             )
         self._live.sockets += 1
         await self._report(Status.CONNECTED)
+        await review_sharing(self._services, self._connection.phone_number)
         self._live.outbox.ring()
+        return None
 
     async def _give_up(self, link: BridgeLink, verdict: GiveUp) -> None:
         """Remember the verdict first: a crash from here on starts a parked connection."""
@@ -234,6 +243,7 @@ class ConnectionActor:
         if verdict.archive:
             await link.request("logout", reason=verdict.code)
         await self._services.sessions.record(self._connection, self._live)
+        await review_sharing(self._services, self._connection.phone_number)
         if was_connected:
             self._publish(EventName.DISCONNECTED, {"code": verdict.code, "reason": verdict.reason})
         self._publish(EventName.CONNECTION_FAILED, {"code": verdict.code, "reason": verdict.reason})

@@ -162,13 +162,13 @@ class Delivery:
             if failure.retryable and self._attempts[command.message_id] < MAX_ATTEMPTS:
                 return False
             state = CommandState.UNKNOWN if failure.code in _MAY_BE_SENT else CommandState.FAILED
-            await self._end(command, state, failure.code)
+            word = failure.code if failure.reason is None else str(failure.reason)
+            await self._end(command, state, word)
             return True
         failpoint("sent")
         self._pace.went(Options.of(self.connection).pacing, trio.current_time())
         self._attempts.pop(command.message_id, None)
         self._in_flight[command.message_id] = trio.current_time()
-        self._live.sent += 1
         return True
 
     async def _address(self, jid: str) -> str | None:

@@ -26,7 +26,13 @@ QR_ENDED = "qr_ended"
 
 LOGGED_OUT = "logged_out_by_request"
 """Parked because somebody logged the connection out over the API."""
-QUIET = frozenset({LOGGED_OUT, "qr_expired"})
+QR_EXPIRED = "qr_expired"
+"""Parked because nobody read a QR code, or typed a code, in time."""
+PHONE_CHANGED = "phone_changed"
+"""Parked because another phone was linked in the place of the last one."""
+DELETED = "deleted"
+"""Parked for good: it is gone to everybody, and its files are about to be."""
+QUIET = frozenset({LOGGED_OUT, QR_EXPIRED})
 """Reasons to park that are no error: the connection is merely not connected."""
 
 
@@ -88,8 +94,8 @@ _BAD_SESSION = GiveUp(
     "para tentar outra vez, restaure um arquivo anterior ou saia (logout) e leia um novo QR code.",
 )
 _QR_EXPIRED = GiveUp(
-    "qr_expired",
-    "Ninguém leu o QR code a tempo. Reinicie a conexão para gerar outro.",
+    QR_EXPIRED,
+    "Ninguém leu o QR code a tempo. Para gerar outro, reinicie a conexão com POST …/restart.",
 )
 
 

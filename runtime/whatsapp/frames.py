@@ -66,13 +66,14 @@ class BridgeEvent(_Frame):
 
 
 class ReplyError(BaseModel):
-    """Why a request failed."""
+    """Why a request failed; ``reason`` is WhatsApp's own number, if it gave one."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     code: str
     message: str
     retryable: bool
+    reason: int | None = None
 
 
 class Presence(_Frame):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -18,6 +18,7 @@ from ..failpoints import failpoint
 from ..identity import message_key
 from ..inbound.entries import (
     NO_PICTURE,
+    Ignored,
     call_entry,
     contact_entry,
     message_entry,
@@ -25,6 +26,7 @@ from ..inbound.entries import (
 )
 from ..journal import CommandState, Connection, NewEntry
 from ..options import Options
+from ..refusals import NEW_CONTACTS_BLOCKED, refusal_of
 from .frames import BridgeEvent
 from .link import WINDOW, BridgeLink
 from .live import Doorbell
@@ -41,6 +43,8 @@ _STATES = {
     "error": CommandState.FAILED,
 }
 
+BLOCK_LIFETIME = timedelta(hours=24)
+"""How long a connection is shown as kept from new contacts after WhatsApp refused one."""
 MAX_MET = 20_000
 """People whom one incarnation keeps in mind; beyond it begins to forget."""
 
@@ -58,6 +62,8 @@ class Intake:
         self._link = link
         self._journal = services.journal
         self._outbox = services.outbox
+        self._sessions = services.sessions
+        self._lives = services.lives
         self._live = services.lives[connection.id]
         self._way_in = services.way_in
         self._met: dict[tuple[str | None, str | None], str | None] = {}
@@ -121,7 +127,11 @@ class Intake:
         data = event.data
         match event.kind:
             case "message":
-                return message_entry(self.connection, self._named(data))
+                made = message_entry(self.connection, self._named(data))
+                if isinstance(made, Ignored):
+                    self._lives.ignored[made] += 1
+                    return None
+                return made
             case "status":
                 at = datetime.fromtimestamp(int(data["timestamp"]), UTC)
                 state, error = _STATES[data["status"]], data.get("error")
@@ -194,8 +204,19 @@ class Intake:
     ) -> None:
         if state is CommandState.SENT:
             failpoint("server-ack")
-        await self._outbox.advance(self.connection, message_id, state, error=error, at=at)
+        moved = await self._outbox.advance(self.connection, message_id, state, error=error, at=at)
+        self._live.sent += moved and state is CommandState.SENT
+        if moved and state is CommandState.FAILED:
+            await self._refused(error)
         self._live.outbox.ring()
+
+    async def _refused(self, word: str | None) -> None:
+        self._live.failed += 1
+        refusal = refusal_of(word)
+        if refusal.code == NEW_CONTACTS_BLOCKED:
+            self._live.warn(refusal.code, refusal.sentence, lifetime=BLOCK_LIFETIME)
+            connection = await self._journal.connection(self.connection.id)
+            await self._sessions.record(connection or self.connection, self._live)
 
     async def _bury(self, event: BridgeEvent, code: str, reason: str) -> None:
         """Keep an event that cannot become a row where an operator sees it."""

@@ -38,10 +38,13 @@ class LinkLost(Exception):
 class RequestFailed(Exception):
     """The bridge answered a request with an error."""
 
-    def __init__(self, code: str, message: str, *, retryable: bool) -> None:
+    def __init__(
+        self, code: str, message: str, *, retryable: bool, reason: int | None = None
+    ) -> None:
         super().__init__(f"{code}: {message}")
         self.code = code
         self.retryable = retryable
+        self.reason = reason
 
 
 class BridgeLink:
@@ -85,8 +88,9 @@ class BridgeLink:
             with trio.move_on_after(REQUEST_DEADLINE):
                 reply = await reply_out.receive()
                 if reply.error is not None:
+                    why = reply.error
                     raise RequestFailed(
-                        reply.error.code, reply.error.message, retryable=reply.error.retryable
+                        why.code, why.message, retryable=why.retryable, reason=why.reason
                     )
                 return reply.data
             raise RequestFailed("no_reply", "the bridge did not reply in time", retryable=True)

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -45,6 +45,16 @@ class Doorbell:
         self._event = trio.Event()
 
 
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """Something that a person should know of a connection which goes on working."""
+
+    code: str
+    message: str
+    since: datetime
+    until: datetime | None
+
+
 @dataclass(slots=True)
 class Live:
     """The present state of one connection; times are aware UTC datetimes."""
@@ -69,6 +79,7 @@ class Live:
     outbox: Doorbell = field(default_factory=Doorbell)
     qr_shown: Doorbell = field(default_factory=Doorbell)
     link: BridgeLink | None = None
+    warned: dict[str, Warned] = field(default_factory=dict)
 
     @contextmanager
     def linked(self, link: BridgeLink) -> Iterator[None]:
@@ -110,6 +121,26 @@ class Live:
                     "O WhatsApp não respondeu.", code=failure.code, retry_after=10.0
                 ) from None
             raise Unsendable("O WhatsApp recusou o pedido.", code=failure.code) from None
+
+    def warn(self, code: str, message: str, *, lifetime: timedelta | None = None) -> None:
+        """Show a warning with the connection, until `calm` or for as long as ``lifetime``."""
+        now = datetime.now(UTC)
+        since = self.warned[code].since if code in self.warned else now
+        until = None if lifetime is None else now + lifetime
+        self.warned[code] = Warned(code, message, since, until)
+
+    def calm(self, code: str) -> bool:
+        """Take a warning back; returns whether there was one."""
+        return self.warned.pop(code, None) is not None
+
+    def warnings(self) -> list[dict[str, Any]]:
+        """What holds now, oldest first."""
+        now = datetime.now(UTC)
+        return [
+            {"code": one.code, "message": one.message, "since": one.since.isoformat()}
+            for one in self.warned.values()
+            if one.until is None or one.until > now
+        ]
 
     def counters(self) -> dict[str, int]:
         """What happened since the runtime started."""
@@ -156,6 +187,8 @@ class LiveBook:
     def __init__(self) -> None:
         self._lives: dict[str, Live] = {}
         self._forgotten: Counter[str] = Counter()
+        self.ignored: Counter[str] = Counter()
+        """Messages that are deliberately not for the tables, by the reason."""
         self.disconnects: Counter[int] = Counter()
         """Sockets that ended, by the code of WhatsApp or Baileys."""
 

@@ -24,9 +24,10 @@ from ..options import Options
 from .connection import BACKOFF, CONFIGURE, LIVENESS, ConnectionActor
 from .credential_files import Archive
 from .delivery import Delivery
-from .disconnects import LOGGED_OUT
+from .disconnects import DELETED, LOGGED_OUT, PHONE_CHANGED, QR_EXPIRED
 from .link import LinkLost
 from .live import Live, Status
+from .phones import review_sharing
 from .services import Services
 from .unserved import bring_back, log_out, needing_the_bridge, no_archive, until_released
 
@@ -37,9 +38,6 @@ MAX_CONNECTIONS = 200
 OBEY_DEADLINE = 5.0
 """Seconds that a change of options waits until it is in force. An actor that does not run, or dies
 before it obeys, reads the options when it starts."""
-DELETED = "deleted"
-"""Parked for good: it is gone to everybody, and its files are about to be."""
-
 _LOGGED_OUT_REASON = "Desconectada a pedido. Reinicie a conexão para gerar um novo QR code."
 
 
@@ -127,12 +125,16 @@ class Connections:
         return connection
 
     async def restart(self, connection_id: str) -> None:
-        """Start a connection anew; one that is parked gets another chance."""
-        await self.get(connection_id)
+        """Start a connection anew; one that is parked gets another chance.
+
+        One that is parked because another phone took its place goes on with that phone.
+        """
+        connection = await self.get(connection_id)
+        changes: dict[str, Any] = {"parked_code": None, "parked_reason": None}
+        if connection.parked_code == PHONE_CHANGED:
+            changes["phone_number"] = None
         async with self._handled(connection_id):
-            await self._services.journal.update_connection(
-                connection_id, parked_code=None, parked_reason=None
-            )
+            await self._services.journal.update_connection(connection_id, **changes)
             self.live(connection_id).become(Status.CONNECTING)
 
     async def logout(self, connection_id: str) -> None:
@@ -150,6 +152,7 @@ class Connections:
             live = self.live(connection_id)
             live.become(Status.DISCONNECTED, error=_LOGGED_OUT_REASON)
             await self._services.sessions.record(connection, live)
+            await review_sharing(self._services, connection.phone_number)
 
     async def archives(self, connection_id: str) -> list[Archive]:
         """The credentials of a connection that were put aside, the newest first."""
@@ -197,6 +200,7 @@ class Connections:
         live = self.live(connection_id)
         live.become(Status.DISCONNECTED)
         await self._services.sessions.record(connection, live)
+        await review_sharing(self._services, connection.phone_number)
         await self._erase(connection)
 
     async def finish_deletions(self) -> None:
@@ -306,10 +310,23 @@ def _is_deleted(connection: Connection) -> bool:
     return connection.parked_code == DELETED
 
 
+def parked(code: str, reason: str | None) -> Conflict:
+    """The refusal to pair a connection that waits for a person, with what the person can do."""
+    if code == QR_EXPIRED:
+        return Conflict(reason or "", code="qr_expired")
+    return Conflict(
+        f"A conexão está parada. {reason or ''} Reinicie-a com POST …/restart.".replace("  ", " "),
+        code="connection_parked",
+        details={"statusCode": code, "statusReason": reason},
+    )
+
+
 def describe(connection: Connection, live: Live, *, closely: bool = False) -> dict[str, Any]:
     """A connection as ``GET /connections`` shows it; ``closely``: as the operator may know it."""
     trouble = live.trouble
     reason = trouble.detail if closely and trouble is not None and trouble.detail else None
+    warnings = live.warnings()
+    warned = warnings[0]["message"] if warnings else None
     return {
         "id": connection.id,
         "name": connection.name,
@@ -320,8 +337,9 @@ def describe(connection: Connection, live: Live, *, closely: bool = False) -> di
         "ownerId": connection.owner_id,
         "companyId": connection.company_id,
         "statusCode": connection.parked_code,
-        "statusReason": connection.parked_reason or reason or live.last_error,
+        "statusReason": connection.parked_reason or reason or live.last_error or warned,
         "unavailableCode": trouble.code if trouble is not None else None,
+        "warnings": warnings,
         "since": live.since.isoformat(),
         "options": Options.of(connection).shown(),
     }

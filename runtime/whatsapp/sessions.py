@@ -27,6 +27,14 @@ def session_entry(connection: Connection, live: Live) -> NewEntry:
     return NewEntry(kind="session", key=None, payload=session_item(connection, live))
 
 
+def _info(connection: Connection, live: Live) -> dict[str, object] | None:
+    """What a front end may show beside the number; None, while there is none, changes nothing."""
+    if connection.whatsapp_id is None:
+        return None
+    name, warnings = connection.push_name, live.warnings()
+    return {**({"name": name} if name else {}), **({"warnings": warnings} if warnings else {})}
+
+
 def session_item(connection: Connection, live: Live) -> dict[str, object]:
     """The row of a connection as ``zapvisor_ingest`` takes it."""
     return {
@@ -37,7 +45,7 @@ def session_item(connection: Connection, live: Live) -> dict[str, object]:
         "status": live.status.value,
         "phone_number": connection.phone_number,
         "whatsapp_id": connection.whatsapp_id,
-        "whatsapp_info": {"name": connection.push_name} if connection.push_name else None,
+        "whatsapp_info": _info(connection, live),
         "qr_code": live.qr,
         "at": datetime.now(UTC).isoformat(),
     }

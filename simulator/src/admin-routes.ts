@@ -10,7 +10,7 @@ import { createGroup, renameGroup } from "./groups.ts";
 import { parseNumber } from "./jid.ts";
 import { receivedBy, sentBy } from "./ledger.ts";
 import { composeMedia, mediaMessage } from "./media-messages.ts";
-import { sendContent, type Target } from "./outgoing.ts";
+import { type Attributes, sendContent, type Target } from "./outgoing.ts";
 import { enterPairingCode, logOut, scan } from "./phone.ts";
 import { customerLine, customerName } from "./phrases.ts";
 import { changePicture } from "./pictures.ts";
@@ -156,7 +156,10 @@ async function send(request: AdminRequest, author: Account): Promise<unknown> {
   if (body.media !== undefined) return sendMedia(request, author, target);
   if (body.message !== undefined) {
     const id = optionalText(body, "id") ?? messageId();
-    await sendContent(world, author, target, readContent(body.message), { id }).accepted;
+    const attributes = attributesOf(body.attrs);
+    const verifiedName = optionalText(body, "verifiedName");
+    const options = { id, attributes, ...defined({ verifiedName }) };
+    await sendContent(world, author, target, readContent(body.message), options).accepted;
     return { ids: [id] };
   }
   const lines = linesOf(body);
@@ -174,6 +177,18 @@ async function send(request: AdminRequest, author: Account): Promise<unknown> {
     schedule(world, intervalMs, letters, write);
   }
   return { ids };
+}
+
+/** Attributes of a stanza: texts, and null for one that is to be missing. */
+function attributesOf(value: unknown): Attributes {
+  if (value === undefined) return {};
+  if (typeof value !== "object" || value === null) throw new RangeError("attrs has to be an object");
+  return Object.fromEntries(
+    Object.entries(value).map(([name, one]) => {
+      if (one !== null && typeof one !== "string") throw new RangeError(`attrs.${name} has to be a text or null`);
+      return [name, one ?? undefined];
+    }),
+  );
 }
 
 async function sendMedia({ body, world }: AdminRequest, author: Account, target: Target): Promise<unknown> {

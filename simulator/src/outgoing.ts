@@ -1,5 +1,6 @@
 // What a simulated account writes: encrypted for every companion of the recipients and, as a
 // copy, for its own.
+import { proto } from "baileys";
 import type { Account } from "./account.ts";
 import type { Companion } from "./companion.ts";
 import { type Content, describe, encodeContent } from "./content.ts";
@@ -29,6 +30,16 @@ export async function encryptFor(author: Account, companion: Companion, content:
 
 export type Sending = { readonly id: string; readonly accepted: Promise<void> };
 
+export interface SendOptions {
+  readonly id?: string;
+  readonly media?: MediaRecord;
+  readonly secondsAgo?: number;
+  /** What WhatsApp attests that the sender, a company, is called. */
+  readonly verifiedName?: string;
+  /** Of the stanza, over the usual ones; undefined takes one away. Only in a chat of two. */
+  readonly attributes?: Attributes;
+}
+
 /** Writes a text. The id is known at once; the promise resolves when the server has it. */
 export function sendText(world: World, author: Account, target: Target, text: string, id = messageId()): Sending {
   return sendContent(world, author, target, { conversation: text }, { id });
@@ -40,7 +51,7 @@ export function sendContent(
   author: Account,
   target: Target,
   content: Content,
-  { id = messageId(), media, secondsAgo = 0 }: { id?: string; media?: MediaRecord; secondsAgo?: number } = {},
+  { id = messageId(), media, secondsAgo = 0, attributes = {}, verifiedName }: SendOptions = {},
 ): Sending {
   const to = "group" in target ? target.group.jid : target.account.number;
   const { text } = describe(content);
@@ -49,7 +60,7 @@ export function sendContent(
   const accepted = author.run(async () => {
     author.sent.set(id, message);
     if ("group" in target) await sendToGroup(world, author, target.group, message);
-    else await sendToAccount(world, author, target.account, message);
+    else await sendToAccount(world, author, target.account, message, attributes, verifiedName);
     sentInBurst += 1;
     if (sentInBurst % BURST === 0) await new Promise((resolve) => setImmediate(resolve));
   });
@@ -115,22 +126,36 @@ export function deviceSent(destinationJid: string, message: Content): Content {
   return { deviceSentMessage: { destinationJid, message } };
 }
 
-async function sendToAccount(world: World, author: Account, to: Account, message: SentMessage): Promise<void> {
+function certificate(verifiedName: string): BinaryNode {
+  const details = proto.VerifiedNameCertificate.Details.encode({ verifiedName }).finish();
+  return node("verified_name", { v: "1" }, proto.VerifiedNameCertificate.encode({ details }).finish());
+}
+
+async function sendToAccount(
+  world: World,
+  author: Account,
+  to: Account,
+  message: SentMessage,
+  free: Attributes,
+  verifiedName?: string,
+): Promise<void> {
   const { content, id, media } = message;
+  const direct = { ...directAttributes(author, message), ...free };
   for (const companion of to.companions.values()) {
     if (world.faults.strike("unavailable", to.number)) {
       // As the first message from an advertisement: the content has to be asked for.
-      companion.deliver("message", node("message", directAttributes(author, message), [node("unavailable")]));
+      companion.deliver("message", node("message", direct, [node("unavailable")]));
       continue;
     }
     if (content.viewOnceMessageV2) {
       // Only a phone shows it: companions are told that there is something.
       const unavailable = node("unavailable", { type: "view_once" });
-      companion.deliver("message", node("message", directAttributes(author, message), [unavailable]));
+      companion.deliver("message", node("message", direct, [unavailable]));
       continue;
     }
     const enc = await encryptFor(author, companion, content);
-    companion.deliver("message", node("message", directAttributes(author, message), [enc]));
+    const attested = verifiedName === undefined ? [] : [certificate(verifiedName)];
+    companion.deliver("message", node("message", direct, [...attested, enc]));
   }
   for (const companion of author.companions.values()) {
     const attributes = ownCopyAttributes(world, author, to, message);

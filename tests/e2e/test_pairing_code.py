@@ -40,6 +40,9 @@ def test_a_connection_that_waits_for_a_person_gives_no_code(shared_product, simu
     body = {"phone": f"+{shop.number}"}
     refused = shared_product.call("POST", f"{path}/pairing-code", json=body)
     assert (refused.status_code, refused.json()["code"]) == (409, "connection_parked")
+    shown = shared_product.data("GET", f"{path}/qr")
+    assert (shown["qrCode"], shown["code"]) == (None, "logged_out_by_request")
+    assert "Reinicie" in shown["reason"]
     shared_product.data("POST", f"{path}/restart")
     code = until(
         lambda: (
@@ -57,7 +60,7 @@ def test_a_connection_that_waits_for_a_person_gives_no_code(shared_product, simu
 def test_the_qr_code_says_when_it_expires(shared_product, simulator):
     shop = Shop(shared_product, simulator, "qr-expiry", fresh_number())
     answer = until(
-        lambda: shared_product.call("GET", f"{API}/connections/qr-expiry/qr").json().get("data"),
+        lambda: shared_product.data("GET", f"{API}/connections/qr-expiry/qr"),
         what="a QR code",
     )
     assert answer["expiresAt"] is not None

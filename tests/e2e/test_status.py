@@ -30,9 +30,11 @@ def test_a_voice_message_is_played_and_a_refusal_is_a_failure_with_its_reason(
     simulator.post(f"/contacts/{maria}/play")
     wait_row(shop, whatsapp_id=voice, status="played")
     simulator.post("/faults", kind="reject-sends", phone=shop.number, code=463, times=1)
-    refused = send(shop, maria, content="não vai")["messageId"]
+    body = {"connectionId": shop.name, "to": maria, "content": "não vai"}
+    answer = shared_product.call("POST", f"{API}/messages/send", json=body).json()
+    refused = answer["details"]["messageId"]
     failed = wait_row(shop, whatsapp_id=refused, status="failed")
-    assert "463" in failed["erro"]
+    assert failed["erro"] == answer["code"] == "new_contacts_blocked"
     told = [
         (one["messageId"], one["status"], one["error"])
         for one in _events(shop, "messageStatus", until_count=3)

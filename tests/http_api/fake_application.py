@@ -228,6 +228,8 @@ class FakeApplication:
             "qrCode": one["qrCode"],
             "isConnected": one["isConnected"],
             "expiresAt": None if one["qrCode"] is None else NOW.isoformat(),
+            "code": one.get("statusCode"),
+            "reason": one.get("statusReason"),
         }
 
     async def restart_connection(self, connection_id):

@@ -147,7 +147,7 @@ async def test_changes(client, application, body, changes):
     [
         ({}, "nothing_to_change"),
         ({"status": None}, "nothing_to_change"),
-        ({"estado": "FINALIZADO"}, "nothing_to_change"),
+        ({"estado": "FINALIZADO"}, "unsupported_field"),
         ({"status": "ABERTO"}, "validation_error"),
         ({"status": ["FINALIZADO"]}, "validation_error"),
         ({"atendenteId": "joana"}, "validation_error"),

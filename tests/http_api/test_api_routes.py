@@ -154,9 +154,26 @@ async def test_qr_for_a_terminal(client, loja):
 
 async def test_no_qr_now(client, application, loja):
     application.book[loja]["qrCode"] = None
-    for query in ("", "?format=png", "?format=terminal"):
+    data = data_of(await client.get(f"{INTEGRATION}/connections/{loja}/qr"))
+    assert (data["qrCode"], data["qrCodePng"], data["isConnected"]) == (None, None, False)
+    for query in ("?format=png", "?format=terminal"):
         response = await client.get(f"{INTEGRATION}/connections/{loja}/qr{query}")
         failure_of(response, 404, "qr_not_available")
+
+
+@pytest.mark.parametrize(
+    ("parked", "code"), [("qr_expired", "qr_expired"), ("banned", "connection_parked")]
+)
+async def test_why_there_will_be_no_qr(client, application, loja, parked, code):
+    why = {"statusCode": parked, "statusReason": "Reinicie a conexão com POST …/restart."}
+    application.book[loja] |= {"qrCode": None, **why}
+    data = data_of(await client.get(f"{INTEGRATION}/connections/{loja}/qr"))
+    assert (data["qrCode"], data["code"]) == (None, parked)
+    assert "restart" in data["reason"]
+    for query in ("?format=png", "?format=terminal"):
+        response = await client.get(f"{INTEGRATION}/connections/{loja}/qr{query}")
+        failure_of(response, 409, code)
+        assert "restart" in response.json()["error"]
 
 
 async def test_qr_of_a_connected_connection_is_null(client, application, loja):
@@ -168,6 +185,8 @@ async def test_qr_of_a_connected_connection_is_null(client, application, loja):
         "qrCodePng": None,
         "isConnected": True,
         "expiresAt": None,
+        "code": None,
+        "reason": None,
     }
     response = await client.get(f"{INTEGRATION}/connections/{loja}/qr?format=png")
     failure_of(response, 409, "already_connected")

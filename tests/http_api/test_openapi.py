@@ -143,6 +143,7 @@ STATUSES = {
     "TooLarge": 413,
     "UnsupportedMedia": 415,
     "Unsendable": 422,
+    "Throttled": 429,
     "Unavailable": 503,
     "JournalUnavailable": 503,
     "StorageUnavailable": 503,

@@ -231,11 +231,32 @@ UPLOADS = [
 
 @pytest.mark.parametrize(("fields", "content", "status", "code"), UPLOADS)
 async def test_uploads_that_make_no_sense(client, runtime, fields, content, status, code):
-    files = {"file": ("a", content)} if content is not None else {"x": (None, "y")}
+    files = {"file": ("a", content)} if content is not None else {"fileName": (None, "y")}
     response = await client.post(f"{BASE}/messages/send-media", data=fields, files=files)
     assert (response.status_code, response.json()["code"]) == (status, code), response.text
     assert runtime.sent == []
     assert list((runtime.settings.data_dir / "receiving").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "files", "unknown", "meant"),
+    [
+        ({"caption": "oi"}, {"file": ("a.png", b"x")}, "caption", None),
+        ({"sendAt": "2030-01-01"}, {"file": ("a.png", b"x")}, "sendAt", None),
+        ({"filename": "a.png"}, {"file": ("a.png", b"x")}, "filename", "fileName"),
+        ({}, {"arquivo": ("a.png", b"\x89PNG")}, "arquivo", "file"),
+    ],
+)
+async def test_what_a_form_does_not_know_is_named(client, runtime, fields, files, unknown, meant):
+    data = {**FIELDS, **fields}
+    response = await client.post(f"{BASE}/messages/send-media", data=data, files=files)
+    body = response.json()
+    assert (response.status_code, body["code"]) == (400, "unsupported_field"), body
+    [detail] = body["details"]
+    assert detail["field"] == unknown
+    assert ("quis dizer" in detail["message"]) == (meant is not None)
+    assert meant is None or f"(quis dizer {meant}?)" in body["error"]
+    assert runtime.sent == []
 
 
 @pytest.mark.parametrize(

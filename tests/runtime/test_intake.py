@@ -18,6 +18,7 @@ from runtime.way_in import WayIn
 from runtime.whatsapp.intake import Intake
 from runtime.whatsapp.link import WINDOW, LinkLost, open_link
 from runtime.whatsapp.live import LiveBook
+from runtime.whatsapp.sessions import Sessions
 from tests.child_context import Context
 
 OWNER = "11111111-1111-4111-8111-111111111111"
@@ -84,7 +85,11 @@ async def taking(tmp_path, bridge: Bridge):
     """The journal of a running intake that is linked to ``bridge`` by a real WebSocket."""
     journal, ctx = Journal(tmp_path / "journal.sqlite"), Context()
     services = SimpleNamespace(
-        journal=journal, outbox=Outbox(journal, EventBus()), lives=LiveBook(), way_in=WayIn()
+        journal=journal,
+        outbox=Outbox(journal, EventBus()),
+        lives=LiveBook(),
+        way_in=WayIn(),
+        sessions=Sessions(journal),
     )
     bridge.journal = journal
     async with trio.open_nursery() as nursery:

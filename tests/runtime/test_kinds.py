@@ -7,7 +7,7 @@ import pytest
 from runtime.identity import message_key, row_id
 from runtime.inbound.changes import read_change
 from runtime.inbound.content import read_content
-from runtime.inbound.entries import MAX_READ, call_entry, message_entry, read_entries
+from runtime.inbound.entries import MAX_READ, Ignored, call_entry, message_entry, read_entries
 from runtime.journal import Connection
 
 LOJA = Connection("loja", "Loja", "owner", None, datetime(2026, 1, 1, tzinfo=UTC))
@@ -124,7 +124,7 @@ def test_an_edit_in_its_wrapper_changes_the_senders_own_message(kind):
 def test_other_protocol_messages_are_housekeeping():
     for body in ({"type": 5}, {"key": {"id": "3B"}, "type": 3}, {"type": 0}, "x"):
         assert read_change({"protocolMessage": body}, own=False) is None
-    assert message_entry(LOJA, event({"protocolMessage": {"type": 3}})) is None
+    assert message_entry(LOJA, event({"protocolMessage": {"type": 3}})) is Ignored.HOUSEKEEPING
 
 
 def test_a_stub_and_its_content_are_two_entries_of_one_row():
@@ -136,12 +136,55 @@ def test_a_stub_and_its_content_are_two_entries_of_one_row():
     assert stub.event_data is None
     once = message_entry(LOJA, event(None, stub="view_once"))
     assert once.payload["dados"]["visualizacao_unica"] is True
-    assert message_entry(LOJA, event(None, stub="E2E_DEVICE_CHANGED")) is None
+    assert message_entry(LOJA, event(None, stub="E2E_DEVICE_CHANGED")) is Ignored.HOUSEKEEPING
 
 
 def test_groups_broadcasts_and_newsletters_are_left_out_by_default():
-    for jid in ("1203630@g.us", "status@broadcast", "1@newsletter"):
-        assert message_entry(LOJA, event({"conversation": "oi"}, jid=jid)) is None
+    for jid, reason in {
+        "1203630@g.us": Ignored.GROUP,
+        "status@broadcast": Ignored.STATUS,
+        "1@newsletter": Ignored.NEWSLETTER,
+    }.items():
+        assert message_entry(LOJA, event({"conversation": "oi"}, jid=jid)) is reason
+
+
+def through_a_list(**data):
+    key = {"remoteJid": "1623673422@broadcast", "fromMe": False, "id": "3EB0"}
+    return {**event({"conversation": "oi"}), "key": {**key, "participant": "77@lid"}, **data}
+
+
+def test_a_broadcast_list_leads_to_the_chat_of_who_wrote():
+    direct = message_entry(LOJA, event({"conversation": "oi"}))
+    listed = message_entry(LOJA, through_a_list(phone="5511987654321", lid="77@lid"))
+    assert listed.payload["numero_cliente"] == "5511987654321"
+    assert listed.payload["remetente"] == "CLIENTE"
+    assert listed.payload["dados"] == {"lista_transmissao": "1623673422@broadcast"}
+    assert listed.order_key == direct.order_key.replace(
+        direct.payload["numero_cliente"], "5511987654321"
+    )
+    unknown = message_entry(LOJA, through_a_list(phone=None, lid=None))
+    assert unknown.payload["numero_cliente"] == "77@lid"
+
+
+def test_what_the_account_itself_writes_to_a_list_is_nobodys_message():
+    data = through_a_list()
+    data["key"] = {**data["key"], "fromMe": True}
+    assert message_entry(LOJA, data) is Ignored.OWN_LIST
+
+
+@pytest.mark.parametrize(
+    ("hosted", "usual"),
+    [("5511987654321@hosted", "5511987654321"), ("77@hosted.lid", "77@lid")],
+)
+def test_a_hosted_company_is_the_same_person(hosted, usual):
+    entry = message_entry(LOJA, event({"conversation": "oi"}, jid=hosted, phone=None, lid=None))
+    assert entry.payload["numero_cliente"] == usual
+
+
+@pytest.mark.parametrize("jid", ["1@bot", "123@msgr", "5@interop", "0@s.whatsapp.net"])
+def test_any_other_address_of_a_person_is_a_chat(jid):
+    entry = message_entry(LOJA, event({"conversation": "oi"}, jid=jid, phone=None, lid=None))
+    assert entry.payload["conteudo"] == "oi"
 
 
 def test_a_stored_group_keeps_who_wrote():
@@ -170,3 +213,24 @@ def test_only_the_beginning_of_a_call_is_a_row():
     assert (entry.payload["tipo"], entry.payload["remetente"]) == ("SISTEMA", "SISTEMA")
     assert entry.payload["numero_cliente"] == "5511987654321"
     assert call_entry(LOJA, {**data, "from": "1@g.us", "status": "offer"}) is None
+
+
+@pytest.mark.parametrize(
+    ("names", "shown"),
+    [
+        ({"pushName": "Ana"}, "Ana"),
+        ({"pushName": " Ana "}, "Ana"),
+        ({"pushName": "🌸"}, "🌸"),
+        ({"pushName": "."}, None),
+        ({"pushName": " \u200b…"}, None),
+        ({"pushName": ""}, None),
+        ({"pushName": 7}, None),
+        ({"pushName": "Bot", "verifiedName": "Padaria do João"}, "Padaria do João"),
+        ({"pushName": None, "verifiedName": "Padaria do João"}, "Padaria do João"),
+        ({"pushName": "Ana", "verifiedName": "-"}, "Ana"),
+    ],
+)
+def test_every_source_of_a_name_is_used(names, shown):
+    entry = message_entry(LOJA, event({"conversation": "oi"}, **names))
+    assert entry.payload["nome_cliente"] == shown
+    assert entry.event_data["name"] == shown

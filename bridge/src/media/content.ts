@@ -3,14 +3,13 @@
 import { proto } from "baileys";
 import type { WAMessageContent } from "baileys";
 
+import { LIMITS } from "../limits.ts";
 import { ProtocolError } from "../protocol.ts";
 import { besideOf, contextOf } from "../session/content.ts";
 import type { Beside } from "../session/content.ts";
 import { MEDIA_KINDS } from "./download.ts";
 import type { MediaKind } from "./download.ts";
 
-const MAX_CAPTION = 65_536;
-const MAX_FILE_NAME = 255;
 const UPLOAD = /^[A-Za-z0-9+/]{1,16384}={0,2}$/;
 
 /** `{"image": {upload, caption?, fileName?, viewOnce?, quoted?, mentions?}}`, of any one kind. */
@@ -41,8 +40,8 @@ export function mediaContent(content: Fields): MediaContent | null {
   return {
     kind,
     upload,
-    caption: text(caption, "caption", MAX_CAPTION),
-    fileName: text(fileName, "fileName", MAX_FILE_NAME),
+    caption: text(caption, "caption", LIMITS.CAPTION),
+    fileName: text(fileName, "fileName", LIMITS.FILE_NAME),
     viewOnce,
     ...besideOf(quoted, mentions),
   };

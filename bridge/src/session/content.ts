@@ -5,13 +5,9 @@ import { randomBytes } from "node:crypto";
 import { proto } from "baileys";
 import type { WAMessageContent } from "baileys";
 
+import { LIMITS } from "../limits.ts";
 import { ProtocolError } from "../protocol.ts";
 
-const MAX_TEXT = 65_536;
-const MAX_NAME = 1024;
-const MAX_CONTACTS = 50;
-const MAX_OPTIONS = 12;
-const MAX_MENTIONS = 256;
 /** The ids of others' messages are what their clients make of them. */
 const FOREIGN_ID = /^\P{Cc}{1,255}$/u;
 const USER_JID = /^[0-9.:_-]{1,64}@(s\.whatsapp\.net|lid)$/;
@@ -79,38 +75,41 @@ export function plainContent(value: unknown): PlainContent {
   const body = rest[name];
   switch (name) {
     case "text":
-      return { type: "text", text: text(body, "text"), link: linkOf(link), ...beside };
+      return { type: "text", text: text(body, "text", LIMITS.TEXT), link: linkOf(link), ...beside };
     case "location": {
       const fields = record(body, "location");
       return {
         type: "location",
         latitude: degrees(fields["latitude"], 90),
         longitude: degrees(fields["longitude"], 180),
-        name: optionalText(fields["name"], "name"),
-        address: optionalText(fields["address"], "address"),
+        name: optionalText(fields["name"], "name", LIMITS.PLACE),
+        address: optionalText(fields["address"], "address", LIMITS.PLACE),
         ...beside,
       };
     }
     case "contacts":
       return {
         type: "contacts",
-        contacts: list(body, "contacts", 1, MAX_CONTACTS).map((one) => {
+        contacts: list(body, "contacts", 1, LIMITS.CONTACTS).map((one) => {
           const fields = record(one, "contacts");
-          return { name: text(fields["name"], "name"), vcard: text(fields["vcard"], "vcard") };
+          return {
+            name: text(fields["name"], "name", LIMITS.CONTACT_NAME),
+            vcard: text(fields["vcard"], "vcard", LIMITS.TEXT),
+          };
         }),
         ...beside,
       };
     case "poll": {
       const fields = record(body, "poll");
-      const options = list(fields["options"], "options", 2, MAX_OPTIONS);
+      const options = list(fields["options"], "options", 2, LIMITS.POLL_OPTIONS);
       const selectable = fields["selectable"] ?? 1;
       if (typeof selectable !== "number" || !Number.isInteger(selectable) || selectable < 0 || selectable > options.length) {
         throw new ProtocolError("field content.selectable must be at most the number of options");
       }
       return {
         type: "poll",
-        name: text(fields["name"], "name"),
-        options: options.map((one) => text(one, "options")),
+        name: text(fields["name"], "name", LIMITS.POLL_NAME),
+        options: options.map((one) => text(one, "options", LIMITS.POLL_OPTION)),
         selectable,
         ...beside,
       };
@@ -118,12 +117,12 @@ export function plainContent(value: unknown): PlainContent {
     case "reaction": {
       const fields = record(body, "reaction");
       const emoji = fields["text"];
-      if (typeof emoji !== "string" || emoji.length > 64) throw new ProtocolError("field content.text must be an emoji");
+      if (typeof emoji !== "string" || emoji.length > LIMITS.REACTION) throw new ProtocolError("field content.text must be an emoji");
       return { type: "reaction", key: target(fields["key"]), text: emoji };
     }
     case "edit": {
       const fields = record(body, "edit");
-      return { type: "edit", key: target(fields["key"]), text: text(fields["text"], "text") };
+      return { type: "edit", key: target(fields["key"]), text: text(fields["text"], "text", LIMITS.TEXT) };
     }
     case "delete":
       return { type: "delete", key: target(record(body, "delete")["key"]) };
@@ -248,19 +247,23 @@ export function besideOf(quoted: unknown, mentions: unknown): Beside {
 function linkOf(value: unknown): Link | null {
   if (value === undefined || value === null) return null;
   const { url, title, description } = record(value, "link");
-  return { url: text(url, "url"), title: text(title, "title"), description: optionalText(description, "description") };
+  return {
+    url: text(url, "url", LIMITS.LINK_URL),
+    title: text(title, "title", LIMITS.LINK_TITLE),
+    description: optionalText(description, "description", LIMITS.LINK_DESCRIPTION),
+  };
 }
 
 function quotedOf(value: unknown): Quoted | null {
   if (value === undefined || value === null) return null;
   const said = record(value, "quoted")["text"];
-  if (typeof said !== "string" || said.length > MAX_TEXT) throw new ProtocolError("field content.quoted.text is malformed");
+  if (typeof said !== "string" || said.length > LIMITS.QUOTED) throw new ProtocolError("field content.quoted.text is malformed");
   return { ...target(value), text: said };
 }
 
 function mentionsOf(value: unknown): readonly string[] {
   if (value === undefined || value === null) return [];
-  return list(value, "mentions", 0, MAX_MENTIONS).map((one) => {
+  return list(value, "mentions", 0, LIMITS.MENTIONS).map((one) => {
     if (typeof one !== "string" || !USER_JID.test(one)) throw new ProtocolError("field content.mentions must hold JIDs of users");
     return one;
   });
@@ -280,16 +283,18 @@ function list(value: unknown, name: string, least: number, most: number): readon
   return value;
 }
 
-function text(value: unknown, name: string): string {
-  if (typeof value !== "string" || value === "" || value.length > MAX_TEXT) {
-    throw new ProtocolError(`field content.${name} must be a text`);
+function text(value: unknown, name: string, longest: number): string {
+  if (typeof value !== "string" || value === "" || value.length > longest) {
+    throw new ProtocolError(`field content.${name} must be a text of at most ${longest} characters`);
   }
   return value;
 }
 
-function optionalText(value: unknown, name: string): string | null {
+function optionalText(value: unknown, name: string, longest: number): string | null {
   if (value === undefined || value === null) return null;
-  if (typeof value !== "string" || value.length > MAX_NAME) throw new ProtocolError(`field content.${name} must be a text`);
+  if (typeof value !== "string" || value.length > longest) {
+    throw new ProtocolError(`field content.${name} must be a text of at most ${longest} characters`);
+  }
   return value;
 }
 

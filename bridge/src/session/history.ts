@@ -1,7 +1,8 @@
 /** Which messages of the phone's history are imported. */
 
-import { isLidUser, isPnUser } from "baileys";
 import type { WAMessage } from "baileys";
+
+import { isDirect } from "./chats.ts";
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 
@@ -18,7 +19,7 @@ export function importable(messages: readonly WAMessage[], bound: HistoryBound, 
   const timeOf = (message: WAMessage): number => Number(message.messageTimestamp ?? 0);
   if (room <= 0) return [];
   return messages
-    .filter(({ key, message }) => message && key.id && (isPnUser(key.remoteJid!) || isLidUser(key.remoteJid!)))
+    .filter(({ key, message }) => message && key.id && isDirect(key.remoteJid))
     .filter((message) => timeOf(message) >= since)
     // Phones tell the newest first; of one second the order has to be turned, too.
     .reverse()

@@ -1,10 +1,11 @@
 /** Calls, typing, reading and old messages: what a socket tells beside new messages. */
 
-import { isJidGroup, isLidUser, isPnUser } from "baileys";
-import type { BaileysEventMap } from "baileys";
+import { isJidGroup } from "baileys";
+import type { BaileysEventMap, Contact } from "baileys";
 
 import type { SeenPresence } from "../protocol.ts";
 import type { Behaviour } from "./behaviour.ts";
+import { isBroadcastList, isDirect } from "./chats.ts";
 import { importable } from "./history.ts";
 import type { Life } from "./keys.ts";
 import { meOf } from "./me.ts";
@@ -63,11 +64,25 @@ export function watchPeople({ sock, life, store, behaviour, attempt, onPresence 
       .map(({ key }) => key);
     if (keys.length > 0) attempt("read", sock.readMessages(keys));
   };
+  /** How the account's owner has saved somebody on the phone. */
+  const saved = (contacts: readonly Partial<Contact>[]): void => {
+    if (!life.alive) return;
+    const named = contacts.flatMap(({ id, name, phoneNumber, lid }) =>
+      id && name && isDirect(id)
+        ? [{ jid: id, phone: names.phoneOf(phoneNumber ?? id), lid: names.lidOf(lid ?? id), name }]
+        : [],
+    );
+    store.appendEvents(named.map((data) => ({ kind: "contact" as const, data })));
+  };
+  sock.ev.on("contacts.upsert", saved);
+  sock.ev.on("contacts.update", saved);
   sock.ev.on("call", calls);
   sock.ev.on("presence.update", presence);
   sock.ev.on("messaging-history.set", history);
   sock.ev.on("messages.upsert", read);
   return () => {
+    sock.ev.off("contacts.upsert", saved);
+    sock.ev.off("contacts.update", saved);
     sock.ev.off("call", calls);
     sock.ev.off("presence.update", presence);
     sock.ev.off("messaging-history.set", history);
@@ -77,5 +92,5 @@ export function watchPeople({ sock, life, store, behaviour, attempt, onPresence 
 
 /** Whether messages of this chat become rows, so that somebody can be said to read them. */
 function isStored(jid: string, storeGroups: boolean): boolean {
-  return isPnUser(jid) || isLidUser(jid) || (isJidGroup(jid) === true && storeGroups);
+  return isDirect(jid) || isBroadcastList(jid) || (isJidGroup(jid) === true && storeGroups);
 }

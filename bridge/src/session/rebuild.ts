@@ -18,6 +18,7 @@ import { log } from "../log.ts";
 import type { Me } from "../protocol.ts";
 import { changeIn, noGroups } from "./changes.ts";
 import type { ChangeFacts, GroupLookup } from "./changes.ts";
+import { isBroadcastList, usual } from "./chats.ts";
 import { decodeStanza } from "./codec.ts";
 import type { MessageHeader } from "./stanza-join.ts";
 import type { Store } from "./store.ts";
@@ -39,6 +40,8 @@ export interface MessageData {
   readonly phone: string | null;
   readonly lid: string | null;
   readonly pushName: string | null;
+  /** What WhatsApp attests that a company is called. */
+  readonly verifiedName?: string;
   readonly timestamp: number;
   readonly offline: boolean;
   readonly stub: string | null;
@@ -181,6 +184,7 @@ function describe(
     key: keyOf(message.key),
     ...otherParty(message.key, node, me, names),
     pushName: message.pushName ?? null,
+    ...(message.verifiedBizName ? { verifiedName: message.verifiedBizName } : {}),
     timestamp: Number(message.messageTimestamp ?? 0),
     offline,
     stub,
@@ -213,19 +217,21 @@ function otherParty(
   me: Me,
   names: Directory,
 ): { phone: string | null; lid: string | null } {
-  const chat = key.remoteJid ?? "";
+  const list = isBroadcastList(key.remoteJid);
+  const chat = usual((list ? key.participant : key.remoteJid) ?? "");
   if (isJidGroup(chat) || !(isPnUser(chat) || isLidUser(chat))) return { phone: null, lid: null };
   const isMe = (jid: string): boolean =>
     areJidsSameUser(jid, me.id) || areJidsSameUser(jid, me.lid ?? "");
   // Of our own messages the alternate address may be our own: the chat's is then in the stanza.
   const alternates = [
     key.remoteJidAlt,
+    ...(list ? [node?.attrs["participant_pn"], node?.attrs["participant_lid"]] : []),
     node?.attrs["recipient_pn"],
     node?.attrs["recipient_lid"],
     node?.attrs["peer_recipient_pn"],
     node?.attrs["peer_recipient_lid"],
   ].filter((jid): jid is string => Boolean(jid) && (isMe(chat) || !isMe(jid!)));
-  const addresses = [chat, ...alternates];
+  const addresses = [chat, ...alternates.map(usual)];
   const first = <T>(values: (T | null)[]): T | null => values.find((v) => v !== null) ?? null;
   return {
     phone: first(addresses.map((jid) => names.phoneOf(isPnUser(jid) ? jid : null))) ??

@@ -16,7 +16,7 @@ import type { Store } from "./store.ts";
 
 const SEND_DEADLINE_MS = 60_000;
 const MAX_WAITING = 256;
-const PERMANENT_CODES = new Set([400, 403, 404, 405, 406]);
+const PERMANENT_CODES = new Set([400, 401, 403, 404, 405, 406]);
 
 export interface Outgoing {
   readonly messageId: string;
@@ -65,7 +65,9 @@ export class Sender {
       if (error instanceof DeadlineExceeded) {
         throw new RequestError("timeout", error.message, true);
       }
-      throw new RequestError("send_failed", errorMessage(error), !isPermanent(error));
+      const reason = refusedWith(error);
+      const permanent = PERMANENT_CODES.has(reason ?? statusOf(error));
+      throw new RequestError("send_failed", errorMessage(error), !permanent, reason);
     }
     passed("sent-before-reply");
     return { timestamp: Math.floor(Date.now() / 1000) };
@@ -96,9 +98,13 @@ function compose(sock: Socket, to: string, content: SendContent): WAMessageConte
   return "upload" in content ? composeMedia(to, content, me) : composePlain(to, content, me);
 }
 
-/** What WhatsApp refuses in principle (no such group, not a member, malformed), as Baileys tells it. */
-function isPermanent(error: unknown): boolean {
-  const { data, output } = error as { data?: unknown; output?: { statusCode?: number } };
-  const code = typeof data === "number" ? data : output?.statusCode;
-  return code !== undefined && PERMANENT_CODES.has(code);
+/** WhatsApp's own number for a query that it refused (no such group, not a member, …), as Baileys tells it. */
+function refusedWith(error: unknown): number | undefined {
+  const { data } = error as { data?: unknown };
+  return typeof data === "number" && Number.isInteger(data) ? data : undefined;
+}
+
+/** How Baileys itself judges what it cannot send. */
+function statusOf(error: unknown): number {
+  return (error as { output?: { statusCode?: number } }).output?.statusCode ?? 0;
 }

@@ -175,9 +175,9 @@ export class Session {
         error instanceof RequestError
           ? error
           : new RequestError("internal", errorMessage(error), true);
-      const { code, message, retryable } = known;
+      const { code, message, retryable, reason } = known;
       log("warn", "request_failed", { connection: this.id, type: request.type, code, message });
-      this.#send({ type: "reply", requestId, ok: false, error: { code, message, retryable } });
+      this.#send({ type: "reply", requestId, ok: false, error: { code, message, retryable, ...(reason === undefined ? {} : { reason }) } });
     }
   }
 
