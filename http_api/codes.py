@@ -53,6 +53,17 @@ CODES: dict[str, Code] = {
         400, "O connectionId deve ter de 1 a 64 letras sem acento, números, hífens ou sublinhados."
     ),
     "invalid_phone": Code(400, "O número de telefone não existe."),
+    "ambiguous_number": Code(
+        400,
+        "O número pode ser de dois países: +51987654321 (PE) ou +5551987654321 (BR). Envie-o com + e "
+        "o código do país.",
+        {
+            "readings": [
+                {"number": "+51987654321", "country": "PE"},
+                {"number": "+5551987654321", "country": "BR"},
+            ]
+        },
+    ),
     "invalid_recipient": Code(400, "O destinatário não é um JID de usuário válido."),
     "invalid_idempotency_key": Code(
         400, "A Idempotency-Key deve ter de 1 a 255 caracteres ASCII imprimíveis."

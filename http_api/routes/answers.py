@@ -75,6 +75,7 @@ SENDING = (
     *REFUSED,
     *ONE_CONNECTION,
     "invalid_phone",
+    "ambiguous_number",
     "invalid_recipient",
     "invalid_idempotency_key",
     "invalid_text",

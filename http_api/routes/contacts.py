@@ -31,7 +31,9 @@ IdInPath = Annotated[ConnectionId, Path(alias="id")]
 @router.get(
     "/contacts/check",
     summary="Confere números no WhatsApp",
-    responses=answers(list[CheckedContact], "invalid_phone", *ONE_CONNECTION, *LIVE),
+    responses=answers(
+        list[CheckedContact], "invalid_phone", "ambiguous_number", *ONE_CONNECTION, *LIVE
+    ),
 )
 async def check_contacts(
     connection_id: Annotated[ConnectionId, Query(alias="connectionId")],
@@ -55,7 +57,13 @@ async def check_contacts(
     "/connections/{id}/presence",
     summary="Mostra presença",
     responses=answers(
-        Message, "invalid_phone", "invalid_recipient", *ONE_CONNECTION, *LIVE, body=True
+        Message,
+        "invalid_phone",
+        "ambiguous_number",
+        "invalid_recipient",
+        *ONE_CONNECTION,
+        *LIVE,
+        body=True,
     ),
 )
 async def show_presence(
@@ -72,6 +80,7 @@ async def show_presence(
     responses=answers(
         PairingCode,
         "invalid_phone",
+        "ambiguous_number",
         *ONE_CONNECTION,
         "already_connected",
         "connection_parked",

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from runtime.identity import message_key, row_id
-from runtime.inbound.entries import message_entry
+from runtime.inbound.entries import Ignored, message_entry
 from runtime.journal import Connection
 
 GROUP = "120363041234567890@g.us"
@@ -66,14 +66,16 @@ def facts(*, author=(), target=None, admin=None):
 @pytest.mark.parametrize("ours", [True, False])
 @pytest.mark.parametrize("claimed", [ANA, phone(ANA_NUMBER), f"{ANA_NUMBER}:7@s.whatsapp.net"])
 def test_a_member_does_not_edit_what_another_wrote(claimed, ours):
-    assert in_group(edit(remoteJid=GROUP, participant=claimed, fromMe=ours)) is None
+    assert (
+        in_group(edit(remoteJid=GROUP, participant=claimed, fromMe=ours)) is Ignored.FOREIGN_CHANGE
+    )
 
 
 @pytest.mark.parametrize("admin", [None, False])
 def test_a_member_does_not_delete_what_another_wrote(admin):
     asked = revoke(remoteJid=GROUP, participant=ANA, fromMe=False)
-    assert in_group(asked) is None
-    assert in_group(asked, change=facts(admin=admin)) is None
+    assert in_group(asked) is Ignored.FOREIGN_CHANGE
+    assert in_group(asked, change=facts(admin=admin)) is Ignored.FOREIGN_CHANGE
 
 
 @pytest.mark.parametrize("make", [edit, revoke])
@@ -114,7 +116,7 @@ def test_an_admin_deletes_what_another_wrote_under_any_name():
     payload = in_group(revoke(participant=phone(ANA_NUMBER)), change=told).payload
     assert {row("A1", ANA), row("A1", phone(ANA_NUMBER))} <= set(payload["alvos"])
     assert (payload["proprias"], payload["admin"]) == ([], True)
-    assert in_group(edit(participant=ANA), change=told) is None
+    assert in_group(edit(participant=ANA), change=told) is Ignored.FOREIGN_CHANGE
 
 
 @pytest.mark.parametrize(
@@ -123,7 +125,7 @@ def test_an_admin_deletes_what_another_wrote_under_any_name():
 )
 def test_an_admin_deletes_what_we_wrote_and_nobody_else_does(participant, told):
     asked = revoke(participant=participant)
-    assert in_group(asked, change=facts(target=told)) is None
+    assert in_group(asked, change=facts(target=told)) is Ignored.FOREIGN_CHANGE
     payload = in_group(asked, change=facts(admin=True, target=told)).payload
     assert (payload["alvos"], payload["proprias"]) == ([row("A1", None)], [])
 
@@ -162,7 +164,7 @@ def test_a_reaction_finds_its_message_under_each_name_of_its_author():
     theirs = direct(reaction(fromMe=False, remoteJid=ANA), own=True).payload
     assert row("A1", phone(BIA_NUMBER), chat=phone(BIA_NUMBER)) in theirs["alvos"]
     assert theirs["autores"] == ["eu"]
-    assert in_group(reaction(fromMe=False), US, OUR_NUMBER, own=True) is None
+    assert in_group(reaction(fromMe=False), US, OUR_NUMBER, own=True) is Ignored.FOREIGN_CHANGE
 
 
 def test_a_message_by_number_and_its_change_by_lid_are_of_one_person():

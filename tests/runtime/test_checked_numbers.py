@@ -178,5 +178,5 @@ async def test_one_that_can_mean_but_one_person_is_looked_up_nowhere(memory):
 
 async def test_mentions_are_the_people_whom_they_mean(memory):
     memory.know(PERU, PERU, age=PRESENT_TTL)
-    jids = await Contacts(memory, Nobody()).jids(LOJA, [PERU, "123@lid", "(11) 98765-4321"])
-    assert jids == [f"{PERU}@s.whatsapp.net", "123@lid", "5511987654321@s.whatsapp.net"]
+    jids = await Contacts(memory, Nobody()).jids(LOJA, [PERU, "123456@lid", "(11) 98765-4321"])
+    assert jids == [f"{PERU}@s.whatsapp.net", "123456@lid", "5511987654321@s.whatsapp.net"]

@@ -17,7 +17,6 @@ from runtime.media.tasks import GiveUp, Later
 from runtime.reasons import _REASONS, about
 from runtime.report import describe_node
 from runtime.storage import Supabase
-from runtime.whatsapp.disconnects import KNOWN_CODES, closing
 from supervisors import EscalationError, Exit, Node, Park, State
 from supervisors._core.exits import judge
 
@@ -133,12 +132,6 @@ def test_an_error_of_sqlite_is_told_by_code(tmp_path):
 @pytest.mark.parametrize("code", ["media_gone", "bridge_down", "of nobody"])
 def test_a_file_has_a_sentence_for_each_code(kind, code):
     assert kind(code).reason == about(code).pt
-
-
-@pytest.mark.parametrize("code", [*map(int, KNOWN_CODES), 0, 999])
-def test_a_socket_that_ended_has_a_sentence(code):
-    assert closing(code).endswith(f"({code})")
-    assert len(closing(code)) > 10
 
 
 @given(st.text(max_size=20) | st.from_regex(r"[0-9A-Z]{1,6}", fullmatch=True))

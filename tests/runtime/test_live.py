@@ -5,7 +5,7 @@ from runtime.whatsapp.manager import parked
 
 
 def test_an_expired_qr_code_is_its_own_state_with_the_way_out():
-    verdict = DisconnectPolicy().decide(408, qr_ended=True, now=0.0)
+    verdict = DisconnectPolicy().decide(408, cause="qr_ended", now=0.0)
     refusal = parked(verdict.code, verdict.reason)
     assert refusal.code == verdict.code == "qr_expired"
     assert "POST …/restart" in refusal.message
