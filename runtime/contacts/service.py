@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import trio
 
-from ..errors import Unsendable, ZapvisorError
+from ..errors import Unavailable, Unsendable, ZapvisorError
 from ..identity import phone_digits, recipient_jid
 from ..journal import Alias, Checked, Connection, Journal
 
@@ -60,6 +60,9 @@ class Contacts:
         if unknown:
             await self.ask(connection, live, unknown)
             known |= {number: await self._known(connection, number) for number in unknown}
+        if None in known.values():
+            # What was not answered is not known; that is no absence.
+            raise Unavailable("O WhatsApp não respondeu.", code="query_failed", retry_after=10.0)
         return [_answer(phone, known[number]) for phone, number in numbers.items()]
 
     async def recipient(self, connection: Connection, live: Asking, to: str) -> Recipient:

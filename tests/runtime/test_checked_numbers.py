@@ -117,3 +117,13 @@ async def test_a_check_answers_in_the_order_asked_and_needs_a_connection(contact
         await contacts.check(LOJA, offline, ["5511933334444"])
     with pytest.raises(Invalid):
         await contacts.check(LOJA, offline, ["abc"])
+
+
+async def test_a_number_that_was_not_answered_is_not_absent(contacts):
+    class Silent(WhatsApp):
+        async def ask(self, type_, **fields):
+            return (await super().ask(type_, **fields))[:1]
+
+    with pytest.raises(Unavailable) as caught:
+        await contacts.check(LOJA, Silent(), [NUMBER, "5511911112222"])
+    assert caught.value.code == "query_failed"
