@@ -87,7 +87,7 @@ def read_phone(text: str) -> Phone:
     home = _national(digits)
     if plain.startswith("0") or _HOME_PLAIN.match(plain):
         return Phone(None, _possible(home))
-    # Without a word of its country it is foreign only if it is assigned there; a local number is not.
+    # Without a word of its country it is foreign only if it is assigned there.
     abroad = _international(digits)
     if abroad is not None and not (abroad.is_valid or abroad.reading.country == HOME):
         abroad = None

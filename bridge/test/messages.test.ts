@@ -162,6 +162,44 @@ test("group messages arrive with their sender", async () => {
   await runtime.status("3EB0AAAA0004", "delivered");
 });
 
+test("a change says who made it; a deletion of another's message, whether an admin did", async () => {
+  const member = "5511911110003";
+  await whatsapp.contact(member, { name: "Caio" });
+  const group = await whatsapp.post<{ jid: string }>("/groups", {
+    subject: "Avisos",
+    members: [CUSTOMER, member, PHONE],
+  });
+  const lidOf = async (phone: string): Promise<string> =>
+    (await whatsapp.call<{ lid: string }>("GET", `/contacts/${phone}`)).lid;
+  const [admin, caio] = [await lidOf(CUSTOMER), await lidOf(member)];
+  runtime.send({ type: "configure", options: { storeGroups: true } });
+  const [first] = await whatsapp.write(member, group.jid, { text: "propaganda" });
+  await runtime.message(first!);
+  const changed = async (by: string, body: object): Promise<unknown> => {
+    const message = { protocolMessage: { type: 0, ...body } };
+    const { ids } = await whatsapp.post<{ ids: string[] }>(`/contacts/${by}/send`, { to: group.jid, message });
+    return (await runtime.message(ids[0]!)).data.change;
+  };
+  const key = (participant: string): object => ({ key: { id: first, remoteJid: group.jid, fromMe: false, participant } });
+  const pn = (phone: string): string => `${phone}@s.whatsapp.net`;
+  assert.deepEqual(await changed(CUSTOMER, key(caio)), {
+    author: [admin, pn(CUSTOMER)],
+    target: { own: false, addresses: [caio, pn(member)] },
+    admin: true,
+  });
+  assert.deepEqual(await changed(member, key(pn(CUSTOMER))), {
+    author: [caio, pn(member)],
+    target: { own: false, addresses: [pn(CUSTOMER), admin] },
+    admin: false,
+  });
+  const ours = (await changed(member, key(pn(PHONE)))) as { target: { own: boolean }; admin: boolean };
+  assert.deepEqual([ours.target.own, ours.admin], [true, false]);
+  const own = { author: [caio, pn(member)], target: { own: false, addresses: [pn(member), caio] }, admin: null };
+  assert.deepEqual(await changed(member, key(pn(member))), own);
+  assert.deepEqual(await changed(member, { key: { id: first } }), { ...own, target: null });
+  runtime.send({ type: "configure", options: {} });
+});
+
 test("a message that cannot be decrypted is a stub first and is filled later", async () => {
   const { decryptFailures } = await health();
   await whatsapp.fault({ kind: "undecryptable", times: 1 });

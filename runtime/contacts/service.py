@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import trio
 
-from ..errors import StorageUnavailable, Unsendable, ZapvisorError
+from ..errors import StorageUnavailable, Unavailable, Unsendable, ZapvisorError
 from ..identity import recipient_jid
 from ..journal import Alias, Checked, Connection, Journal
 from ..phones import LONGEST, read_phone, spellings
@@ -120,6 +120,9 @@ class Contacts:
         if unknown:
             await self.ask(connection, live, unknown)
             known |= {number: await self._known(connection, number) for number in unknown}
+        if None in known.values():
+            # What was not answered is not known; that is no absence.
+            raise Unavailable("O WhatsApp não respondeu.", code="query_failed", retry_after=10.0)
         return [_answer(phone, known[number]) for phone, number in numbers.items()]
 
     async def recipient(self, connection: Connection, live: Asking, to: str) -> Recipient:

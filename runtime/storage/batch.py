@@ -55,6 +55,8 @@ class BatchSize:
     def too_large(self, size: int) -> None:
         """A body with ``size`` bytes of payload was refused for its size."""
         self._bytes = max(MIN_BYTES, size // 2)
+        if size <= MIN_BYTES:
+            self._count = max(1, self._count // 2)
 
     def poisoned(self, count: int) -> None:
         """One of ``count`` entries was refused for its content."""

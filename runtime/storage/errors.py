@@ -55,8 +55,9 @@ def read_refusal(status: int, headers: Mapping[str, str], body: bytes) -> Supaba
     """The error in an HTTP answer; never raises itself."""
     code: str | None = None
     message = ""
+    page = is_page(headers) or body.lstrip()[:1] == b"<"
     try:
-        parsed = json.loads(body)
+        parsed = None if page else json.loads(body)
     except ValueError:
         parsed = None
     if isinstance(parsed, dict):
@@ -67,7 +68,7 @@ def read_refusal(status: int, headers: Mapping[str, str], body: bytes) -> Supaba
         code=code,
         message=message[:TEXT_LIMIT],
         retry_after=_retry_after(headers.get("retry-after")),
-        page=is_page(headers) or body.lstrip()[:1] == b"<",
+        page=page,
     )
 
 

@@ -329,9 +329,11 @@ class Writer:
                 await self._bury(entries[0], verdict)
             case Action.SPLIT if verdict.code == TOO_LARGE and verdict.final and len(entries) == 1:
                 await self._bury(entries[0], verdict)
-            case Action.SPLIT if verdict.code == TOO_LARGE and len(entries) > 1:
+            case Action.SPLIT if verdict.code == TOO_LARGE and verdict.final:
                 self._size.too_large(sum(entry.size for entry in entries))
             case Action.SPLIT | Action.RETRY:
+                if verdict.code == TOO_LARGE:  # by whomever
+                    self._size.too_large(sum(entry.size for entry in entries))
                 self._size.failed(len(entries))
                 await self._later(verdict, ctx)
             case Action.PAUSE:

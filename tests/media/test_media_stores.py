@@ -66,11 +66,14 @@ class Project:
         self.objects = {}
         self.requests = []
         self.refuse = None
+        self.page = None
 
     async def __call__(self, request):
         body = await request.aread()
         self.requests.append((request.method, request.url.path))
         path = request.url.path.removeprefix("/storage/v1/")
+        if self.page is not None:
+            return httpx.Response(self.page, html="<html>Too large</html>")
         if self.refuse is not None:
             status, message = self.refuse
             return httpx.Response(status, json={"statusCode": str(status), "message": message})
@@ -174,6 +177,12 @@ async def test_what_the_project_refuses(project, store, file, refusal, error, co
     with pytest.raises(error) as raised:
         await store.put(OWNER, ROW, file, "image/png")
     assert raised.value.code == code
+
+
+async def test_a_page_of_something_on_the_way_refuses_no_file(project, store, file):
+    project.page = 413
+    with pytest.raises(StorageUnavailable):
+        await store.put(OWNER, ROW, file, "image/png")
 
 
 async def test_names_are_ids_alone(store, file):

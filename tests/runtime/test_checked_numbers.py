@@ -180,3 +180,13 @@ async def test_mentions_are_the_people_whom_they_mean(memory):
     memory.know(PERU, PERU, age=PRESENT_TTL)
     jids = await Contacts(memory, Nobody()).jids(LOJA, [PERU, "123456@lid", "(11) 98765-4321"])
     assert jids == [f"{PERU}@s.whatsapp.net", "123456@lid", "5511987654321@s.whatsapp.net"]
+
+
+async def test_a_number_that_was_not_answered_is_not_absent(contacts):
+    class Silent(WhatsApp):
+        async def ask(self, type_, **fields):
+            return (await super().ask(type_, **fields))[:1]
+
+    with pytest.raises(Unavailable) as caught:
+        await contacts.check(LOJA, Silent(), [NUMBER, "5511911112222"])
+    assert caught.value.code == "query_failed"

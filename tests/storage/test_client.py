@@ -13,7 +13,7 @@ import pytest
 import trio
 
 from runtime.errors import Invalid, NotFound, StorageUnavailable, TooLarge
-from runtime.storage import Supabase, SupabaseError, UnexpectedAnswer, answers
+from runtime.storage import Action, Supabase, SupabaseError, UnexpectedAnswer, answers, classify
 from runtime.storage.errors import read_refusal
 
 ATENDIMENTO = UUID("22222222-2222-4222-8222-222222222222")
@@ -96,6 +96,35 @@ async def test_callers_get_errors_of_our_own(response, error):
             await supabase.ingest_checked({"seq": 0})
     assert "secret-key" not in str(caught.value.details)
     assert len(requests) == 1
+
+
+@pytest.mark.parametrize("status", [200, 400, 404, 410, 413, 422])
+@pytest.mark.parametrize(
+    "page",
+    [
+        {"text": "<html>Acesso bloqueado</html>", "headers": {"Content-Type": "text/html"}},
+        {"html": '{"code": "22P02", "message": "x"}'},
+        {"text": "<!DOCTYPE html>", "headers": {"Content-Type": "text/plain"}},
+    ],
+)
+async def test_a_page_of_something_on_the_way_is_no_verdict(status, page):
+    async with client(lambda _: httpx.Response(status, **page)) as (supabase, _):
+        with pytest.raises((SupabaseError, UnexpectedAnswer)) as caught:
+            await supabase.ingest([{"seq": 1}])
+        verdict = classify(caught.value)
+        assert verdict.action in (Action.PAUSE, Action.RETRY) or not verdict.final
+        for call in (supabase.sessions(OWNER), supabase.messages(ATENDIMENTO, OWNER, 5, 0)):
+            with pytest.raises(StorageUnavailable):
+                await call
+        with pytest.raises(StorageUnavailable):
+            await supabase.ingest_checked({"seq": 1})
+
+
+@pytest.mark.parametrize("answer", ["x", {"a": 1}, [1], 7])
+async def test_what_should_be_rows_and_is_not_is_unavailable(answer):
+    async with client(lambda _: httpx.Response(200, json=answer)) as (supabase, _):
+        with pytest.raises(StorageUnavailable):
+            await supabase.sessions(OWNER)
 
 
 async def test_messages_are_asked_for_in_order_and_by_owner():

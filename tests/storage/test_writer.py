@@ -315,6 +315,35 @@ async def test_a_single_entry_too_large_is_a_dead_letter(rig, autojump_clock):
     assert rig.supabase.order == ["id-2"]
 
 
+async def test_a_page_that_says_too_large_is_no_dead_letter(rig, autojump_clock):
+    rig.supabase.refuse = lambda _: raising(refusal(413, page=True))
+    await rig.journal.accept([message(number) for number in range(3)])
+    async with rig.running():
+        await trio.sleep(600)
+        assert (await rig.totals()).dead == 0
+        rig.supabase.refuse = lambda _: None
+        await rig.drained()
+    assert rig.supabase.order == ["id-0", "id-1", "id-2"]
+
+
+async def test_a_page_for_one_message_alone_ends_that_one(rig, autojump_clock):
+    def refuse(item):
+        if item["id"] == "id-0":
+            raise refusal(413, page=True)
+
+    rig.supabase.refuse = refuse
+    await rig.journal.accept([message(0), message(1, chat="other")])
+    async with rig.running():
+        await rig.drained()
+    (letter,) = await rig.journal.dead_letters(limit=10)
+    assert (letter.code, letter.payload["id"]) == ("413", "id-0")
+    assert rig.supabase.order == ["id-1"]
+
+
+def raising(error):
+    raise error
+
+
 async def test_a_statement_timeout_halves_the_batch_until_it_fits(rig, autojump_clock):
     def refuse(item):
         if len(rig.supabase.calls[-1]) > 7:

@@ -68,6 +68,8 @@ export class Session {
   /** From `hello`; null until then. */
   #hello: { generation: number; window: number } | null = null;
   #behaviour = PLAIN;
+  /** Events of an earlier life may be handed over before the runtime has said how to behave. */
+  #isTold = false;
   #disposed = false;
 
   /** Raises when the connection's database cannot be opened. */
@@ -126,11 +128,13 @@ export class Session {
         throw new ProtocolError("hello was already said");
       case "open":
         this.#behaviour = frame.options;
+        this.#isTold = true;
         this.#connection.configure(frame.options);
         this.#connection.open();
         break;
       case "configure":
         this.#behaviour = frame.options;
+        this.#isTold = true;
         this.#connection.configure(frame.options);
         break;
       case "close":
@@ -275,7 +279,7 @@ export class Session {
 
   /** Groups that are not stored need no answer. */
   readonly #groupOf: GroupLookup = (jid) =>
-    this.#behaviour.storeGroups ? this.#connection.groups.find(() => this.#connection.openSocket, jid) : noGroups(jid);
+    this.#behaviour.storeGroups || !this.#isTold ? this.#connection.groups.find(() => this.#connection.openSocket, jid) : noGroups(jid);
 
   async #render(event: EventRow): Promise<string> {
     if (event.data !== null) return event.data;

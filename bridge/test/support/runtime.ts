@@ -23,6 +23,7 @@ export interface MessageEvent {
     readonly offline: boolean;
     readonly stub: string | null;
     readonly message: Record<string, unknown> | null;
+    readonly change?: unknown;
   };
 }
 
