@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 from ..errors import TooLarge, UnsupportedMedia
 from .names import safe_mime
-from .sniff import BINARY, OGG_OPUS
+from .sniff import BINARY, OFFICE_PACKAGE, OGG_OPUS, OLE, RECOGNISED, SCRIPT, TEXT, XML, ZIP
 
 KINDS = ("image", "video", "audio", "document", "sticker")
 TIPOS = {
@@ -29,7 +31,7 @@ MAX_RECEIVED_BYTES = 256 * MIB
 """Larger files of others are not fetched."""
 
 _SENDABLE: dict[str, frozenset[str]] = {
-    "image": frozenset({"image/jpeg", "image/png", "image/webp"}),
+    "image": frozenset({"image/jpeg", "image/png", "image/webp", "image/gif"}),
     "video": frozenset({"video/mp4", "video/3gpp", "video/quicktime"}),
     "audio": frozenset(
         {OGG_OPUS, "audio/ogg", "audio/mpeg", "audio/mp4", "audio/aac", "audio/amr", "video/mp4"}
@@ -59,10 +61,28 @@ _INLINE = frozenset(
 )
 """What a browser may show: formats without scripts. All else is a download."""
 
-# Claims of a type that `sniff` always recognises: what it does not recognise is none of these.
-_RECOGNISABLE = ("image/", "video/", "audio/")
-_GENERIC = frozenset({"application/zip", "application/x-ole-storage", "text/plain"})
-"""Containers and text: a more exact claim is believed, for it cannot do harm as a download."""
+_ACTIVE = frozenset(
+    {
+        *("text/html", "application/xhtml+xml", "image/svg+xml", "application/hta"),
+        *("text/xsl", "application/xslt+xml", "application/x-shockwave-flash"),
+    }
+)
+_SCRIPTS = re.compile(r"(?:text|application)/(?:x-)?(?:java|ecma|j|vb|live)script[\d.]*")
+"""What a browser may run: never believed of a file that does not look so."""
+
+_WORD = re.compile(
+    r"application/(?:vnd\.openxmlformats-officedocument\.wordprocessingml|vnd\.ms-word)\."
+)
+_SHEET = re.compile(
+    r"application/(?:vnd\.openxmlformats-officedocument\.spreadsheetml|vnd\.ms-excel)\."
+)
+_SLIDES = re.compile(
+    r"application/(?:vnd\.openxmlformats-officedocument\.presentationml|vnd\.ms-powerpoint)\."
+)
+_PACKAGE = re.compile(r"application/vnd\.(?:openxmlformats-|ms-)|model/3mf|application/oxps")
+_OFFICE_TYPES = (_WORD, _SHEET, _SLIDES)
+_BINARY = ("image/", "video/", "audio/")
+_OLD_OFFICE = re.compile(r"application/(?:msword|vnd\.(?:ms-|openxmlformats-|visio)|x-ms|x-msi)")
 
 
 def check_size(kind: str, size: int) -> None:
@@ -79,12 +99,33 @@ def check_size(kind: str, size: int) -> None:
 def true_mime(claimed: object, detected: str | None) -> str:
     """The type to go by: what was detected, unless a claim says the same more exactly."""
     claim = safe_mime(claimed)
+    if claim is not None and claim != BINARY and not _is_active(claim) and _agrees(claim, detected):
+        return claim
+    return {None: BINARY, OFFICE_PACKAGE: ZIP}.get(detected) or detected or BINARY
+
+
+def _agrees(claim: str, detected: str | None) -> bool:
+    """Whether a file that looks like ``detected`` may well be what it is claimed to be."""
+    if claim == detected:
+        return True
     if detected is None:
-        harmless = claim is not None and not claim.startswith(_RECOGNISABLE)
-        return claim if claim is not None and harmless and not _is_active(claim) else BINARY
-    if detected in _GENERIC and claim is not None and not _is_active(claim):
-        return detected if claim.startswith(_RECOGNISABLE) or claim == BINARY else claim
-    return detected
+        return claim not in RECOGNISED
+    if detected == OLE:
+        return _is_old(claim) or claim not in RECOGNISED
+    if detected == OFFICE_PACKAGE:
+        return _PACKAGE.match(claim) is not None
+    if detected == XML:
+        return claim == "text/xml" or claim.endswith("+xml")
+    if detected in (TEXT, SCRIPT):
+        return claim not in RECOGNISED and not claim.startswith(_BINARY) and not _is_old(claim)
+    if detected == ZIP:
+        return claim not in RECOGNISED and not claim.startswith((*_BINARY, "text/"))
+    # A template, or a document with macros, is built as the plain document is.
+    return any(one.match(claim) and one.match(detected) for one in _OFFICE_TYPES)
+
+
+def _is_old(claim: str) -> bool:
+    return _OLD_OFFICE.match(claim) is not None
 
 
 def sendable_mime(kind: str, claimed: object, detected: str | None, *, voice: bool) -> str:
@@ -114,4 +155,4 @@ def served_as(mime: str | None) -> tuple[str, bool]:
 
 def _is_active(mime: str) -> bool:
     """Whether a browser may run what is inside."""
-    return any(word in mime for word in ("html", "xml", "svg", "script", "flash", "java"))
+    return mime in _ACTIVE or _SCRIPTS.fullmatch(mime) is not None

@@ -10,6 +10,14 @@ HEAD_BYTES = 4096
 
 OGG_OPUS = "audio/ogg; codecs=opus"
 BINARY = "application/octet-stream"
+ZIP = "application/zip"
+OLE = "application/x-ole-storage"
+XML = "application/xml"
+SVG = "image/svg+xml"
+TEXT = "text/plain"
+SCRIPT = "text/x-shellscript"
+OFFICE_PACKAGE = "application/vnd.openxmlformats-package"
+"""Office documents of a kind that the first entries of their ZIP do not tell."""
 
 _MAGIC: tuple[tuple[int, bytes, str], ...] = (
     (0, b"\xff\xd8\xff", "image/jpeg"),
@@ -30,12 +38,12 @@ _MAGIC: tuple[tuple[int, bytes, str], ...] = (
     (0, b"BZh", "application/x-bzip2"),
     (0, b"\xfd7zXZ\x00", "application/x-xz"),
     (0, b"\x28\xb5\x2f\xfd", "application/zstd"),
-    (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "application/x-ole-storage"),
+    (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", OLE),
     (0, b"{\\rtf", "application/rtf"),
     (0, b"MZ", "application/vnd.microsoft.portable-executable"),
     (0, b"\x7fELF", "application/x-elf"),
     (0, b"\xca\xfe\xba\xbe", "application/java-vm"),
-    (0, b"#!", "text/x-shellscript"),
+    (0, b"#!", SCRIPT),
     (257, b"ustar", "application/x-tar"),
 )
 
@@ -58,13 +66,26 @@ _OFFICE = {
     b"xl/": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     b"ppt/": "application/vnd.openxmlformats-officedocument.presentationml.presentation",
 }
+_OFFICE_FIRST = (b"[Content_Types].xml", b"_rels/", b"docProps/", b"customXml/", *_OFFICE)
+"""How the name of the first entry of an office document may begin."""
 
+_WORDS = frozenset({b"BM", b"MZ", b"ID3", b"BZh"})
+"""Signatures that a text may begin with as well."""
+
+# Atomic and possessive: what a stranger sends must not make them try it in every other way.
 _MARKUP = re.compile(
-    rb"(?:\xef\xbb\xbf)?(?:\s|<!--.*?-->)*<(?:!doctype\s+html|html|head|body|script|iframe|style|title"
+    rb"(?:\xef\xbb\xbf)?(?>\s+|<!--.*?-->)*+<(?:!doctype\s+html|html|head|body|script|iframe|style|title"
     rb"|meta|img|table|div|a\b|h1|p\b|form|object|embed|link|base)[\s>/]",
     re.IGNORECASE | re.DOTALL,
 )
-_SVG = re.compile(rb"(?:\xef\xbb\xbf)?[^\x00]{0,1024}?<svg[\s>]", re.IGNORECASE | re.DOTALL)
+_CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+_PROLOGUE = rb"(?:\xef\xbb\xbf)?(?>\s+|<\?.*?\?>|<!--.*?-->|<!doctype[^>\[]*+(?:\[.*?\]\s*)?>)*+"
+_SVG = re.compile(_PROLOGUE + rb"<(?:\w+:)?svg[\s>]", re.IGNORECASE | re.DOTALL)
+_XML = re.compile(
+    rb"(?:\xef\xbb\xbf)?\s*+(?:<\?xml\s|(?>\s+|<!--.*?-->)*+<[A-Za-z_][\w.:-]*(?:\s[^<>]*)?>\s*<[A-Za-z_/!])",
+    re.DOTALL,
+)
+"""Declared, or elements in elements: what no other text begins with."""
 
 
 def sniff(head: bytes) -> str | None:
@@ -75,13 +96,14 @@ def sniff(head: bytes) -> str | None:
     """
     head = head[:HEAD_BYTES]
     for offset, magic, mime in _MAGIC:
-        if head.startswith(magic, offset):
+        if head.startswith(magic, offset) and not (magic in _WORDS and _is_text(head)):
             return mime
     for reader in _READERS:
         mime_found = reader(head)
         if mime_found is not None:
             return mime_found
-    return None
+    # Junk may stand before it.
+    return "application/pdf" if b"%PDF-" in head[:1024] else None
 
 
 def ogg_seconds(tail: bytes) -> int | None:
@@ -136,33 +158,34 @@ def _zip(head: bytes) -> str | None:
     name = head[30 : 30 + int.from_bytes(head[26:28], "little")]
     if name == b"mimetype":  # OpenDocument and EPUB say what they are, uncompressed
         said = re.match(rb"application/[a-z0-9.+-]{1,80}", head[38:])
-        return said.group().decode() if said else "application/zip"
-    if name == b"[Content_Types].xml" or name.startswith((b"_rels/", b"docProps/", *_OFFICE)):
-        for prefix, mime in _OFFICE.items():
-            if prefix in head:
-                return mime
+        return said.group().decode() if said else ZIP
+    if name.startswith(_OFFICE_FIRST):
+        return next((mime for prefix, mime in _OFFICE.items() if prefix in head), OFFICE_PACKAGE)
     if name.startswith(b"META-INF/"):
         return "application/java-archive"
     if name == b"AndroidManifest.xml":
         return "application/vnd.android.package-archive"
-    return "application/zip"
+    return ZIP
 
 
 def _text(head: bytes) -> str | None:
     if _MARKUP.match(head):
         return "text/html"
     if _SVG.match(head):
-        return "image/svg+xml"
-    if not head or re.search(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]", head):
-        return None
+        return SVG
+    if _XML.match(head) and not _CONTROLS.search(head):  # in whatever encoding it declares
+        return XML
+    return TEXT if _is_text(head) else None
+
+
+def _is_text(head: bytes) -> bool:
+    if not head or _CONTROLS.search(head):
+        return False
     try:
         head.decode("utf-8")
     except UnicodeDecodeError as error:
-        if error.start < len(head) - 3:  # not just a character cut off at the end
-            return None
-    if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<?xml"):
-        return "application/xml"
-    return "text/plain"
+        return error.start >= len(head) - 3  # a character cut off at the end
+    return True
 
 
 _READERS: tuple[Callable[[bytes], str | None], ...] = (
@@ -174,3 +197,15 @@ _READERS: tuple[Callable[[bytes], str | None], ...] = (
     _zip,
     _text,
 )
+
+RECOGNISED = frozenset(
+    {
+        *(mime for _, _, mime in _MAGIC),
+        *_BRANDS.values(),
+        *_OFFICE.values(),
+        *("image/webp", "audio/wav", "video/x-msvideo", "video/mp4", "video/webm", "audio/aac"),
+        *("video/x-matroska", "audio/ogg", "video/ogg", OGG_OPUS, ZIP, XML, SVG, "text/html"),
+        *("application/java-archive", "application/vnd.android.package-archive"),
+    }
+)
+"""Types that are told by their content: a file that does not look so is none of them."""

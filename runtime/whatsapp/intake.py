@@ -7,6 +7,7 @@ plaintext and would send it again.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -16,6 +17,7 @@ import trio
 
 from ..failpoints import failpoint
 from ..identity import message_key
+from ..inbound.clock import FIRST_MOMENT, plausible
 from ..inbound.entries import (
     NO_PICTURE,
     Ignored,
@@ -45,6 +47,8 @@ _STATES = {
 
 BLOCK_LIFETIME = timedelta(hours=24)
 """How long a connection is shown as kept from new contacts after WhatsApp refused one."""
+_TIMED = frozenset({"message", "status", "call"})
+"""Kinds of events that tell when something happened."""
 MAX_MET = 20_000
 """People whom one incarnation keeps in mind; beyond it begins to forget."""
 
@@ -125,6 +129,8 @@ class Intake:
         Raises one of ``_UNREADABLE`` for what the protocol does not say.
         """
         data = event.data
+        if event.kind in _TIMED:
+            data = {**data, "timestamp": plausible(data.get("timestamp"), _arrived(event))}
         match event.kind:
             case "message":
                 made = message_entry(self.connection, self._named(data))
@@ -247,6 +253,12 @@ class Intake:
         await self._journal.accept_dead(
             NewEntry(kind="message", key=key, payload=payload, raw=raw), code=code, reason=reason
         )
+
+
+def _arrived(event: BridgeEvent) -> float:
+    """In seconds since the epoch; that of an event without a time is now."""
+    at = event.receivedAt / 1000
+    return at if at >= FIRST_MOMENT else time.time()
 
 
 def _person(event: BridgeEvent) -> tuple[str | None, str | None] | None:

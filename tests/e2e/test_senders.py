@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import uuid
+from datetime import UTC, datetime
+
 import pytest
 
 from .harness import until
@@ -75,3 +78,20 @@ def test_the_attested_name_of_a_company_is_shown(shared_product, simulator, open
     )
     wait_row(shop, conteudo="somos nós")
     assert shared_product.query(query, shop.owner) == [("Padaria do João",)]
+
+
+@pytest.mark.parametrize("at", ["0", None, "-1", "4102444800", "1770000000000", "agora"])
+def test_a_message_without_a_time_that_can_be_is_of_now(
+    shared_product, simulator, open_shop, customer, at
+):
+    shop = open_shop(shared_product, f"clock-{uuid.uuid4().hex[:6]}")
+    number = customer()
+    simulator.post(
+        f"/contacts/{number}/send",
+        to=shop.number,
+        message={"conversation": "que horas são?"},
+        attrs={"t": at},
+    )
+    row = wait_row(shop, conteudo="que horas são?")
+    written = datetime.fromisoformat(row["timestamp"])
+    assert abs((datetime.now(UTC) - written).total_seconds()) < 300

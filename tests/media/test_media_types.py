@@ -1,6 +1,7 @@
 """What a file is, and what it may be sent and shown as."""
 
 import struct
+import time
 import zipfile
 from io import BytesIO
 
@@ -18,7 +19,8 @@ from runtime.media.policy import (
     served_as,
     true_mime,
 )
-from runtime.media.sniff import BINARY, OGG_OPUS, ogg_seconds, sniff
+from runtime.media.sniff import BINARY, OGG_OPUS, OLE, ogg_seconds, sniff
+from runtime.media.sniff import OFFICE_PACKAGE as PACKAGE
 
 
 def archive(*names):
@@ -31,6 +33,8 @@ def archive(*names):
 
 FTYP = struct.pack(">I", 24) + b"ftyp"
 OFFICE = "application/vnd.openxmlformats-officedocument"
+SHEET, SLIDES = f"{OFFICE}.spreadsheetml.sheet", f"{OFFICE}.presentationml.presentation"
+MACROS = "application/vnd.ms-excel.sheet.macroenabled.12"
 SAMPLES = {
     "image/jpeg": [b"\xff\xd8\xff\xe0\0\x10JFIF"],
     "image/png": [b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"],
@@ -48,9 +52,13 @@ SAMPLES = {
     "audio/aac": [b"\xff\xf1\x50\x80"],
     "audio/amr": [b"#!AMR\n"],
     "audio/wav": [b"RIFF\x10\0\0\0WAVEfmt "],
-    "application/pdf": [b"%PDF-1.7\n"],
+    "application/pdf": [b"%PDF-1.7\n", b"\0\1junk\n%PDF-1.4\n"],
     "application/zip": [archive("a.txt"), b"PK\5\6" + bytes(18)],
     f"{OFFICE}.wordprocessingml.document": [archive("[Content_Types].xml", "word/document.xml")],
+    PACKAGE: [archive("[Content_Types].xml", "_rels/.rels"), archive("customXml/item1.xml")],
+    "application/vnd.oasis.opendocument.text": [
+        b"PK\3\4" + bytes(22) + b"\x08\0\0\0mimetypeapplication/vnd.oasis.opendocument.textPK"
+    ],
     f"{OFFICE}.spreadsheetml.sheet": [archive("[Content_Types].xml", "_rels/.rels", "xl/w.xml")],
     "application/epub+zip": [archive("mimetype", "a")],
     "application/java-archive": [archive("META-INF/MANIFEST.MF")],
@@ -58,8 +66,16 @@ SAMPLES = {
     "application/x-elf": [b"\x7fELF\2"],
     "text/x-shellscript": [b"#!/bin/sh\n"],
     "text/html": [b"<!DOCTYPE html>", b"  \n<script>alert(1)", b"<!-- x --><HTML>", b"<img src=x>"],
-    "text/plain": [b"nome;valor\n", "olá".encode(), b"if a < b"],
-    "application/xml": [b"<?xml version='1.0'?><NFe/>"],
+    "text/plain": [
+        *(b"nome;valor\n", "olá".encode(), b"if a < b", b"<Ana> oi <b>", b"nome;<svg ;1"),
+        *(b"BMW;10", b"MZ 1", b"ID3 e ID4", b"BZh"),
+    ],
+    "application/xml": [
+        b"<?xml version='1.0'?><NFe/>",
+        b"<?xml version='1.0' encoding='ISO-8859-1'?><nome>Jos\xe9</nome>",
+        b"<NFe xmlns='x'><infNFe/>",
+        b"\xef\xbb\xbf<!-- x --><gpx>\n <trk>",
+    ],
 }
 
 
@@ -79,6 +95,16 @@ def test_what_is_not_recognised_is_unknown(head):
 def test_no_bytes_are_too_strange(head):
     sniff(head)
     ogg_seconds(head)
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [b"<!---->", b"<??>", b"<!doctype>", b"<!doctype[]>", b"<?xml ", b"<a ", b"<a>", b" <!--"],
+)
+def test_what_is_made_to_take_long_does_not(piece):
+    started = time.process_time()
+    sniff(piece * 2000)
+    assert time.process_time() - started < 0.5
 
 
 def test_a_text_cut_inside_a_character_is_still_text():
@@ -104,6 +130,35 @@ def test_the_length_of_a_voice_note_is_read_from_its_last_page():
         ("image/png", "application/zip", "application/zip"),
         ("text/csv", "text/plain", "text/csv"),
         ("text/html", "text/plain", "text/plain"),
+        (f"{OFFICE}.wordprocessingml.document", PACKAGE, f"{OFFICE}.wordprocessingml.document"),
+        (f"{OFFICE}.wordprocessingml.document", "application/zip", "application/zip"),
+        (f"{OFFICE}.wordprocessingml.document", "text/plain", "text/plain"),
+        # A document with a password is an OLE container, whatever it holds.
+        (f"{OFFICE}.spreadsheetml.sheet", OLE, f"{OFFICE}.spreadsheetml.sheet"),
+        (f"{OFFICE}.presentationml.slideshow", SLIDES, f"{OFFICE}.presentationml.slideshow"),
+        ("application/vnd.ms-excel.sheet.macroenabled.12", SHEET, MACROS),
+        ("application/vnd.ms-word.document.macroenabled.12", SHEET, SHEET),
+        ("text/html", PACKAGE, "application/zip"),
+        (None, PACKAGE, "application/zip"),
+        ("application/vnd.google-earth.kmz", "application/zip", "application/vnd.google-earth.kmz"),
+        ("text/xml", "application/xml", "text/xml"),
+        ("application/gpx+xml", "application/xml", "application/gpx+xml"),
+        ("image/svg+xml", "application/xml", "application/xml"),
+        ("application/xhtml+xml", "application/xml", "application/xml"),
+        ("text/csv", "application/xml", "application/xml"),
+        ("application/json", "text/plain", "application/json"),
+        ("application/postscript", "text/plain", "application/postscript"),
+        ("application/pdf", "text/plain", "text/plain"),
+        ("application/msword", "text/plain", "text/plain"),
+        ("image/gif", "image/gif", "image/gif"),
+        ("image/gif", "text/plain", "text/plain"),
+        ("image/vnd.dwg", None, "image/vnd.dwg"),
+        ("text/csv", None, "text/csv"),
+        ("application/pdf", None, BINARY),
+        ("text/javascript", "text/plain", "text/plain"),
+        ("application/x-javascript1.5", "text/plain", "text/plain"),
+        ("text/javascript", None, BINARY),
+        ("image/svg+xml", None, BINARY),
         ("application/xhtml+xml", "text/plain", "text/plain"),
         (None, "text/plain", "text/plain"),
         (None, None, BINARY),
@@ -118,6 +173,7 @@ def test_the_content_outweighs_the_claim(claimed, detected, mime):
     ("kind", "detected", "voice", "mime"),
     [
         ("image", "image/png", False, "image/png"),
+        ("image", "image/gif", False, "image/gif"),
         ("video", "video/mp4", False, "video/mp4"),
         ("audio", OGG_OPUS, True, OGG_OPUS),
         ("audio", "video/mp4", False, "audio/mp4"),
@@ -170,3 +226,17 @@ def test_sizes():
 )
 def test_a_browser_is_given_nothing_that_runs(mime, served):
     assert served_as(mime) == served
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        *("text/html", "application/xhtml+xml", "image/svg+xml", "text/javascript", "text/xml"),
+        *("application/javascript", "application/hta", f"{OFFICE}.wordprocessingml.document"),
+    ],
+)
+@given(st.binary(max_size=64) | st.sampled_from([b"<svg>", b"<html>", b"<?xml ?><svg>", b"x"]))
+def test_whatever_is_claimed_nothing_active_is_shown_in_place(claim, content):
+    mime, inline = served_as(true_mime(claim, sniff(content)))
+    assert not inline or mime.startswith(("image/", "audio/", "video/"))
+    assert mime != "image/svg+xml"

@@ -141,7 +141,7 @@ async def test_what_is_replayed_is_accepted_once(tmp_path):
         (event(2, kind="telepathy"), "unreadable_event", "no event 'telepathy'"),
         (event(2, data={"key": None}), "unreadable_event", "Error"),
         (event(2, data="not an object"), "unreadable_event", "no event 'malformed'"),
-        (event(2, kind="status", data={"id": "X"}), "unreadable_event", "timestamp"),
+        (event(2, kind="status", data={"id": "X"}), "unreadable_event", "status"),
         (
             event(2, "oversized", data={"kind": "message", "bytes": 9, "file": "/f", "key": {}}),
             "oversized_event",
@@ -239,3 +239,33 @@ async def test_a_reading_that_makes_no_sense_is_a_dead_letter(tmp_path, data):
         assert await contents(journal) == ["oi 2"]
         [letter] = await letters_of(journal)
     assert letter.code == "unreadable_event"
+
+
+ARRIVED = 1_769_900_000
+
+
+@pytest.mark.parametrize(
+    "at", [None, 0, -5, "", float("nan"), 4_102_444_800, 1_769_860_800_000, "missing"]
+)
+async def test_a_message_without_a_time_that_can_be_is_of_when_it_arrived(tmp_path, at):
+    frame = event(1, receivedAt=ARRIVED * 1000)
+    if at == "missing":
+        del frame["data"]["timestamp"]
+    else:
+        frame["data"]["timestamp"] = at
+    bridge = Bridge(frame)
+    async with taking(tmp_path, bridge) as journal:
+        await bridge.wait_acknowledged(1)
+        (entry,) = await journal.pending(limit=9, max_bytes=10**6)
+    assert datetime.fromisoformat(entry.payload["timestamp"]).timestamp() == ARRIVED
+
+
+@pytest.mark.parametrize(("at", "told"), [(1_769_899_990, 1_769_899_990), (0, ARRIVED)])
+async def test_whatsapps_own_time_of_an_acknowledgement_is_passed_on(tmp_path, at, told):
+    data = {"id": "3EB0PHONE", "status": "delivered", "error": None, "timestamp": at}
+    bridge = Bridge(event(1, "status", data=data, receivedAt=ARRIVED * 1000))
+    async with taking(tmp_path, bridge) as journal:
+        await bridge.wait_acknowledged(1)
+        (entry,) = await journal.pending(limit=9, max_bytes=10**6)
+    assert entry.payload["kind"] == "status"
+    assert datetime.fromisoformat(entry.payload["at"]).timestamp() == told
