@@ -55,8 +55,8 @@ CODES: dict[str, Code] = {
     "invalid_phone": Code(400, "O número de telefone não existe."),
     "ambiguous_number": Code(
         400,
-        "O número pode ser de dois países: +51987654321 (PE) ou +5551987654321 (BR). Envie-o com + e "
-        "o código do país.",
+        "O número pode ser de dois países: +51987654321 (PE) ou +5551987654321 (BR). Envie-o com + "
+        "e o código do país.",
         {
             "readings": [
                 {"number": "+51987654321", "country": "PE"},

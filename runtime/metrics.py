@@ -172,7 +172,8 @@ _SECTIONS: dict[str, tuple[Metric, ...]] = {
             "counter",
             "Messages that are deliberately not for the tables",
             {
-                "reason": "`status`, `newsletter`, `group`, `own_list`, `housekeeping`, `foreign_change`"
+                "reason": "`status`, `newsletter`, `group`, `own_list`, `housekeeping`, "
+                "`foreign_change`"
             },
         ),
         Metric("decrypt_failures", "counter", "Attempts to decrypt a message that failed"),
