@@ -10,6 +10,7 @@ from pydantic.alias_generators import to_camel
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
+from .access import Access
 from .audit import Audit
 from .auth import Authentication
 from .body import JsonBody
@@ -21,6 +22,7 @@ from .headers import SecurityHeaders
 from .keys import KeyStore
 from .limits import Limits, RequestLimits
 from .metrics import Metrics, RequestMetrics
+from .quotas import Quotas
 from .routes import (
     atendimentos,
     bootstrap,
@@ -72,6 +74,7 @@ def create_app(
         settings, application.jwt_secret, limits.user_requests_per_minute
     )
     metrics = Metrics()
+    quotas = Quotas(limits)
     app = _Api(
         title="zapvisor",
         version="1",
@@ -89,13 +92,15 @@ def create_app(
             Middleware(ErrorGuard),
             Middleware(RequestLimits, limits=limits),
             Middleware(Audit),
-            Middleware(Authentication, keys=keys, tokens=tokens),
+            Middleware(Authentication, keys=keys, tokens=tokens, quotas=quotas),
+            Middleware(Access),
             Middleware(JsonBody, limits=limits),
         ],
     )
     app.state.application = application
     app.state.metrics = metrics
-    app.state.streams = Streams(limits)
+    app.state.streams = Streams(limits, quotas)
+    app.state.quotas = quotas
     app.state.keys = keys
     for module in (
         bootstrap,

@@ -6,15 +6,20 @@ The middleware answers "who"; what the caller may do is decided by the ``guards`
 from __future__ import annotations
 
 import logging
+from contextlib import ExitStack
 from datetime import UTC, datetime
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from runtime.errors import Throttled
+
 from .envelope import Failure
-from .errors import retry_after
+from .errors import failure_of, retry_after
 from .keys import KeyStore
+from .limits import EVENTS_PATH
 from .principal import CALLER, Principal
+from .quotas import Quotas
 from .ratelimit import RateLimiter
 from .tokens import ExpiredToken, InvalidToken, KeySetUnavailable, TokenVerifier
 
@@ -45,8 +50,9 @@ class Authentication:
     Nor faster than the credential allows.
     """
 
-    def __init__(self, app: ASGIApp, keys: KeyStore, tokens: TokenVerifier) -> None:
+    def __init__(self, app: ASGIApp, keys: KeyStore, tokens: TokenVerifier, quotas: Quotas) -> None:
         self._app = app
+        self._quotas = quotas
         self._keys = keys
         self._tokens = tokens
         self._limiter = RateLimiter()
@@ -67,9 +73,21 @@ class Authentication:
             return
         token = CALLER.set(scope["state"]["principal"])
         try:
-            await self._app(scope, receive, send)
+            await self._in_place(scope, receive, send)
         finally:
             CALLER.reset(token)
+
+    async def _in_place(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == EVENTS_PATH:
+            await self._app(scope, receive, send)  # has places of its own, see `streams`
+            return
+        with ExitStack() as held:
+            try:
+                held.enter_context(self._quotas.call(scope["state"]["principal"], scope["path"]))
+            except Throttled as refusal:
+                await failure_of(refusal).response()(scope, receive, send)
+                return
+            await self._app(scope, receive, send)
 
     def _too_fast(self, caller: Principal) -> Failure | None:
         if caller.rate_per_minute is None:

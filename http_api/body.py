@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from email.message import Message as Headers
 from typing import Any
 
@@ -13,10 +14,9 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .envelope import Failure
-from .limits import Limits
+from .limits import SEND_PATH, Limits
+from .parsed import keep
 
-SEND_PATH = "/api/whatsapp-integration/messages/send"
-"""Where a body may hold a file, in base64."""
 UPLOAD_PATH = f"{SEND_PATH}-media"
 """Where a body may be a form."""
 
@@ -28,6 +28,8 @@ _UNSUPPORTED = Failure(
     "unsupported_media_type",
     "O corpo deve ser JSON em UTF-8, com o cabeçalho Content-Type: application/json.",
 )
+MAX_MARKS_IN_TEXTS = 300_000
+"""Brackets, commas and colons of all the texts of one body."""
 _MALFORMED = Failure(400, "malformed_json", "O corpo não é JSON válido em UTF-8.")
 
 
@@ -41,6 +43,7 @@ class JsonBody:
         self._app = app
         self._limits = limits
         self._large = trio.Semaphore(limits.files_at_once)
+        self._threads = trio.CapacityLimiter(limits.json_threads)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] not in _WITH_BODY:
@@ -64,11 +67,16 @@ class JsonBody:
             )
         if body is None:
             return  # the client has gone: nobody to answer
-        if isinstance(body, bytes) and body:
-            body = check_media_type(Request(scope).headers) or check_json(body) or body
+        read: Parsed | Failure | None = None
         if isinstance(body, Failure):
-            await body.response()(scope, receive, send)
+            read = body
+        elif body:
+            read = check_media_type(Request(scope).headers) or await self._parse(body)
+        if isinstance(read, Failure):
+            await read.response()(scope, receive, send)
             return
+        if read is not None:
+            keep(scope, read.document)
         replayed = False
 
         async def replay() -> Message:
@@ -79,6 +87,13 @@ class JsonBody:
             return {"type": "http.request", "body": body, "more_body": False}
 
         await self._app(scope, replay, send)
+
+    async def _parse(self, body: bytes) -> Parsed | Failure:
+        """In a thread when it is large: parsing holds up everybody else."""
+        most = self._limits.json_parts
+        if len(body) <= self._limits.json_inline_bytes:
+            return read_json(body, most)
+        return await trio.to_thread.run_sync(read_json, body, most, limiter=self._threads)
 
     async def _read(
         self, scope: Scope, receive: Receive, limit: int, held: AsyncExitStack
@@ -128,16 +143,28 @@ def check_media_type(headers: Any) -> Failure | None:
     return None if is_json and charset == "utf-8" and encoding == "identity" else _UNSUPPORTED
 
 
-def check_json(body: bytes) -> Failure | None:
-    """Whether ``body`` is JSON whose texts every part behind us can store; None if so."""
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """A document that is JSON."""
+
+    document: Any
+
+
+def read_json(body: bytes, most: int) -> Parsed | Failure:
+    """``body`` as JSON of at most ``most`` values, whose texts every part behind us can store."""
+    # Before it is parsed, which nothing can interrupt: texts may hold some of these, too.
+    if sum(body.count(mark) for mark in b"[{,:") > most + MAX_MARKS_IN_TEXTS:
+        return _too_complex(most)
     try:
         document = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
         return _MALFORMED
+    if _has_more_parts(document, most):
+        return _too_complex(most)
     # Raw NUL is no JSON and raw surrogates are no UTF-8: only an escape can bring them in.
     fields = _unstorable(document) if b"\\u" in body else []
     if not fields:
-        return None
+        return Parsed(document)
     return Failure(
         400,
         "invalid_text",
@@ -148,6 +175,26 @@ def check_json(body: bytes) -> Failure | None:
             for field in fields
         ],
     )
+
+
+def _too_complex(most: int) -> Failure:
+    return Failure(
+        413, "body_too_complex", "O corpo da requisição tem valores demais.", {"maxValues": most}
+    )
+
+
+def _has_more_parts(document: object, most: int) -> bool:
+    pending, seen = [document], 0
+    while pending:
+        seen += 1
+        if seen > most:
+            return True
+        match pending.pop():
+            case list() as items:
+                pending.extend(items)
+            case dict() as members:
+                pending.extend(members.values())
+    return False
 
 
 def _refuse_constant(name: str) -> None:

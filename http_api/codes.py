@@ -64,6 +64,19 @@ CODES: dict[str, Code] = {
             ]
         },
     ),
+    "conflicting_headers": Code(400, "Content-Length e Transfer-Encoding não podem vir juntos."),
+    "body_too_complex": Code(
+        413, "O corpo da requisição tem valores demais.", {"maxValues": 20_000}
+    ),
+    "quota_connections": Code(409, "Este dono já tem 5 conexões; o máximo é 5.", {"max": 5}),
+    "quota_calls": Code(
+        429, "Este dono já tem 64 chamadas em andamento, o máximo; espere uma terminar."
+    ),
+    "quota_sends": Code(
+        429, "Este dono já tem 48 envios em andamento, o máximo; espere um terminar."
+    ),
+    "quota_streams": Code(429, "Este dono já tem 16 transmissões de eventos abertas, o máximo."),
+    "quota_checks": Code(429, "Um dono pode conferir 120 números por minuto."),
     "invalid_recipient": Code(400, "O destinatário não é um JID de usuário válido."),
     "invalid_idempotency_key": Code(
         400, "A Idempotency-Key deve ter de 1 a 255 caracteres ASCII imprimíveis."

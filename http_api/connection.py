@@ -5,6 +5,7 @@ HTTP/1.1 only: upgrades to HTTP/2 and WebSocket are ignored, as nothing here nee
 
 from __future__ import annotations
 
+import ipaddress
 import math
 from contextlib import suppress
 
@@ -39,9 +40,12 @@ class Connection:
         self._context = context
         self._stream = stream
         self._limits = limits
+        self.address = address_of(stream)
+        self.idle_since = trio.current_time()
         self._sending = trio.Lock()
         self._reading = trio.CancelScope()
         self._idle = True
+        self._headers_since: float | None = None
         self._protocol: _Http1
 
     async def run(self) -> None:
@@ -67,6 +71,11 @@ class Connection:
             await self._protocol.initiate()
             await self._read()
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether it waits for a request, or for the rest of its headers."""
+        return self._idle
+
     def close_if_idle(self) -> None:
         """The server stops: no further request is wanted."""
         if self._idle:
@@ -84,14 +93,20 @@ class Connection:
                     data = await self._stream.receive_some(_CHUNK)
                 except (trio.BrokenResourceError, trio.ClosedResourceError):
                     break
+            if self._idle and self._headers_since is None:
+                self._headers_since = trio.current_time()
             await self._protocol.handle(RawData(bytes(data)))
             if not data:
                 break
         await self._protocol.handle(Closed())
 
     def _read_deadline(self) -> float:
-        """Headers must come in time; bodies and answers have deadlines of their own."""
-        return trio.current_time() + self._limits.header_seconds if self._idle else math.inf
+        """Headers must come in time, counted from their first byte; bodies and answers have
+        deadlines of their own."""
+        if not self._idle:
+            return math.inf
+        since = self.idle_since if self._headers_since is None else self._headers_since
+        return since + self._limits.header_seconds
 
     async def _handle(self, event: Event) -> None:
         """What the HTTP machine wants of the transport."""
@@ -99,6 +114,9 @@ class Connection:
             case RawData():
                 await self._send(event.data)
             case Updated():
+                if event.idle and not self._idle:
+                    self.idle_since = trio.current_time()
+                    self._headers_since = None
                 self._idle = event.idle
                 self._reading.deadline = self._read_deadline()
             case Closed():
@@ -119,6 +137,22 @@ class Connection:
         with suppress(trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError):
             await self._stream.send_eof()
         await self._stream.aclose()
+
+
+def address_of(stream: trio.SocketStream) -> str | None:
+    """The address of the other side; None when it has gone already."""
+    try:
+        return str(stream.socket.getpeername()[0])
+    except OSError:
+        return None
+
+
+def is_loopback(address: str | None) -> bool:
+    """Whether it is on this machine."""
+    try:
+        return ipaddress.ip_address(address or "").is_loopback
+    except ValueError:
+        return False
 
 
 class _Http1(H11Protocol):

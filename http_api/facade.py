@@ -50,7 +50,13 @@ class Application(Protocol):
     async def ready(self) -> tuple[bool, Json]: ...
 
     async def create_connection(
-        self, *, connection_id: str, name: str, owner_id: UUID, company_id: UUID | None
+        self,
+        *,
+        connection_id: str,
+        name: str,
+        owner_id: UUID,
+        company_id: UUID | None,
+        by_admin: bool,
     ) -> Json: ...
     async def connections(self, *, closely: bool = False) -> list[Json]: ...
     async def connection(self, connection_id: str, /, *, closely: bool = False) -> Json: ...

@@ -6,7 +6,6 @@ than was meant. ``ZAPVISOR_LENIENT_FIELDS`` keeps the way of the earlier back en
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from difflib import get_close_matches
@@ -19,10 +18,13 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.requests import Request
 
+from .parsed import kept
+
 LENIENT: ContextVar[bool] = ContextVar("lenient", default=False)
 """Whether the bodies of the call that is being answered may hold what nobody knows."""
 
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
+_MAX_NAMED = 20
 _MAX_SHOWN = 64
 """Characters of a name that are shown of what a stranger sent."""
 
@@ -49,7 +51,7 @@ async def refuse_unknown(request: Request) -> None:
     errors = [_error("query", name, known) for name in request.query_params if name not in known]
     uploads = request.headers.get("content-type", "").lower().startswith("multipart/")
     if route.body_field is None and not uploads:  # a form is read, and judged, by its route
-        errors += [_error("body", name, ()) for name in _names(await request.body())]
+        errors += [_error("body", name, ()) for name in _names(kept(request))]
     if errors:
         raise RequestValidationError(errors)
 
@@ -105,6 +107,5 @@ def _model_in(annotation: Any) -> type[BaseModel]:
     return BaseModel
 
 
-def _names(body: bytes) -> list[str]:
-    document = json.loads(body) if body.strip() else None
-    return list(document) if isinstance(document, dict) else []
+def _names(document: Any) -> list[str]:
+    return list(document)[:_MAX_NAMED] if isinstance(document, dict) else []

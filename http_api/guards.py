@@ -14,7 +14,6 @@ the very answer of one that does not exist. What is left to the route is to ask 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
@@ -30,13 +29,12 @@ from runtime.errors import Invalid, NotFound
 from runtime.identity import check_connection_id
 
 from .audit import note_requirement
-from .body import is_form
 from .facade import Application
 from .fields import refuse_unknown
+from .parsed import kept
 from .principal import Forbidden, Permission, Principal, Role, another_owner
 
 _CONNECTIONS = "/api/whatsapp-integration/connections/"
-_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})  # which ``body.JsonBody`` has bounded and checked
 
 
 class Naming(Enum):
@@ -90,8 +88,9 @@ def requires(
     return guard
 
 
-async def _check(requirement: Requirement, caller: Principal, request: Request) -> None:
-    note_requirement(requirement.permission, request.method)
+def check_permission(requirement: Requirement, caller: Principal, method: str) -> None:
+    """Raises Forbidden unless the caller has the role and the permission."""
+    note_requirement(requirement.permission, method)
     if caller.role not in requirement.roles:
         raise Forbidden("Esta credencial não dá acesso a esta chamada.")
     if not caller.may(requirement.permission):
@@ -100,9 +99,13 @@ async def _check(requirement: Requirement, caller: Principal, request: Request) 
             code="missing_permission",
             details={"permission": requirement.permission.value},
         )
+
+
+async def _check(requirement: Requirement, caller: Principal, request: Request) -> None:
+    check_permission(requirement, caller, request.method)
     if caller.is_admin:
         return
-    body = await _body(request)
+    body = kept(request)
     for owner in _named("ownerId", request, body):
         if _uuid(owner) not in (None, caller.owner_id):
             raise another_owner()
@@ -145,17 +148,6 @@ def _named(name: str, request: Request, body: Any) -> Iterator[str]:
     for value in candidates:
         if isinstance(value, str) and value.strip():
             yield value
-
-
-async def _body(request: Request) -> Any:
-    """The JSON body, which the middleware has found to be well-formed; None if there is none.
-
-    An uploaded form is left to its route, which asks `seen_connection`.
-    """
-    if is_form(request.headers):
-        return None
-    raw = await request.body() if request.method in _WITH_BODY else b""
-    return json.loads(raw) if raw else None
 
 
 def _uuid(text: str) -> UUID | None:

@@ -60,6 +60,8 @@ class ApiKey:
             owner_id=self.owner_id,
             connection_id=self.connection_id,
             rate_per_minute=self.rate_per_minute,
+            expires_at=self.expires_at,
+            digest=self.digest,
         )
 
 

@@ -24,7 +24,7 @@ from runtime.settings import Settings
 
 from . import key_file
 from .key_file import ApiKey, KeyFileUnreadable
-from .principal import EVERYTHING, Permission, Role
+from .principal import EVERYTHING, Permission, Principal, Role
 
 logger = logging.getLogger("zapvisor.http")
 
@@ -130,6 +130,15 @@ class KeyStore:
             if hmac.compare_digest(key.digest, digest):
                 found = key
         return found
+
+    async def holds(self, caller: Principal) -> bool:
+        """Whether the credential of a caller still counts: not revoked, rotated or expired."""
+        if caller.expires_at is not None and caller.expires_at <= datetime.now(UTC):
+            return False
+        if caller.digest is None:
+            return True
+        await self.refresh()
+        return any(key.digest == caller.digest for key in self.all())
 
     async def refresh(self) -> None:
         """Take over what another process wrote into the file, if it did."""

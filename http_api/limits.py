@@ -24,6 +24,9 @@ class Limits:
     file_bytes: int = 24 * 1024 * KIB  # of a body that holds a file in base64
     file_seconds: float = 60.0  # to send such a body
     files_at_once: int = 3  # such bodies in memory; further ones wait
+    json_inline_bytes: int = 64 * KIB  # of a body that is parsed at once; a larger one in a thread
+    json_threads: int = 2  # that parse such bodies; further ones wait
+    json_parts: int = 20_000  # values and names of one body, at most
     header_bytes: int = 16 * KIB  # names and values together
     header_count: int = 100
     url_bytes: int = 8 * KIB
@@ -36,12 +39,17 @@ class Limits:
     user_requests_per_minute: int = 600  # of each end user; keys have rates of their own
     drain_bytes: int = 16 * 1024 * KIB  # of a body that nobody wants, read before answering
     drain_seconds: float = 2.0
+    calls_per_owner: int = 64  # of the requests at once, for all that is not an admin's
+    sends_per_owner: int = 48
+    streams_per_owner: int = 16
+    checks_per_minute: int = 120  # numbers that one owner may have checked on WhatsApp
     streams: int = 64  # of events, open at once
     stream_seconds: float = 900.0  # then the client comes back, with a credential that still counts
     heartbeat_seconds: float = 15.0
     # Server only:
-    connections: int = 512
-    header_seconds: float = 10.0  # to send the headers, and between requests of one connection
+    connections: int = 512  # the oldest that waits for a request gives way to a new one
+    connections_per_address: int = 256  # but from this machine, where proxies and probes are
+    header_seconds: float = 10.0  # from the first byte to the end of the headers, and before it
     send_seconds: float = 20.0  # a client that reads nothing for so long is cut off
     graceful_seconds: float = 5.0  # for running requests when the server stops
 
@@ -61,8 +69,8 @@ _TOO_SLOW = Failure(
 )
 
 
-_SEND = "/api/whatsapp-integration/messages/send"
-_TRANSFERS = ("/api/whatsapp-integration/media/", f"{_SEND}-media")
+SEND_PATH = "/api/whatsapp-integration/messages/send"
+_TRANSFERS = ("/api/whatsapp-integration/media/", f"{SEND_PATH}-media")
 
 
 class RequestLimits:
@@ -95,7 +103,7 @@ class RequestLimits:
 
     async def _in_place(self, scope: Scope, receive: Receive, send: Send) -> None:
         limits = self._limits
-        sends = int(scope["path"].startswith(_SEND))
+        sends = int(scope["path"].startswith(SEND_PATH))
         if self._active >= limits.concurrent_requests or (
             sends and self._sending >= limits.concurrent_sends
         ):
@@ -111,6 +119,14 @@ class RequestLimits:
 
     def _oversized(self, scope: Scope) -> Failure | None:
         limits = self._limits
+        if {b"content-length", b"transfer-encoding"} <= {name for name, _ in scope["headers"]}:
+            # A proxy in front may believe the one and we the other: then two see two requests.
+            return Failure(
+                400,
+                "conflicting_headers",
+                "Content-Length e Transfer-Encoding não podem vir juntos.",
+                headers=(("Connection", "close"),),
+            )
         if len(scope.get("raw_path", b"")) + len(scope["query_string"]) > limits.url_bytes:
             return Failure(414, "url_too_long", "O endereço da requisição é longo demais.")
         headers = scope["headers"]
@@ -137,6 +153,6 @@ class RequestLimits:
             return self._limits.control_seconds
         if path.startswith(_TRANSFERS):
             return self._limits.transfer_seconds
-        if path == _SEND:
+        if path == SEND_PATH:
             return self._limits.send_url_seconds
         return self._limits.request_seconds

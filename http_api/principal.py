@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -49,6 +50,8 @@ class Principal:
         owner_id: whose data it reaches; None for an admin, who reaches everybody's.
         connection_id: the only connection it reaches; None for all of the owner's.
         rate_per_minute: requests; None is unlimited.
+        expires_at: the end of the credential; None: it has none.
+        digest: of the API key, which a rotation changes; None for a user.
     """
 
     id: str
@@ -58,6 +61,8 @@ class Principal:
     owner_id: UUID | None = None
     connection_id: str | None = None
     rate_per_minute: int | None = None
+    expires_at: datetime | None = None
+    digest: str | None = None
 
     @property
     def is_admin(self) -> bool:

@@ -24,7 +24,7 @@ from runtime.errors import ZapvisorError
 from runtime.settings import Settings
 
 from .app import create_app
-from .connection import Connection
+from .connection import Connection, address_of, is_loopback
 from .facade import Application
 from .keys import KeyStore
 from .limits import Limits
@@ -127,9 +127,23 @@ class _Connections:
         if not self._open:
             self._empty.set()
 
+    def _makes_room(self, accepted: trio.SocketStream) -> bool:
+        """Whether there is a place for one more: the oldest that waits for a request gives way.
+
+        So clients that open connections and say nothing, or headers byte by byte, lose theirs
+        before anybody else is turned away.
+        """
+        address = address_of(accepted)
+        if address is None:
+            return False
+        theirs = [one for one in self._open if one.address == address]
+        if not is_loopback(address) and len(theirs) >= self._limits.connections_per_address:
+            return _give_way(theirs)
+        return len(self._open) < self._limits.connections or _give_way(list(self._open))
+
     async def serve(self, accepted: trio.SocketStream) -> None:
         """One connection, from accept to close; whatever goes wrong stays in here."""
-        if len(self._open) >= self._limits.connections:
+        if not self._makes_room(accepted):
             return  # the accept loop closes it
         connection = Connection(self._app, self._config, self._context, accepted, self._limits)
         self._open.add(connection)
@@ -147,6 +161,14 @@ class _Connections:
             self._open.remove(connection)
             if self._stopping.is_set() and not self._open:
                 self._empty.set()
+
+
+def _give_way(candidates: list[Connection]) -> bool:
+    waiting = [one for one in candidates if one.is_idle]
+    if not waiting:
+        return False
+    min(waiting, key=lambda one: one.idle_since).break_off()
+    return True
 
 
 def _configuration(limits: Limits) -> Config:

@@ -7,7 +7,7 @@ nothing, comes back with ``Last-Event-ID`` and misses nothing that the log still
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
 import trio
@@ -19,17 +19,22 @@ from runtime.event_log import EventFeed
 from runtime.events import Event
 
 from .limits import Limits
+from .principal import Principal
+from .quotas import Quotas
 
 _RECONNECT = b"retry: 2000\n\n"
 _HEARTBEAT = b": .\n\n"
+HOLDS_SECONDS = 1.0
+"""How long a stream may go on after its credential has ended."""
 
 
 class Streams:
     """All open streams: how many there may be, and their end when the server stops."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, quotas: Quotas) -> None:
         self.limits = limits
         self.closing = False
+        self._quotas = quotas
         self._open = 0
         self._waiting: set[trio.CancelScope] = set()
 
@@ -40,17 +45,18 @@ class Streams:
             scope.cancel()
 
     @contextmanager
-    def place(self) -> Iterator[None]:
-        """One more stream. Raises Unavailable."""
+    def place(self, caller: Principal) -> Iterator[None]:
+        """One more stream. Raises Unavailable, and Throttled for an owner who has many."""
         if self.closing or self._open >= self.limits.streams:
             raise Unavailable(
                 "Há transmissões de eventos demais abertas ao mesmo tempo.", code="too_many_streams"
             )
-        self._open += 1
-        try:
-            yield
-        finally:
-            self._open -= 1
+        with self._quotas.stream(caller):
+            self._open += 1
+            try:
+                yield
+            finally:
+                self._open -= 1
 
     async def wait(self, event: trio.Event, seconds: float) -> None:
         """Until the event, or the end of the streams, but no longer than that."""
@@ -72,11 +78,14 @@ class EventStream(Response):
         self,
         streams: Streams,
         feed: EventFeed,
+        holds: Callable[[], Awaitable[bool]],
     ) -> None:
+        """``holds`` tells whether the credential of the listener still counts."""
         super().__init__(headers={"X-Accel-Buffering": "no"})
         del self.headers["content-length"]
         self._streams = streams
         self._feed = feed
+        self._holds = holds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Until the client leaves, its time is over, or the server stops."""
@@ -94,7 +103,12 @@ class EventStream(Response):
         yield _RECONNECT
         if self._feed.begin:
             yield _encode(self._feed.begin)
-        while not streams.closing and (left := until - trio.current_time()) > 0:
+        heard = trio.current_time()
+        while (
+            not streams.closing
+            and (left := until - trio.current_time()) > 0
+            and await self._holds()
+        ):
             grown = self._feed.grown
             away = False
             events = []
@@ -104,10 +118,14 @@ class EventStream(Response):
                 away = True
             if events:
                 yield _encode(events)
+                heard = trio.current_time()
             elif away or self._feed.at_end:
-                await streams.wait(grown, min(left, streams.limits.heartbeat_seconds))
-                if not grown.is_set() and not streams.closing:
+                beat = heard + streams.limits.heartbeat_seconds
+                seconds = min(left, beat - trio.current_time(), HOLDS_SECONDS)
+                await streams.wait(grown, max(0.0, seconds))
+                if trio.current_time() >= beat and not streams.closing:
                     yield _HEARTBEAT
+                    heard = trio.current_time()
 
 
 async def _until_gone(receive: Receive, scope: trio.CancelScope) -> None:

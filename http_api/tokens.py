@@ -11,6 +11,7 @@ import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -22,7 +23,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from runtime.settings import Settings
 
-from .principal import Principal, Role
+from .managers import Managers
+from .principal import EVERYTHING, Permission, Principal, Role
 
 logger = logging.getLogger("zapvisor.http")
 
@@ -144,6 +146,7 @@ class TokenVerifier:
         secret: of HS256; None accepts no such token.
         keys: the published key set; None accepts no token signed by a key pair.
         rate_per_minute: of requests of each user.
+        managers: who of the users may ``manage``.
     """
 
     def __init__(
@@ -152,7 +155,9 @@ class TokenVerifier:
         keys: KeySet | None = None,
         *,
         rate_per_minute: int | None = None,
+        managers: Managers | None = None,
     ) -> None:
+        self._managers = managers or Managers()
         self._secret = secret or None
         self._keys = keys
         self._rate = rate_per_minute
@@ -163,7 +168,8 @@ class TokenVerifier:
         keys = None
         if settings.supabase_url is not None:
             keys = KeySet(settings.supabase_url.rstrip("/") + JWKS_PATH)
-        return cls(secret, keys, rate_per_minute=rate_per_minute)
+        managers = Managers(settings.managers)
+        return cls(secret, keys, rate_per_minute=rate_per_minute, managers=managers)
 
     async def verify(self, token: str) -> Principal:
         """The user who holds ``token``, as the owner ``sub``.
@@ -209,5 +215,21 @@ class TokenVerifier:
             name=f"user {owner}",
             role=Role.OWNER,
             owner_id=owner,
+            permissions=self._permissions(claims, str(owner)),
             rate_per_minute=self._rate,
+            expires_at=_moment(claims.get("exp")),
         )
+
+    def _permissions(self, claims: Mapping[str, Any], user: str) -> frozenset[Permission]:
+        """Everything; guests, and who is not among the managers, may not pair and change."""
+        if claims.get("is_anonymous") is True or not self._managers.include(claims, user):
+            return EVERYTHING - {Permission.MANAGE}
+        return EVERYTHING
+
+
+def _moment(seconds: object) -> datetime | None:
+    """The end of a token, with the leeway that its verification has."""
+    try:
+        return datetime.fromtimestamp(float(str(seconds)) + LEEWAY, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None

@@ -43,9 +43,18 @@ class Application(Lifecycle):
     # --- connections
 
     async def create_connection(
-        self, *, connection_id: str, name: str, owner_id: UUID, company_id: UUID | None
+        self,
+        *,
+        connection_id: str,
+        name: str,
+        owner_id: UUID,
+        company_id: UUID | None,
+        by_admin: bool,
     ) -> dict[str, Any]:
-        """Create and start a connection; waits shortly for its first QR code."""
+        """Create and start a connection; waits shortly for its first QR code.
+
+        Anybody but an admin is bound by ``ZAPVISOR_MAX_CONNECTIONS_PER_OWNER``.
+        """
         self._check_running()
         connection = await self.book.create(
             connection_id,
@@ -53,6 +62,7 @@ class Application(Lifecycle):
             owner_id=owner_id,
             company_id=company_id,
             check_owner=self._check_owner,
+            most=None if by_admin else self.settings.max_connections_per_owner,
         )
         live = self.book.live(connection_id)
         with trio.move_on_after(QR_WAIT):

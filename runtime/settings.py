@@ -45,6 +45,12 @@ def _origins(value: str) -> str:
     return ",".join(map(values.origin, _listed(value)))
 
 
+def _proved(value: str) -> str:
+    if any(one.startswith("user_metadata") for one in _listed(value)):
+        raise ValueError("users write user_metadata themselves; use a claim of app_metadata")
+    return value
+
+
 def _receivers(value: str) -> str:
     for place, one in enumerate(_listed(value), 1):
         try:
@@ -120,6 +126,12 @@ class Settings(BaseSettings):
     )
 
     lenient_fields: bool = Field(default=False, validation_alias="ZAPVISOR_LENIENT_FIELDS")
+    max_connections_per_owner: int = Field(
+        default=5, ge=0, validation_alias="ZAPVISOR_MAX_CONNECTIONS_PER_OWNER"
+    )
+    managers: Annotated[str, AfterValidator(_proved)] = Field(
+        default="", validation_alias="ZAPVISOR_MANAGERS"
+    )
 
     @classmethod
     def settings_customise_sources(

@@ -148,7 +148,11 @@ class Shop:
             del known[CONNECTION]
         if CONNECTION not in known:
             await application.create_connection(
-                connection_id=CONNECTION, name="Demonstração", owner_id=owner, company_id=None
+                connection_id=CONNECTION,
+                name="Demonstração",
+                owner_id=owner,
+                company_id=None,
+                by_admin=True,
             )
         scanned = None
         with trio.fail_after(PAIRING_TIMEOUT):

@@ -41,6 +41,7 @@ _EVERYWHERE = (
     "missing_permission",
     "url_too_long",
     "rate_limited",
+    "quota_calls",
     "headers_too_large",
     "auth_unavailable",
     "overloaded",
@@ -63,6 +64,8 @@ _WITH_BODY = (
     "invalid_text",
     "request_timeout",
     "body_too_large",
+    "body_too_complex",
+    "conflicting_headers",
     "unsupported_media_type",
 )
 
@@ -73,6 +76,7 @@ REFUSED = tuple(one.code for one in all_refusals())
 """Of sends that WhatsApp, or the bridge for it, does not take."""
 SENDING = (
     *REFUSED,
+    "quota_sends",
     *ONE_CONNECTION,
     "invalid_phone",
     "ambiguous_number",

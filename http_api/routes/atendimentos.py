@@ -25,11 +25,13 @@ from ..attendance import (
 from ..audit import noted
 from ..envelope import success
 from ..guards import Lists, Reads, Sends, seen_atendimento
+from ..parsed import Route
 from ..rows import AtendimentoRow
 from ..schemas import OptionalCompanyId, OptionalOwnerId
 from .answers import ONE_CONNECTION, Runtime, answers
 
 router = APIRouter(
+    route_class=Route,
     prefix="/api/whatsapp-integration/atendimentos",
     tags=["Atendimentos"],
 )

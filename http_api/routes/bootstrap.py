@@ -11,10 +11,11 @@ from ..audit import noted
 from ..control import SelfTest, Stats, Status, TemporaryConnectionCreated
 from ..envelope import success
 from ..guards import AdminManages, AdminReads
+from ..parsed import Route
 from ..schemas import Message, TemporaryConnection
 from .answers import Runtime, answers
 
-router = APIRouter(prefix="/api/whatsapp-bootstrap", tags=["Controle"])
+router = APIRouter(route_class=Route, prefix="/api/whatsapp-bootstrap", tags=["Controle"])
 
 
 @router.post("/initialize", summary="Inicia o sistema", responses=answers(Status, body=True))
@@ -58,6 +59,7 @@ async def create_temporary_connection(
         name="Conexão de teste",
         owner_id=body.owner_id,
         company_id=body.company_id,
+        by_admin=True,
     )
     message = "Conexão de teste criada; leia o QR code para conectar."
     return success({"connectionId": connection_id, "message": message}, message=message)

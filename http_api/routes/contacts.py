@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, cast
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
 from runtime.contacts.service import MAX_PHONES
@@ -20,10 +20,12 @@ from ..conversation import (
 )
 from ..envelope import success
 from ..guards import Manages, Sends
+from ..parsed import Route
+from ..quotas import Quotas
 from ..schemas import ConnectionDetail, ConnectionId, Message
 from .answers import LIVE, ONE_CONNECTION, Runtime, answers
 
-router = APIRouter(prefix="/api/whatsapp-integration", tags=["WhatsApp"])
+router = APIRouter(route_class=Route, prefix="/api/whatsapp-integration", tags=["WhatsApp"])
 
 IdInPath = Annotated[ConnectionId, Path(alias="id")]
 
@@ -32,7 +34,12 @@ IdInPath = Annotated[ConnectionId, Path(alias="id")]
     "/contacts/check",
     summary="Confere números no WhatsApp",
     responses=answers(
-        list[CheckedContact], "invalid_phone", "ambiguous_number", *ONE_CONNECTION, *LIVE
+        list[CheckedContact],
+        "invalid_phone",
+        "ambiguous_number",
+        "quota_checks",
+        *ONE_CONNECTION,
+        *LIVE,
     ),
 )
 async def check_contacts(
@@ -45,11 +52,13 @@ async def check_contacts(
             description="Números; repita o parâmetro para vários.",
         ),
     ],
-    _caller: Sends,
+    caller: Sends,
     runtime: Runtime,
+    request: Request,
 ) -> Response:
     """Se cada número está no WhatsApp, e como o WhatsApp o conhece (com ou sem o nono dígito)."""
     noted().connection = connection_id
+    cast("Quotas", request.app.state.quotas).check(caller, len(phones))
     return success(await runtime.check_contacts(connection_id, phones))
 
 

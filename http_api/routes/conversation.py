@@ -17,12 +17,15 @@ from ..conversation import EditMessage, MessagesRead, ReactToMessage
 from ..envelope import success
 from ..facade import Application
 from ..guards import Sends
+from ..parsed import Route
 from ..principal import Principal
 from ..schemas import OptionalOwnerId, Sent
 from ..sending import SendMessage
 from .answers import LIVE, REFUSED, Runtime, answers, sent_answer
 
-router = APIRouter(prefix="/api/whatsapp-integration/messages", tags=["Mensagens"])
+router = APIRouter(
+    route_class=Route, prefix="/api/whatsapp-integration/messages", tags=["Mensagens"]
+)
 
 MessageId = Annotated[UUID, Path(alias="messageId", description="O id da linha da mensagem.")]
 OfOwner = Annotated[OptionalOwnerId, Query(alias="ownerId")]

@@ -12,10 +12,12 @@ from starlette.responses import Response
 from ..control import QueueCleared
 from ..envelope import success
 from ..guards import AdminManages, AdminReads
+from ..parsed import Route
 from ..schemas import Answer, Message, RequestBody
 from .answers import Runtime, answers
 
 router = APIRouter(
+    route_class=Route,
     prefix="/api/whatsapp-integration/dead-letters",
     tags=["Mensagens rejeitadas"],
 )

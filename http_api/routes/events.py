@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Annotated, Any, cast
 
 import trio
@@ -15,13 +16,14 @@ from runtime.events import EventName
 
 from ..guards import Lists
 from ..limits import EVENTS_PATH
+from ..parsed import Route
 from ..principal import Permission
 from ..schemas import ConnectionId, EventBody, OptionalOwnerId
 from ..streams import EventStream, Streams
 from ..validation import custom_error
 from .answers import ONE_CONNECTION, Runtime, answers
 
-router = APIRouter(tags=["Eventos"])
+router = APIRouter(route_class=Route, tags=["Eventos"])
 
 MAX_RECENT = 500
 
@@ -45,7 +47,7 @@ EventNames = Annotated[
 EventId = Annotated[str | None, AfterValidator(_position), Field(max_length=64, examples=[None])]
 
 _ANSWERS: dict[int | str, dict[str, Any]] = {
-    **answers(EventBody, "invalid_event_id", *ONE_CONNECTION, "too_many_streams"),
+    **answers(EventBody, "invalid_event_id", *ONE_CONNECTION, "too_many_streams", "quota_streams"),
     200: {
         "description": "Um evento por vez: `id`, `event` e, em `data`, o JSON do evento.",
         "content": {"text/event-stream": {"schema": {"type": "string"}}},
@@ -55,7 +57,7 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
 
 async def _place(request: Request) -> AsyncIterator[Streams]:
     streams = cast("Streams", request.app.state.streams)
-    with streams.place():
+    with streams.place(request.state.principal):
         yield streams
 
 
@@ -63,6 +65,7 @@ async def _place(request: Request) -> AsyncIterator[Streams]:
 async def stream_events(
     caller: Lists,
     runtime: Runtime,
+    request: Request,
     streams: Annotated[Streams, Depends(_place)],
     event: Annotated[
         EventNames, Query(description="Só estes; repetido ou separado por vírgulas.")
@@ -96,4 +99,4 @@ async def stream_events(
     )
     with trio.fail_after(streams.limits.request_seconds):
         feed = await runtime.follow_events(wanted, after=last_event_id or since, recent=recent)
-    return EventStream(streams, feed)
+    return EventStream(streams, feed, partial(request.app.state.keys.holds, caller))

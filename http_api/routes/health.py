@@ -9,10 +9,11 @@ from ..control import Alive, Ready
 from ..docs import CONTENT_SECURITY_POLICY, page
 from ..envelope import Failure, success
 from ..errors import retry_after
+from ..parsed import Route
 from ..schemas import Success
 from .answers import Runtime, failures
 
-router = APIRouter(tags=["Saúde"])
+router = APIRouter(route_class=Route, tags=["Saúde"])
 
 
 @router.get(

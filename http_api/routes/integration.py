@@ -27,6 +27,7 @@ from ..guards import (
     required_owner,
     seen_atendimento,
 )
+from ..parsed import Route
 from ..principal import Permission
 from ..rows import AtendimentoRow, MessageRow, SessionRow
 from ..schemas import (
@@ -52,7 +53,7 @@ from .answers import FILES, ONE_CONNECTION, SENDING, Runtime, answers, sent_answ
 from .conversation import plain_request, text_of
 from .media import same_key
 
-router = APIRouter(prefix="/api/whatsapp-integration", tags=["WhatsApp"])
+router = APIRouter(route_class=Route, prefix="/api/whatsapp-integration", tags=["WhatsApp"])
 
 IdInPath = Annotated[ConnectionId, Path(alias="id")]
 
@@ -84,6 +85,7 @@ _SEND_ANSWERS[202] = _SEND_ANSWERS[200] | {
         "unknown_owner",
         "connection_exists",
         "too_many_connections",
+        "quota_connections",
         body=True,
     ),
 )
@@ -98,6 +100,7 @@ async def create_connection(
             name=body.name,
             owner_id=required_owner(caller, body.owner_id),
             company_id=body.company_id,
+            by_admin=caller.is_admin,
         )
     )
 

@@ -18,6 +18,7 @@ from ..envelope import success
 from ..facade import Application
 from ..guards import AdminManages, AdminReads
 from ..keys import ApiKey, KeyScope, KeyStore
+from ..parsed import Route
 from ..principal import EVERYTHING, Permission, Role
 from ..schemas import (
     MAX_NAME,
@@ -31,7 +32,7 @@ from ..schemas import (
 )
 from .answers import ONE_CONNECTION, Runtime, answers
 
-router = APIRouter(prefix="/api/whatsapp-bootstrap/keys", tags=["Chaves de API"])
+router = APIRouter(route_class=Route, prefix="/api/whatsapp-bootstrap/keys", tags=["Chaves de API"])
 
 T = TypeVar("T")
 DEFAULT_RATE = 600

@@ -22,6 +22,7 @@ from ..facade import Application
 from ..fields import with_hints
 from ..guards import Reads, Sends, seen_connection
 from ..multipart import FILE_FIELD, read_form
+from ..parsed import Route
 from ..principal import Principal
 from ..ranges import ByteRange, Unsatisfiable, read_range
 from ..schemas import IdempotencyKey, MediaRetried, OptionalOwnerId, Sent
@@ -29,7 +30,7 @@ from ..sending import SendFile
 from .answers import FILES, SENDING, Runtime, answers, failures, sent_answer
 from .conversation import text_of
 
-router = APIRouter(prefix="/api/whatsapp-integration", tags=["Arquivos"])
+router = APIRouter(route_class=Route, prefix="/api/whatsapp-integration", tags=["Arquivos"])
 
 MessageId = Annotated[UUID, Path(alias="messageId", description="O id da linha da mensagem.")]
 OfOwner = Annotated[OptionalOwnerId, Query(alias="ownerId")]

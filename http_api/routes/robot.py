@@ -11,11 +11,13 @@ from starlette.responses import Response
 from ..attendance import ChangeRobot, CreateRobot
 from ..envelope import success
 from ..guards import OwnerManages, OwnerReads
+from ..parsed import Route
 from ..rows import RobotRow
 from ..schemas import Message, OptionalCompanyId, OptionalOwnerId
 from .answers import Runtime, answers
 
 router = APIRouter(
+    route_class=Route,
     prefix="/api/whatsapp-integration/robot",
     tags=["Robô"],
 )

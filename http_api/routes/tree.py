@@ -11,10 +11,11 @@ from starlette.responses import Response
 from ..control import TreeNode
 from ..envelope import success
 from ..guards import AdminManages, AdminReads
+from ..parsed import Route
 from ..schemas import Message, RequestBody
 from .answers import Runtime, answers
 
-router = APIRouter(prefix="/api/whatsapp-bootstrap/tree", tags=["Controle"])
+router = APIRouter(route_class=Route, prefix="/api/whatsapp-bootstrap/tree", tags=["Controle"])
 
 
 class Unpark(RequestBody):

@@ -14,6 +14,7 @@ from runtime.notifier.desk import MAX_URL
 from ..audit import noted
 from ..envelope import success
 from ..guards import OwnerManages, OwnerReads
+from ..parsed import Route
 from ..schemas import (
     UUID_EXAMPLE,
     Answer,
@@ -26,7 +27,9 @@ from ..schemas import (
 from .answers import ONE_CONNECTION, Runtime, answers
 from .events import EventNames
 
-router = APIRouter(prefix="/api/whatsapp-integration/webhooks", tags=["Webhooks"])
+router = APIRouter(
+    route_class=Route, prefix="/api/whatsapp-integration/webhooks", tags=["Webhooks"]
+)
 
 MAX_PAGE = 100
 _URL_EXAMPLE = "https://crm.exemplo.com.br/zapvisor"

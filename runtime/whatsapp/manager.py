@@ -49,6 +49,7 @@ class Connections:
         self.supervisor = DynamicSupervisor(max_children=MAX_CONNECTIONS, initial=self._remembered)
         self.waiting = False
         self._erasing = trio.Lock()
+        self._creating = trio.Lock()
         self._in_hand: set[str] = set()
 
     async def create(
@@ -59,9 +60,27 @@ class Connections:
         owner_id: UUID,
         company_id: UUID | None,
         check_owner: Callable[[Connection], Awaitable[None]],
+        most: int | None = None,
     ) -> Connection:
-        """Register a connection and start it. Raises Invalid, or Conflict when it exists."""
+        """Register a connection and start it; ``most`` bounds how many the owner may have.
+
+        Raises Invalid, or Conflict when it exists or there are too many.
+        """
         check_connection_id(connection_id)
+        async with self._creating:  # one at a time, so that they can be counted
+            return await self._create(
+                connection_id, name, str(owner_id), company_id, check_owner, most
+            )
+
+    async def _create(
+        self,
+        connection_id: str,
+        name: str,
+        owner_id: str,
+        company_id: UUID | None,
+        check_owner: Callable[[Connection], Awaitable[None]],
+        most: int | None,
+    ) -> Connection:
         journal = self._services.journal
         before = await journal.connection(connection_id)
         if before is not None and not (_is_deleted(before) and await self._erase(before)):
@@ -70,10 +89,17 @@ class Connections:
             raise Conflict(
                 "Esta instalação já tem o máximo de conexões.", code="too_many_connections"
             )
+        owned = sum(one.owner_id == owner_id for one in await self.all())
+        if most is not None and owned >= most:
+            raise Conflict(
+                f"Este dono já tem {owned} conexões; o máximo é {most}.",
+                code="quota_connections",
+                details={"max": most},
+            )
         connection = Connection(
             id=connection_id,
             name=name,
-            owner_id=str(owner_id),
+            owner_id=owner_id,
             company_id=str(company_id) if company_id is not None else None,
             created_at=datetime.now(UTC),
         )

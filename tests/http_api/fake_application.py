@@ -190,7 +190,7 @@ class FakeApplication:
         await self._called("ready")
         return self.is_ready, {"journal": "ready"}
 
-    async def create_connection(self, *, connection_id, name, owner_id, company_id):
+    async def create_connection(self, *, connection_id, name, owner_id, company_id, by_admin):
         await self._called("create_connection", connection_id, name, owner_id, company_id)
         if connection_id in self.book:
             raise Conflict("Já existe uma conexão com este id.", code="connection_exists")
