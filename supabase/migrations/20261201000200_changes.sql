@@ -20,7 +20,7 @@ $$;
 -- service role has a way in: the schema is not exposed.
 create table if not exists zapvisor.pending_changes (
     id uuid primary key,
-    owner_id uuid not null references auth.users (id) on delete cascade,
+    owner_id uuid not null,
     connection_id text not null,
     numero_cliente text not null,
     alvos uuid[] not null,
@@ -32,11 +32,30 @@ create table if not exists zapvisor.pending_changes (
     item jsonb not null,
     espera_desde timestamptz not null default now()
 );
+
+do $$
+begin
+    -- As the messages themselves: an installation may know its owners from elsewhere.
+    if not exists (
+        select from pg_catalog.pg_constraint
+        where conrelid = 'zapvisor.pending_changes'::regclass and contype = 'f'
+    ) and exists (
+        select from pg_catalog.pg_constraint
+        where conrelid = 'public.whatsapp_mensagens'::regclass
+          and contype = 'f' and confrelid = to_regclass('auth.users')
+    ) then
+        alter table zapvisor.pending_changes
+            add foreign key (owner_id) references auth.users (id) on delete cascade;
+    end if;
+end
+$$;
+
 create index if not exists zapvisor_pending_changes_alvos on zapvisor.pending_changes using gin (alvos);
 create index if not exists zapvisor_pending_changes_chat
     on zapvisor.pending_changes (owner_id, connection_id, numero_cliente, espera_desde, seq);
 create index if not exists zapvisor_pending_changes_age
     on zapvisor.pending_changes (owner_id, espera_desde, seq);
+revoke all on zapvisor.pending_changes from public, anon, authenticated;
 grant select, insert, delete on zapvisor.pending_changes to service_role;
 
 -- One name for each person: a number without domain and device, with the ninth digit; a LID without device.

@@ -143,3 +143,14 @@ async def test_old_events_go_and_the_newest_stay(tmp_path, monkeypatch):
     assert log.prune(database, before=5_500_000, limit=100) == 1
     assert numbers(log.read(database, "", 10)) == [5]
     database.close()
+
+
+async def test_what_happened_by_a_stored_message_is_told_after_it_and_once(journal):
+    (accepted,) = await journal.accept([message("a")])
+    changed = Event(EventName.MESSAGE_CHANGED, {"messageId": "b"}, "conn", OWNER)
+    told = {accepted.seq: Event(RECEIVED, {"messageId": "a"}, "conn", OWNER)}
+    outcome = [Stored(accepted.seq, "inserted", PLACE)]
+    for _ in range(2):
+        await journal.settle(outcome, told=told, then={accepted.seq: [changed]})
+    happened = [one.event for one in await journal.events("", limit=10)]
+    assert happened == [RECEIVED, EventName.MESSAGE_CHANGED]
