@@ -826,11 +826,6 @@ as $$
     select coalesce(array_agg(id), '{}') from changed
 $$;
 
-create or replace function public.zapvisor_schema_version() returns integer
-language sql immutable
-set search_path = ''
-as $$ select 3 $$;
-
 revoke all on function
     zapvisor.is_plausible(timestamptz), zapvisor.name_of(text, text, text),
     zapvisor.is_own(uuid, text, uuid, text)

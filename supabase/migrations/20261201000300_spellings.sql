@@ -14,3 +14,11 @@ as $$
         else array[number]
     end
 $$;
+
+-- What this project has been brought to; in the last file, so that all before it are there.
+create or replace function public.zapvisor_schema_version() returns integer
+language sql immutable
+set search_path = ''
+as $$ select 3 $$;
+
+notify pgrst, 'reload schema';
