@@ -120,3 +120,11 @@ test("onWhatsApp finds a Brazilian number in either spelling", async () => {
   assert.deepEqual(await found("552187650002"), { jid: "5521987650002@s.whatsapp.net", exists: true });
   assert.equal(await found("5511999999999"), undefined);
 });
+
+test("an answer that names nobody is none, once", async () => {
+  const client = await scene.paired();
+  scene.world.faults.add({ kind: "empty-check", times: 1 });
+  const number = scene.contact().number;
+  assert.equal((await client.socket.onWhatsApp(number))?.length ?? 0, 0);
+  assert.equal((await client.socket.onWhatsApp(number))?.[0]?.exists, true);
+});

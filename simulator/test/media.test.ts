@@ -107,6 +107,10 @@ test("what faults do to a download shows, and only as often as asked", async () 
   const begun = performance.now();
   await download(message);
   assert.ok(performance.now() - begun >= 150, "twenty pieces, 10 ms apart");
+  scene.world.faults.add({ kind: "media-page", times: 1 });
+  const page = await fetch(url);
+  assert.deepEqual([page.status, page.headers.get("content-type")?.includes("html")], [200, true]);
+  await page.arrayBuffer();
   scene.world.faults.add({ kind: "media-truncate", times: 1 });
   await assert.rejects(fetch(url).then((response) => response.arrayBuffer()));
   assert.deepEqual(sha256(await download(message)), Buffer.from(message.message!.documentMessage!.fileSha256!));

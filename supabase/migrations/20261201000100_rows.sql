@@ -1,158 +1,261 @@
--- A row is a stranger's input: row-level security lets every signed-in user write rows with any
--- connection, any atendimento and any time. Here the database holds a row against what it points at,
--- for every role, and the ingest touches no row but of the item's own owner and connection. Besides:
--- a name that a person wrote stays, and one clock orders a conversation.
+-- A row is a stranger's input. Row-level security lets every signed-in user write rows of the four
+-- tables, and whatever a row names (a connection, an atendimento, an id that the runtime will want)
+-- may be another owner's. So whose a connection is stands where users cannot write, triggers refuse
+-- rows that reach over to another owner, and no statement follows a reference without comparing owners.
+--
+-- Also here: what a person called a customer stays, and one clock orders a conversation.
 
--- --- who owns a connection
+-- What WhatsApp last said of the name; `nome_cliente` follows it as long as no person wrote another.
+alter table public.whatsapp_atendimentos add column if not exists nome_whatsapp text;
 
--- The runtime alone says so (ingest_sessions); whatsapp_sessions cannot, as users may write there.
--- Filled when the runtime starts its connections, not from rows of before, for the same reason.
+-- --- whose a connection is
+
+-- `owners_before`: whose it was before. What the journal still holds of theirs may come later.
 create table if not exists zapvisor.connections (
     connection_id text primary key,
-    owner_id uuid not null
+    owner_id uuid not null,
+    owners_before uuid[] not null default '{}'
 );
+
 revoke all on zapvisor.connections from public, anon, authenticated;
-grant select, insert, update, delete on zapvisor.connections to service_role;
+grant select, insert, update on zapvisor.connections to service_role;
 
-alter table public.whatsapp_atendimentos
-    add column if not exists nome_whatsapp text;  -- as WhatsApp last told it; see ingest_messages
+do $$
+begin
+    -- As the tables themselves: an installation may know its owners from elsewhere.
+    if not exists (
+        select from pg_catalog.pg_constraint
+        where conrelid = 'zapvisor.connections'::regclass and contype = 'f'
+    ) and exists (
+        select from pg_catalog.pg_constraint
+        where conrelid = 'public.whatsapp_sessions'::regclass
+          and contype = 'f' and confrelid = 'auth.users'::regclass
+    ) then
+        alter table zapvisor.connections
+            add foreign key (owner_id) references auth.users (id) on delete cascade;
+    end if;
+end
+$$;
 
--- --- what a row may point at
+-- A user may have written any of these rows; so only where they all name one owner it is believed,
+-- and only until the runtime says otherwise.
+insert into zapvisor.connections (connection_id, owner_id)
+select s.connection_id, (array_agg(s.owner_id))[1]
+from public.whatsapp_sessions s
+where s.connection_id is not null
+group by s.connection_id
+having count(distinct s.owner_id) = 1
+   and not exists (
+       select from public.whatsapp_atendimentos a
+       where a.connection_id = s.connection_id and a.owner_id <> (array_agg(s.owner_id))[1]
+   )
+on conflict do nothing;
 
--- Security definer: who writes sees neither zapvisor.connections nor the rows of other owners, and
--- would take these for absent. For each statement and not for each row: the ingest writes hundreds.
-create or replace function zapvisor.check_inserted_messages() returns trigger
-language plpgsql security definer
+-- Notes whose the connections of a batch are; tells whether there was anything new. The runtime, which registers them and gives each id
+-- away once, is the authority: a session says whose its connection is now. So does anything else of an
+-- owner not heard of before, for messages may pass a queue in which the session waits; but not what
+-- comes late of an owner whose it is no longer.
+create or replace function zapvisor.claim(items zapvisor.item[]) returns boolean
+language plpgsql volatile
+set search_path = ''
+as $$
+declare
+    claim record;
+    changed boolean := false;
+begin
+    for claim in
+        with pair as (
+            select i.connection_id, i.owner_id,
+                   max(i.ordinality) filter (where i.kind = 'session') as told,
+                   max(i.ordinality) as last
+            from unnest(items) with ordinality as i
+            where i.connection_id is not null and i.owner_id is not null
+            group by i.connection_id, i.owner_id
+        )
+        select p.* from pair p
+        where exists (
+            select from pair q
+            left join zapvisor.connections c on c.connection_id = q.connection_id
+            where q.connection_id = p.connection_id
+              and c.owner_id is distinct from q.owner_id
+              and (q.told is not null or not coalesce(q.owner_id = any (c.owners_before), false))
+        )
+        order by p.connection_id, p.told nulls first, p.last
+    loop
+        insert into zapvisor.connections as known (connection_id, owner_id)
+        values (claim.connection_id, claim.owner_id)
+        on conflict (connection_id) do update
+        set owner_id = excluded.owner_id,
+            owners_before = (known.owner_id || array_remove(known.owners_before, excluded.owner_id))[:8]
+        where known.owner_id <> excluded.owner_id
+          and (claim.told is not null or not excluded.owner_id = any (known.owners_before));
+        changed := true;
+    end loop;
+    return changed;
+end
+$$;
+
+-- --- what a row may not reach over to
+
+-- A connection that nobody has is anybody's to name: such a row gains nothing by it later, for every
+-- statement compares owners. The service role may still bring what was written while it was another's.
+-- Refusals are 23514: should the runtime itself ever meet one, it sets that item aside and goes on.
+
+-- For rows that are new; once for each statement, for the ingest inserts many at a time.
+create or replace function zapvisor.check_new_rows() returns trigger
+language plpgsql
+security definer
 set search_path = ''
 set enable_seqscan = off
 as $$
 declare
-    named uuid[] := array(select distinct i.atendimento_id from inserted i);
+    is_runtime boolean := current_setting('role') = 'service_role';
 begin
     if exists (
-        -- Found by their ids and nothing else, so that no plan of a young table walks through all.
+        select from (select distinct r.connection_id, r.owner_id from fresh r) as r
+        join zapvisor.connections c on c.connection_id = r.connection_id
+        where c.owner_id <> r.owner_id and not (is_runtime and r.owner_id = any (c.owners_before))
+    ) then
+        raise exception 'the connection of a row of % belongs to another owner', tg_table_name
+            using errcode = 'check_violation';
+    end if;
+    return null;
+end
+$$;
+
+create or replace function zapvisor.check_new_messages() returns trigger
+language plpgsql
+security definer
+set search_path = ''
+set enable_seqscan = off
+as $$
+declare
+    is_runtime boolean := current_setting('role') = 'service_role';
+begin
+    if exists (
+        select from (select distinct r.connection_id, r.owner_id from fresh r) as r
+        join zapvisor.connections c on c.connection_id = r.connection_id
+        where c.owner_id <> r.owner_id and not (is_runtime and r.owner_id = any (c.owners_before))
+    ) or exists (  -- found by their ids and nothing else, and compared afterwards; see atendimentos_of
         with theirs as materialized (
-            select a.id, a.owner_id from public.whatsapp_atendimentos a where a.id = any (named)
+            select a.id, a.owner_id from public.whatsapp_atendimentos a
+            where a.id = any (array(select distinct r.atendimento_id from fresh r))
         )
-        select from inserted i
-        join theirs t on t.id = i.atendimento_id
-        where t.owner_id is distinct from i.owner_id
+        select from theirs a join fresh r on r.atendimento_id = a.id where r.owner_id <> a.owner_id
     ) then
-        raise exception 'the atendimento of a message belongs to another owner'
-            using errcode = 'check_violation';
-    end if;
-    if exists (
-        select from (select distinct n.connection_id, n.owner_id from inserted n) as i
-        join zapvisor.connections c on c.connection_id = i.connection_id
-        where c.owner_id is distinct from i.owner_id
-    ) then
-        raise exception 'the connection of a message belongs to another owner'
+        raise exception 'the connection or the atendimento of a row of % belongs to another owner', tg_table_name
             using errcode = 'check_violation';
     end if;
     return null;
 end
 $$;
 
-create or replace function zapvisor.check_inserted() returns trigger
-language plpgsql security definer
+-- For rows whose owner or references change; not for those that are as they were, however they are.
+create or replace function zapvisor.check_changed_row() returns trigger
+language plpgsql
+security definer
 set search_path = ''
+set enable_seqscan = off
 as $$
+declare
+    is_runtime boolean := current_setting('role') = 'service_role';
 begin
-    if exists (
-        select from (select distinct n.connection_id, n.owner_id from inserted n) as i
-        join zapvisor.connections c on c.connection_id = i.connection_id
-        where c.owner_id is distinct from i.owner_id
+    if new.owner_id is distinct from old.owner_id then
+        raise exception 'a row of % cannot move to another owner', tg_table_name
+            using errcode = 'check_violation';
+    end if;
+    if tg_table_name = 'whatsapp_configuracoes' then
+        return new;
+    end if;
+    if new.connection_id is distinct from old.connection_id and exists (
+        select from zapvisor.connections c
+        where c.connection_id = new.connection_id and c.owner_id <> new.owner_id
+          and not (is_runtime and new.owner_id = any (c.owners_before))
     ) then
         raise exception 'the connection of a row of % belongs to another owner', tg_table_name
             using errcode = 'check_violation';
     end if;
-    return null;
-end
-$$;
-
--- Only for updates that change what a row points at: bad rows of before can still be corrected.
-create or replace function zapvisor.check_moved_message() returns trigger
-language plpgsql security definer
-set search_path = ''
-as $$
-begin
-    if exists (
-        select from public.whatsapp_atendimentos a
-        where a.id = new.atendimento_id and a.owner_id is distinct from new.owner_id
-    ) then
-        raise exception 'the atendimento of a message belongs to another owner'
-            using errcode = 'check_violation';
-    end if;
-    if exists (
-        select from zapvisor.connections c
-        where c.connection_id = new.connection_id and c.owner_id is distinct from new.owner_id
-    ) then
-        raise exception 'the connection of a message belongs to another owner'
-            using errcode = 'check_violation';
+    if tg_table_name = 'whatsapp_mensagens' then
+        if new.atendimento_id is distinct from old.atendimento_id and exists (
+            select from public.whatsapp_atendimentos a
+            where a.id = new.atendimento_id and a.owner_id <> new.owner_id
+        ) then
+            raise exception 'the atendimento of a row of % belongs to another owner', tg_table_name
+                using errcode = 'check_violation';
+        end if;
     end if;
     return new;
 end
 $$;
 
-create or replace function zapvisor.check_moved() returns trigger
-language plpgsql security definer
-set search_path = ''
-as $$
-begin
-    if exists (
-        select from zapvisor.connections c
-        where c.connection_id = new.connection_id and c.owner_id is distinct from new.owner_id
-    ) then
-        raise exception 'the connection of a row of % belongs to another owner', tg_table_name
-            using errcode = 'check_violation';
-    end if;
-    return new;
-end
-$$;
+create or replace trigger zapvisor_check_new_rows after insert on public.whatsapp_sessions
+    referencing new table as fresh
+    for each statement execute function zapvisor.check_new_rows();
+create or replace trigger zapvisor_check_new_rows after insert on public.whatsapp_atendimentos
+    referencing new table as fresh
+    for each statement execute function zapvisor.check_new_rows();
+create or replace trigger zapvisor_check_new_rows after insert on public.whatsapp_mensagens
+    referencing new table as fresh
+    for each statement execute function zapvisor.check_new_messages();
 
-create or replace trigger zapvisor_check_inserted after insert on public.whatsapp_mensagens
-    referencing new table as inserted
-    for each statement execute function zapvisor.check_inserted_messages();
-create or replace trigger zapvisor_check_inserted after insert on public.whatsapp_atendimentos
-    referencing new table as inserted
-    for each statement execute function zapvisor.check_inserted();
-create or replace trigger zapvisor_check_inserted after insert on public.whatsapp_sessions
-    referencing new table as inserted
-    for each statement execute function zapvisor.check_inserted();
-
-create or replace trigger zapvisor_check_moved before update on public.whatsapp_mensagens
-    for each row when (
-        (old.owner_id, old.connection_id, old.atendimento_id)
-        is distinct from (new.owner_id, new.connection_id, new.atendimento_id))
-    execute function zapvisor.check_moved_message();
-create or replace trigger zapvisor_check_moved before update on public.whatsapp_atendimentos
-    for each row when (
-        (old.owner_id, old.connection_id) is distinct from (new.owner_id, new.connection_id))
-    execute function zapvisor.check_moved();
-create or replace trigger zapvisor_check_moved before update on public.whatsapp_sessions
-    for each row when (
-        (old.owner_id, old.connection_id) is distinct from (new.owner_id, new.connection_id))
-    execute function zapvisor.check_moved();
+create or replace trigger zapvisor_check_changed_row before update on public.whatsapp_sessions
+    for each row
+    when (new.owner_id is distinct from old.owner_id or new.connection_id is distinct from old.connection_id)
+    execute function zapvisor.check_changed_row();
+create or replace trigger zapvisor_check_changed_row before update on public.whatsapp_atendimentos
+    for each row
+    when (new.owner_id is distinct from old.owner_id or new.connection_id is distinct from old.connection_id)
+    execute function zapvisor.check_changed_row();
+create or replace trigger zapvisor_check_changed_row before update on public.whatsapp_mensagens
+    for each row
+    when (new.owner_id is distinct from old.owner_id or new.connection_id is distinct from old.connection_id
+        or new.atendimento_id is distinct from old.atendimento_id)
+    execute function zapvisor.check_changed_row();
+create or replace trigger zapvisor_check_changed_row before update on public.whatsapp_configuracoes
+    for each row
+    when (new.owner_id is distinct from old.owner_id)
+    execute function zapvisor.check_changed_row();
 
 -- --- times
 
--- PostgreSQL knows infinity and the year 294276; nothing that reads rows does, and a row of such a
--- time would stand first or last for ever. Users write times of about now.
-create or replace function zapvisor.refuse_time() returns trigger
+-- A time that can be believed: not before the epoch, not more than a clock's error ahead of now.
+-- Any other (infinity, the year 5000) becomes the time of arrival, which is the only one known.
+create or replace function zapvisor.believed(moment timestamptz) returns timestamptz
+language sql stable
+as $$
+    select case
+        when moment between '1970-01-01 00:00+00' and now() + interval '5 minutes' then moment
+        when moment is not null then now()
+    end
+$$;
+
+-- The same for every row, whoever writes it; the arguments name the columns. A clock that is wrong is
+-- no offence, so nothing is refused. Called for such rows alone: the triggers' conditions cost little.
+create or replace function zapvisor.mend_times() returns trigger
 language plpgsql
 set search_path = ''
 as $$
+declare
+    facts jsonb := to_jsonb(new);
+    mended jsonb := '{}';
+    name text;
 begin
-    raise exception 'a time of this row of % is not one of a conversation', tg_table_name
-        using errcode = 'check_violation';
+    foreach name in array tg_argv loop
+        if (facts ->> name)::timestamptz
+            not between '1970-01-01 00:00+00' and now() + interval '5 minutes'
+        then
+            mended := mended || jsonb_build_object(name, now());
+        end if;
+    end loop;
+    return jsonb_populate_record(new, mended);
 end
 $$;
 
 do $$
 declare
-    place record;
+    watched record;
 begin
-    for place in
+    for watched in
         select * from (values
             ('whatsapp_sessions', array['connected_at', 'disconnected_at', 'created_at', 'updated_at']),
             ('whatsapp_atendimentos',
@@ -161,73 +264,51 @@ begin
             ('whatsapp_configuracoes', array['created_at', 'updated_at'])
         ) as v (table_name, columns)
     loop
-        -- Only the columns that are there, with a time zone: an installation may have others.
-        execute (
-            select format(
-                'create or replace trigger zapvisor_check_times before insert or update on public.%I '
-                'for each row when (current_user in (''anon'', ''authenticated'') and (%s)) '
-                'execute function zapvisor.refuse_time()',
-                place.table_name,
-                string_agg(format(
-                    'new.%1$I not between ''1990-01-01 00:00:00+00'' and now() + interval ''1 day''',
-                    a.attname), ' or ' order by a.attnum))
-            from pg_catalog.pg_attribute a
-            where a.attrelid = to_regclass(format('public.%I', place.table_name))
-              and a.attname = any (place.columns)
-              and a.atttypid = 'timestamptz'::regtype
-              and not a.attisdropped
+        execute format(
+            'create or replace trigger zapvisor_mend_times before insert or update on public.%I
+             for each row when (%s) execute function zapvisor.mend_times(%s)',
+            watched.table_name,
+            (select string_agg(format(
+                'new.%I not between ''1970-01-01 00:00+00'' and now() + interval ''5 minutes''', c), ' or ')
+             from unnest(watched.columns) as c),
+            (select string_agg(quote_literal(c), ', ') from unnest(watched.columns) as c)
         );
     end loop;
 end
 $$;
 
-revoke all on function
-    zapvisor.check_inserted_messages(), zapvisor.check_inserted(), zapvisor.check_moved_message(),
-    zapvisor.check_moved(), zapvisor.refuse_time()
-    from public, anon, authenticated;
+-- --- names
 
--- --- what the ingest speaks of
+-- Whether somebody may be called so: blanks, points and marks that nobody sees are no name.
+create or replace function zapvisor.is_name(name text) returns boolean
+language sql immutable
+as $$
+    select coalesce(name ~ '[^\s\u0001-\u002F\u003A-\u0040\u005B-\u0060\u007B-\u00A9\u00AB-\u00B9\u00BB-\u00BF\u034F\u061C\u115F\u1160\u17B4\u17B5\u180B-\u180F\u2000-\u206F\u2800\u3000-\u3003\u3164\uFE00-\uFE0F\uFEFF\uFFA0\uFFFC\uFFFD]', false)
+$$;
 
--- Whether a time can be one of a message that has come: WhatsApp is no older, and five minutes is
--- what its clock and ours may differ by.
-create or replace function zapvisor.is_plausible(moment timestamptz) returns boolean
-language sql stable
-as $$ select coalesce(moment between '2009-01-01 00:00:00+00' and now() + interval '5 minutes', false) $$;
-
--- The name after WhatsApp told another one: it follows as long as it is what WhatsApp told before. A
--- name without a letter, digit or picture (".") is better than none, and than nothing else.
-create or replace function zapvisor.name_of(name text, told text, news text) returns text
+-- What a customer is called after WhatsApp says `news`: that, while nobody wrote anything else.
+create or replace function zapvisor.name_after(news text, name text, before text) returns text
 language sql immutable
 as $$
     select case
-        when coalesce(news, '') !~ '\S' then name
-        when coalesce(name, '') !~ '\S' then news
-        when news ~ '^[\s[:punct:]]*$' then name
-        when name = told then news
+        when not zapvisor.is_name(news) then name
+        when coalesce(name, '') !~ '\S' or name = before then news
         else name
     end
 $$;
 
--- Whether a row that is found by its id is the one that an item speaks of. Front ends of the earlier
--- system wrote rows without a connection.
-create or replace function zapvisor.is_own(
-    row_owner uuid, row_connection text, owner uuid, connection text
-) returns boolean
-language sql immutable
-as $$
-    select row_owner = owner and (row_connection is null or connection is null or row_connection = connection)
-$$;
+-- --- messages
 
--- Finds, adopts or opens the atendimento of every new message, and inserts the messages. As before,
--- but: a message whose id is held by a row of another owner or connection is `refused` (`id_taken`):
--- ids can be told beforehand, and whoever comes first must not make it vanish. A time that cannot be
--- becomes that of the arrival. Names: see `name_of`.
+-- As before, but that claims are noted (an expression, not a statement of its own: the ingest is
+-- counted in statements), and owners and connections compared: an id that is held by a row of anybody else is
+-- {"result": "refused", "code": "id_taken"}, and nothing is touched for it.
 create or replace function zapvisor.ingest_messages(items zapvisor.item[]) returns jsonb
 language plpgsql volatile
 set search_path = ''
 set enable_seqscan = off  -- a plan cached while the tables were small must not scan them later
 as $$
 declare
+    is_news boolean;
     -- The customers who have a new message, and the atendimento of each.
     owners uuid[];
     connections text[];
@@ -236,11 +317,7 @@ declare
     inserted uuid[];
     results jsonb;
 begin
-    for position in 1 .. cardinality(items) loop
-        if items[position].kind = 'message' and not zapvisor.is_plausible(items[position]."timestamp") then
-            items[position]."timestamp" := now();
-        end if;
-    end loop;
+    is_news := zapvisor.claim(items);
 
     select array_agg(c.owner_id), array_agg(c.connection_id), array_agg(c.numero_cliente), array_agg(o.id)
     into owners, connections, numbers, places
@@ -273,7 +350,7 @@ begin
             select i.owner_id, i.connection_id, i.numero_cliente,
                    (array_agg(i.company_id order by i.ordinality desc) filter (where i.company_id is not null))[1] as company_id,
                    (array_agg(i.remetente order by i.ordinality))[1] as remetente,
-                   (array_agg(i."timestamp" order by i.ordinality))[1] as began
+                   zapvisor.believed((array_agg(i."timestamp" order by i.ordinality))[1]) as began
             from missing c
             join unnest(items) with ordinality as i
                 on i.owner_id = c.owner_id and i.connection_id = c.connection_id and i.numero_cliente = c.number
@@ -298,8 +375,8 @@ begin
         ),
         opened as (
             insert into public.whatsapp_atendimentos
-                (owner_id, connection_id, company_id, numero_cliente, nome_cliente, nome_whatsapp,
-                 foto_url, status, data_inicio, ultima_mensagem)
+                (owner_id, connection_id, company_id, numero_cliente, nome_cliente, nome_whatsapp, foto_url,
+                 status, data_inicio, ultima_mensagem)
             select f.owner_id, f.connection_id, f.company_id, f.numero_cliente, k.nome_cliente,
                    k.nome_whatsapp, k.foto_url,
                    case f.remetente when 'ATENDENTE' then 'EM_ATENDIMENTO' else 'AGUARDANDO' end,
@@ -338,7 +415,7 @@ begin
     -- Three statements and not one: joined common table expressions, of which the planner expects a
     -- row each, would be compared every one with every other.
     with placed as (
-        select distinct on (i.id) i.*, u.place
+        select distinct on (i.id) i.*, u.place, zapvisor.believed(i."timestamp") as moment
         from unnest(items) with ordinality as i
         join unnest(owners, connections, numbers, places) as u (owner_id, connection_id, number, place)
             on u.owner_id = i.owner_id and u.connection_id = i.connection_id and u.number = i.numero_cliente
@@ -349,9 +426,9 @@ begin
         insert into public.whatsapp_mensagens
             (id, owner_id, atendimento_id, connection_id, conteudo, tipo, remetente, "timestamp", lida,
              whatsapp_id, status, status_em, midia_url, midia_tipo, midia_nome, midia_tamanho, ordem, dados)
-        select p.id, p.owner_id, p.place, p.connection_id, p.conteudo, p.tipo, p.remetente, p."timestamp",
+        select p.id, p.owner_id, p.place, p.connection_id, p.conteudo, p.tipo, p.remetente, p.moment,
                coalesce(p.lida, false), p.whatsapp_id, p.status,
-               case when p.status is not null then p."timestamp" end,
+               case when p.status is not null then p.moment end,
                p.midia_url, p.midia_tipo, p.midia_nome, p.midia_tamanho, p.seq, p.dados
         from placed p
         order by p.ordinality
@@ -361,14 +438,17 @@ begin
     select array_agg(id) into inserted from stored;
 
     update public.whatsapp_atendimentos a
-    set ultima_mensagem = case when zapvisor.is_plausible(a.ultima_mensagem)
-                               then greatest(a.ultima_mensagem, news.latest) else news.latest end,
-        nome_cliente = zapvisor.name_of(a.nome_cliente, a.nome_whatsapp, news.name),
+    set ultima_mensagem = case
+            when a.ultima_mensagem > now() + interval '5 minutes' then news.latest
+            else greatest(a.ultima_mensagem, news.latest)
+        end,
+        nome_cliente = zapvisor.name_after(news.name, a.nome_cliente, a.nome_whatsapp),
         nome_whatsapp = coalesce(news.name, a.nome_whatsapp)
     from (
-        select i.owner_id, i.connection_id, i.numero_cliente, max(i."timestamp") as latest,
+        select i.owner_id, i.connection_id, i.numero_cliente,
+               max(zapvisor.believed(i."timestamp")) as latest,
                (array_agg(i.nome_cliente order by i.ordinality desc)
-                   filter (where i.remetente = 'CLIENTE' and i.nome_cliente ~ '\S'))[1] as name
+                   filter (where i.remetente = 'CLIENTE' and zapvisor.is_name(i.nome_cliente)))[1] as name
         from unnest(items) with ordinality as i
         where i.kind = 'message' and i.id = any (inserted)
         group by i.owner_id, i.connection_id, i.numero_cliente
@@ -376,17 +456,18 @@ begin
     join unnest(owners, connections, numbers, places) as u (owner_id, connection_id, number, place)
         on u.owner_id = news.owner_id and u.connection_id = news.connection_id and u.number = news.numero_cliente
     where a.id = u.place
-      and (news.latest > a.ultima_mensagem or not zapvisor.is_plausible(a.ultima_mensagem)
-           or news.name <> coalesce(a.nome_whatsapp, ''));
+      and (news.latest > a.ultima_mensagem or a.ultima_mensagem > now() + interval '5 minutes'
+           or zapvisor.name_after(news.name, a.nome_cliente, a.nome_whatsapp) is distinct from a.nome_cliente
+           or coalesce(news.name, a.nome_whatsapp) is distinct from a.nome_whatsapp);
 
     select jsonb_object_agg(i.ordinality, case
-        when i.occurrence = 1 and i.id = any (inserted) then
-            jsonb_build_object('result', 'inserted', 'atendimento_id', m.atendimento_id)
-        when zapvisor.is_own(m.owner_id, m.connection_id, i.owner_id, i.connection_id) then
-            jsonb_build_object('result', 'duplicate', 'atendimento_id', m.atendimento_id)
-        when m.id is not null then
-            jsonb_build_object('result', 'refused', 'code', 'id_taken', 'atendimento_id', null)
-        end)
+        when m.id is not null
+            and (m.owner_id <> i.owner_id or m.connection_id is distinct from i.connection_id)
+        then jsonb_build_object('result', 'refused', 'code', 'id_taken', 'atendimento_id', null)
+        else jsonb_build_object(
+            'result', case when i.occurrence = 1 and i.id = any (inserted) then 'inserted' else 'duplicate' end,
+            'atendimento_id', m.atendimento_id)
+    end)
     into results
     from (
         select u.id, u.owner_id, u.connection_id, u.ordinality,
@@ -395,7 +476,7 @@ begin
         where u.kind = 'message'
     ) as i
     left join public.whatsapp_mensagens m on m.id = i.id;
-    if jsonb_path_exists(results, '$.* ? (@ == null)') then
+    if jsonb_path_exists(results, '$.* ? (@.result != "refused" && @.atendimento_id == null)') then
         raise exception 'a message was deleted while its batch was stored'
             using errcode = 'serialization_failure';
     end if;
@@ -403,21 +484,18 @@ begin
 end
 $$;
 
--- As before, but what is not of the item's owner and connection is refused, as in ingest_messages.
+-- As before; an id that is held by a row of anybody else is refused as in ingest_messages.
 create or replace function zapvisor.ingest_placed(items zapvisor.item[]) returns jsonb
 language plpgsql volatile
 set search_path = ''
 set enable_seqscan = off
 as $$
 declare
+    is_news boolean;
     inserted uuid[];
     results jsonb;
 begin
-    for position in 1 .. cardinality(items) loop
-        if items[position].kind = 'placed' and not zapvisor.is_plausible(items[position]."timestamp") then
-            items[position]."timestamp" := now();
-        end if;
-    end loop;
+    is_news := zapvisor.claim(items);
 
     perform from public.whatsapp_atendimentos a
     where a.id in (select i.atendimento_id from unnest(items) as i where i.kind = 'placed')
@@ -425,10 +503,9 @@ begin
     for no key update;
 
     with placed as (
-        select distinct on (i.id) i.*
+        select distinct on (i.id) i.*, zapvisor.believed(i."timestamp") as moment
         from unnest(items) with ordinality as i
-        join public.whatsapp_atendimentos a on a.id = i.atendimento_id
-            and zapvisor.is_own(a.owner_id, a.connection_id, i.owner_id, i.connection_id)
+        join public.whatsapp_atendimentos a on a.id = i.atendimento_id and a.owner_id = i.owner_id
         where i.kind = 'placed'
         order by i.id, i.ordinality
     ),
@@ -437,8 +514,8 @@ begin
             (id, owner_id, atendimento_id, connection_id, conteudo, tipo, remetente, "timestamp", lida,
              whatsapp_id, status, status_em, midia_url, midia_tipo, midia_nome, midia_tamanho, ordem, dados)
         select p.id, p.owner_id, p.atendimento_id, p.connection_id, p.conteudo, p.tipo, p.remetente,
-               p."timestamp", coalesce(p.lida, false), p.whatsapp_id, p.status,
-               case when p.status is not null then p."timestamp" end,
+               p.moment, coalesce(p.lida, false), p.whatsapp_id, p.status,
+               case when p.status is not null then p.moment end,
                p.midia_url, p.midia_tipo, p.midia_nome, p.midia_tamanho, p.seq, p.dados
         from placed p
         order by p.ordinality
@@ -448,8 +525,10 @@ begin
     select array_agg(id) into inserted from stored;
 
     update public.whatsapp_atendimentos a
-    set ultima_mensagem = case when zapvisor.is_plausible(a.ultima_mensagem)
-                               then greatest(a.ultima_mensagem, news.latest) else news.latest end,
+    set ultima_mensagem = case
+            when a.ultima_mensagem > now() + interval '5 minutes' then news.latest
+            else greatest(a.ultima_mensagem, news.latest)
+        end,
         tags = case
             when news.tags is null or a.tags @> news.tags then a.tags
             -- What is not an array is somebody else's format and stays as it is.
@@ -458,22 +537,24 @@ begin
             else a.tags
         end
     from (
-        select i.atendimento_id, max(i."timestamp") as latest,
+        select i.owner_id, i.atendimento_id, max(zapvisor.believed(i."timestamp")) as latest,
                jsonb_agg(distinct i.tag) filter (where i.tag ~ '\S') as tags
         from unnest(items) as i
         where i.kind = 'placed' and i.id = any (inserted)
-        group by i.atendimento_id
+        group by i.owner_id, i.atendimento_id
     ) as news
-    where a.id = news.atendimento_id;
+    where a.id = news.atendimento_id and a.owner_id = news.owner_id;
 
     select jsonb_object_agg(i.ordinality, case
-        when i.occurrence = 1 and i.id = any (inserted) then
-            jsonb_build_object('result', 'inserted', 'atendimento_id', m.atendimento_id)
-        when m.id is null then jsonb_build_object('result', 'ignored', 'atendimento_id', null)
-        when zapvisor.is_own(m.owner_id, m.connection_id, i.owner_id, i.connection_id) then
-            jsonb_build_object('result', 'duplicate', 'atendimento_id', m.atendimento_id)
-        else jsonb_build_object('result', 'refused', 'code', 'id_taken', 'atendimento_id', null)
-        end)
+        when m.id is not null
+            and (m.owner_id <> i.owner_id or m.connection_id is distinct from i.connection_id)
+        then jsonb_build_object('result', 'refused', 'code', 'id_taken', 'atendimento_id', null)
+        else jsonb_build_object(
+            'result', case when i.occurrence = 1 and i.id = any (inserted) then 'inserted'
+                           when m.id is not null then 'duplicate'
+                           else 'ignored' end,
+            'atendimento_id', m.atendimento_id)
+    end)
     into results
     from (
         select u.id, u.owner_id, u.connection_id, u.ordinality,
@@ -486,43 +567,79 @@ begin
 end
 $$;
 
--- As before, of rows of the item's owner and connection; items of before name neither. What we sent
--- takes WhatsApp's time as soon as it is known: it may have waited here for hours, or by another clock.
+-- --- statuses
+
+-- As before, for messages of the owner and the connection that the item names. (Those of an earlier
+-- release name none: their ids were made by the runtime.)
+--
+-- When WhatsApp has taken a message of ours, its time is WhatsApp's, as that of a customer's message
+-- is: clocks that differ must not put an answer before its question. WhatsApp counts seconds; so a
+-- message of the same second stays where it was shown, and one that moves comes after what the journal
+-- had before it.
 create or replace function zapvisor.ingest_statuses(items zapvisor.item[]) returns jsonb
 language plpgsql volatile
 set search_path = ''
 set enable_seqscan = off
 as $$
 declare
+    moving uuid[];
+    moments timestamptz[];
+    before timestamptz[];
+    places uuid[];
     moved bigint[];
     results jsonb;
 begin
+    select array_agg(m.id), array_agg(s."at"), array_agg(m."timestamp"), array_agg(m.atendimento_id)
+    into moving, moments, before, places
+    from (
+        select distinct on (i.id) i.id, i.owner_id, i.connection_id, i."at"
+        from unnest(items) with ordinality as i
+        where i.kind = 'status' and i.status = 'sent' and i."at" = zapvisor.believed(i."at")
+        order by i.id, i.ordinality
+    ) as s
+    join public.whatsapp_mensagens m on m.id = s.id
+        and m.owner_id = coalesce(s.owner_id, m.owner_id)
+        and m.connection_id is not distinct from coalesce(s.connection_id, m.connection_id)
+    where m.remetente <> 'CLIENTE'
+      and zapvisor.status_rank(m.status) < zapvisor.status_rank('sent')
+      and date_trunc('second', m."timestamp") <> date_trunc('second', s."at");
+
+    if moving is not null then  -- atendimentos before messages, as everybody locks them
+        perform from public.whatsapp_atendimentos a
+        where a.id = any (places)
+        order by a.id
+        for no key update;
+    end if;
     perform from public.whatsapp_mensagens m
     where m.id in (select i.id from unnest(items) as i where i.kind = 'status')
     order by m.id
     for no key update;
 
-    with sent as (
-        select m.id, m.atendimento_id, m."timestamp" as before, min(i."at") as "at"
-        from unnest(items) as i
-        join public.whatsapp_mensagens m on m.id = i.id
-            and zapvisor.is_own(m.owner_id, m.connection_id, coalesce(i.owner_id, m.owner_id), i.connection_id)
-        where i.kind = 'status' and i.status = 'sent' and zapvisor.is_plausible(i."at")
-          and m.status = 'queued' and m.remetente <> 'CLIENTE'
-        group by m.id, m.atendimento_id, m."timestamp"
-    ),
-    timed as (
-        update public.whatsapp_mensagens m set "timestamp" = s."at" from sent s
-        where m.id = s.id and m."timestamp" <> s."at"
-    )
-    update public.whatsapp_atendimentos a
-    set ultima_mensagem = case when a.ultima_mensagem = any (s.befores) or not zapvisor.is_plausible(a.ultima_mensagem)
-                               then s.latest else greatest(a.ultima_mensagem, s.latest) end
-    from (
-        select t.atendimento_id, max(t."at") as latest, array_agg(t.before) as befores
-        from sent t group by t.atendimento_id
-    ) as s
-    where a.id = s.atendimento_id and a.ultima_mensagem <> s.latest;
+    if moving is not null then
+        update public.whatsapp_mensagens m
+        set "timestamp" = coalesce((
+            select max(o."timestamp") + interval '1 microsecond' from public.whatsapp_mensagens o
+            where o.atendimento_id = m.atendimento_id and o.ordem < m.ordem
+              and o."timestamp" >= u.moment
+              and o."timestamp" < date_trunc('second', u.moment) + interval '999999 microseconds'
+        ), u.moment)
+        from unnest(moving, moments) as u (id, moment)
+        where m.id = u.id;
+
+        update public.whatsapp_atendimentos a
+        set ultima_mensagem = coalesce(p.latest, a.ultima_mensagem)
+        from (
+            select u.id, max(u.before) as before, (
+                select max(m."timestamp") from public.whatsapp_mensagens m
+                where m.atendimento_id = u.id and m."timestamp" <= now() + interval '5 minutes'
+            ) as latest
+            from unnest(places, before) as u (id, before)
+            group by u.id
+        ) as p
+        where a.id = p.id
+          and (a.ultima_mensagem <= greatest(p.before, p.latest)
+               or a.ultima_mensagem > now() + interval '5 minutes');
+    end if;
 
     with furthest as (
         select distinct on (i.id) i.id, i.owner_id, i.connection_id, i.status, i.error, i."at", i.ordinality
@@ -533,19 +650,22 @@ begin
     done as (
         update public.whatsapp_mensagens m
         set status = f.status,
-            status_em = coalesce(f."at", now()),
+            status_em = coalesce(zapvisor.believed(f."at"), now()),
             erro = case f.status when 'failed' then f.error end
         from furthest f
         where m.id = f.id and zapvisor.status_rank(f.status) > zapvisor.status_rank(m.status)
-          and zapvisor.is_own(m.owner_id, m.connection_id, coalesce(f.owner_id, m.owner_id), f.connection_id)
+          and m.owner_id = coalesce(f.owner_id, m.owner_id)
+          and m.connection_id is not distinct from coalesce(f.connection_id, m.connection_id)
         returning f.ordinality
     )
     select array_agg(ordinality) into moved from done;
 
     select jsonb_object_agg(i.ordinality, jsonb_build_object(
         'result', case when i.ordinality = any (moved) then 'updated' else 'ignored' end,
-        'atendimento_id', (select m.atendimento_id from public.whatsapp_mensagens m where m.id = i.id
-            and zapvisor.is_own(m.owner_id, m.connection_id, coalesce(i.owner_id, m.owner_id), i.connection_id))
+        'atendimento_id', (
+            select m.atendimento_id from public.whatsapp_mensagens m
+            where m.id = i.id and m.owner_id = coalesce(i.owner_id, m.owner_id)
+              and m.connection_id is not distinct from coalesce(i.connection_id, m.connection_id))
     ))
     into results
     from unnest(items) with ordinality as i
@@ -554,7 +674,9 @@ begin
 end
 $$;
 
--- As before, of messages of the same owner alone.
+-- --- reading
+
+-- As before, for the messages of the owner alone: a row of theirs may hang in anybody's atendimento.
 create or replace function zapvisor.ingest_reads(items zapvisor.item[]) returns jsonb
 language plpgsql volatile
 set search_path = ''
@@ -564,10 +686,12 @@ declare
     results jsonb;
 begin
     with reads as (
-        select i.ordinality, i.owner_id, t.atendimento_id, t."timestamp", t.ordem
+        select i.ordinality, t.owner_id, t.connection_id, t.atendimento_id, t."timestamp"
         from unnest(items) with ordinality as i
         join public.whatsapp_mensagens t on t.id = i.id and t.owner_id = i.owner_id
-        join public.whatsapp_atendimentos a on a.id = t.atendimento_id and a.owner_id = i.owner_id
+            -- Rows of the earlier system have no connection.
+            and coalesce(t.connection_id = i.connection_id, true)
+        join public.whatsapp_atendimentos a on a.id = t.atendimento_id and a.owner_id = t.owner_id
         where i.kind = 'read'
     ),
     due as (  -- locked in the order in which statuses lock them
@@ -575,8 +699,8 @@ begin
         where m.remetente = 'CLIENTE' and not coalesce(m.lida, false)
           and exists (
             select from reads r
-            where r.atendimento_id = m.atendimento_id and r.owner_id = m.owner_id
-              and m."timestamp" <= r."timestamp"
+            where r.atendimento_id = m.atendimento_id and m."timestamp" <= r."timestamp"
+              and r.owner_id = m.owner_id and coalesce(r.connection_id = m.connection_id, true)
           )
         order by m.id
         for no key update
@@ -595,7 +719,10 @@ begin
 end
 $$;
 
--- As before; names: see `name_of`. Of two that become one a person's name is kept before WhatsApp's.
+-- --- contacts
+
+-- As before. A name that a person wrote, on any of the atendimentos that become one, goes before one
+-- that WhatsApp told; only the owner's own messages move.
 create or replace function zapvisor.ingest_contacts(items zapvisor.item[]) returns jsonb
 language plpgsql volatile
 set search_path = ''
@@ -638,12 +765,9 @@ begin
                 update public.whatsapp_mensagens m set atendimento_id = keeper
                 where m.atendimento_id = any (opened[2:]) and m.owner_id = contact.owner_id;
                 update public.whatsapp_atendimentos a
-                set ultima_mensagem = greatest(a.ultima_mensagem, o.latest),
-                    nome_cliente = case
-                        when a.nome_cliente is distinct from a.nome_whatsapp and a.nome_cliente ~ '\S'
-                            then a.nome_cliente
-                        else coalesce(o.written, a.nome_cliente, o.name) end,
-                    nome_whatsapp = coalesce(a.nome_whatsapp, o.told),
+                set ultima_mensagem = o.latest,
+                    nome_cliente = coalesce(o.given, o.told),
+                    nome_whatsapp = o.told,
                     foto_url = coalesce(a.foto_url, o.picture),
                     atendente_id = coalesce(a.atendente_id, o.attendant),
                     prioridade = greatest(a.prioridade, o.priority),
@@ -657,19 +781,27 @@ begin
                         else o.tags
                     end
                 from (
-                    select max(x.ultima_mensagem) filter (where zapvisor.is_plausible(x.ultima_mensagem)) as latest,
-                           max(x.nome_cliente) as name, max(x.nome_whatsapp) as told,
-                           max(x.nome_cliente) filter (
-                               where x.nome_cliente is distinct from x.nome_whatsapp and x.nome_cliente ~ '\S') as written,
-                           max(x.foto_url) as picture, max(x.prioridade) as priority,
+                    select max(zapvisor.believed(x.ultima_mensagem)) as latest,
+                           -- Written by a person; in rows from before the column it may be.
+                           (array_agg(x.nome_cliente order by x.place)
+                               filter (where x.nome_cliente ~ '\S'
+                                   and x.nome_cliente is distinct from x.nome_whatsapp))[1] as given,
+                           (array_agg(x.nome_whatsapp order by x.place)
+                               filter (where x.nome_whatsapp is not null))[1] as told,
+                           max(x.foto_url) filter (where x.place > 1) as picture,
+                           max(x.prioridade) as priority,
                            (array_agg(x.atendente_id) filter (where x.atendente_id is not null))[1] as attendant,
-                           bool_or(x.status = 'EM_ATENDIMENTO' or x.atendente_id is not null) as attended,
+                           bool_or(x.status = 'EM_ATENDIMENTO' or x.atendente_id is not null)
+                               filter (where x.place > 1) as attended,
                            (select jsonb_agg(distinct t)
                             from public.whatsapp_atendimentos y
                             cross join jsonb_array_elements(
                                 case jsonb_typeof(y.tags) when 'array' then y.tags else '[]' end) as t
                             where y.id = any (opened[2:])) as tags
-                    from public.whatsapp_atendimentos x where x.id = any (opened[2:])
+                    from (
+                        select a.*, array_position(opened, a.id) as place
+                        from public.whatsapp_atendimentos a where a.id = any (opened)
+                    ) as x
                 ) as o
                 where a.id = keeper;
                 update public.whatsapp_atendimentos a
@@ -681,15 +813,18 @@ begin
             where a.id = any (theirs) and a.numero_cliente = contact.apelido;
             get diagnostics touched = row_count;
         end if;
-        if contact.nome_cliente ~ '\S' or contact.foto_url is not null then
+        if zapvisor.is_name(contact.nome_cliente) or contact.foto_url is not null then
             spelled := zapvisor.spellings(contact.numero_cliente);
             theirs := array(
                 select t.id from zapvisor.atendimentos_of(spelled[1], spelled[2]) as t
                 where t.owner_id = contact.owner_id and t.connection_id = contact.connection_id
             );
             update public.whatsapp_atendimentos a
-            set nome_cliente = zapvisor.name_of(a.nome_cliente, a.nome_whatsapp, contact.nome_cliente),
-                nome_whatsapp = coalesce(nullif(contact.nome_cliente, ''), a.nome_whatsapp),
+            set nome_cliente = zapvisor.name_after(contact.nome_cliente, a.nome_cliente, a.nome_whatsapp),
+                nome_whatsapp = case
+                    when zapvisor.is_name(contact.nome_cliente) then contact.nome_cliente
+                    else a.nome_whatsapp
+                end,
                 foto_url = nullif(coalesce(contact.foto_url, a.foto_url), '')
             where a.id = any (theirs) and a.status not in ('FINALIZADO', 'CANCELADO');
             if found then
@@ -703,14 +838,18 @@ begin
 end
 $$;
 
--- As before, and says whose a connection is. The runtime is the authority over the ids of
--- connections: a row of somebody else that has one stays its owner's, without the id.
+-- --- sessions
+
+-- As before, for the connection's owner. A row of anybody else that holds its id loses it: whoever
+-- wrote it first must not keep the connection from having a row, nor give it theirs (its name, its
+-- phone, what they had read of it) when the connection was theirs before.
 create or replace function zapvisor.ingest_sessions(items zapvisor.item[]) returns jsonb
 language plpgsql volatile
 set search_path = ''
 set enable_seqscan = off
 as $$
 declare
+    is_news boolean;
     results jsonb;
 begin
     perform pg_advisory_xact_lock(c.key)
@@ -721,118 +860,141 @@ begin
         order by key
     ) as c;
 
-    insert into zapvisor.connections as known (connection_id, owner_id)
-    select distinct on (i.connection_id) i.connection_id, i.owner_id
-    from unnest(items) with ordinality as i
-    where i.kind = 'session' and i.owner_id is not null
-    order by i.connection_id, i.ordinality desc
-    on conflict (connection_id) do update set owner_id = excluded.owner_id
-    where known.owner_id <> excluded.owner_id;
+    is_news := zapvisor.claim(items);
 
-    update public.whatsapp_sessions r set connection_id = null
+    update public.whatsapp_sessions r
+    set connection_id = null, status = 'disconnected', qr_code = null
     from zapvisor.connections c
-    where c.connection_id in (select i.connection_id from unnest(items) as i where i.kind = 'session')
-      and r.connection_id = c.connection_id and r.owner_id <> c.owner_id;
+    where r.connection_id in (select i.connection_id from unnest(items) as i where i.kind = 'session')
+      and c.connection_id = r.connection_id and c.owner_id <> r.owner_id;
 
-    with step as (
-        select i.*, s.id as row_id,
-               lag(i.status, 1, s.status) over (partition by i.connection_id order by i.ordinality) as before
+    begin
+        with told as (
+            select i.*, coalesce(i.owner_id, c.owner_id) as whose
+            from unnest(items) with ordinality as i
+            left join zapvisor.connections c on c.connection_id = i.connection_id
+            -- What an owner before said of it is over.
+            where i.kind = 'session' and coalesce(i.owner_id = c.owner_id, true)
+        ),
+        step as (
+            select t.*, s.id as row_id,
+                   lag(t.status, 1, s.status) over (partition by t.connection_id order by t.ordinality) as before
+            from told t
+            left join lateral (
+                select r.id, r.status from public.whatsapp_sessions r
+                where r.connection_id = t.connection_id and r.owner_id = t.whose
+                order by r.updated_at desc, r.id
+                limit 1
+            ) as s on true
+        ),
+        outcome as (
+            select s.row_id, s.connection_id, s.whose as owner_id,
+                   max(s.ordinality) as ordinality,
+                   (array_agg(s.status order by s.ordinality desc))[1] as status,
+                   (array_agg(s.qr_code order by s.ordinality desc))[1] as qr_code,
+                   (array_agg(s.session_name order by s.ordinality desc) filter (where s.session_name is not null))[1] as session_name,
+                   (array_agg(s.phone_number order by s.ordinality desc) filter (where s.phone_number is not null))[1] as phone_number,
+                   (array_agg(s.whatsapp_id order by s.ordinality desc) filter (where s.whatsapp_id is not null))[1] as whatsapp_id,
+                   (array_agg(s.whatsapp_info order by s.ordinality desc) filter (where s.whatsapp_info is not null))[1] as whatsapp_info,
+                   (array_agg(coalesce(s."at", now()) order by s.ordinality desc) filter (
+                       where s.status = 'connected' and s.before is distinct from 'connected'))[1] as connected_at,
+                   (array_agg(coalesce(s."at", now()) order by s.ordinality desc) filter (
+                       where s.status in ('disconnected', 'error')
+                         and coalesce(s.before, '') not in ('disconnected', 'error')))[1] as disconnected_at
+            from step s
+            group by s.row_id, s.connection_id, s.whose
+        ),
+        updated as (
+            update public.whatsapp_sessions r
+            set status = o.status,
+                qr_code = o.qr_code,
+                session_name = coalesce(o.session_name, r.session_name),
+                phone_number = coalesce(o.phone_number, r.phone_number),
+                whatsapp_id = coalesce(o.whatsapp_id, r.whatsapp_id),
+                whatsapp_info = coalesce(o.whatsapp_info, r.whatsapp_info),
+                connected_at = coalesce(o.connected_at, r.connected_at),
+                disconnected_at = coalesce(o.disconnected_at, r.disconnected_at)
+            from outcome o
+            where r.id = o.row_id
+        ),
+        created as (
+            insert into public.whatsapp_sessions
+                (connection_id, owner_id, session_name, status, qr_code, phone_number, whatsapp_id,
+                 whatsapp_info, connected_at, disconnected_at)
+            select o.connection_id, o.owner_id, coalesce(o.session_name, o.connection_id), o.status,
+                   o.qr_code, o.phone_number, o.whatsapp_id, o.whatsapp_info, o.connected_at,
+                   o.disconnected_at
+            from outcome o
+            where o.row_id is null
+        )
+        select jsonb_object_agg(i.ordinality, jsonb_build_object(
+            'result', case when o.ordinality is null then 'ignored'
+                           when o.row_id is null then 'inserted'
+                           else 'updated' end,
+            'atendimento_id', null
+        ))
+        into results
         from unnest(items) with ordinality as i
-        left join lateral (
-            select r.id, r.status from public.whatsapp_sessions r
-            where r.connection_id = i.connection_id
-            order by r.updated_at desc, r.id
-            limit 1
-        ) as s on true
-        where i.kind = 'session'
-    ),
-    outcome as (
-        select s.row_id, s.connection_id,
-               max(s.ordinality) as ordinality,
-               (array_agg(s.owner_id order by s.ordinality desc))[1] as owner_id,
-               (array_agg(s.status order by s.ordinality desc))[1] as status,
-               (array_agg(s.qr_code order by s.ordinality desc))[1] as qr_code,
-               (array_agg(s.session_name order by s.ordinality desc) filter (where s.session_name is not null))[1] as session_name,
-               (array_agg(s.phone_number order by s.ordinality desc) filter (where s.phone_number is not null))[1] as phone_number,
-               (array_agg(s.whatsapp_id order by s.ordinality desc) filter (where s.whatsapp_id is not null))[1] as whatsapp_id,
-               (array_agg(s.whatsapp_info order by s.ordinality desc) filter (where s.whatsapp_info is not null))[1] as whatsapp_info,
-               (array_agg(coalesce(s."at", now()) order by s.ordinality desc) filter (
-                   where s.status = 'connected' and s.before is distinct from 'connected'))[1] as connected_at,
-               (array_agg(coalesce(s."at", now()) order by s.ordinality desc) filter (
-                   where s.status in ('disconnected', 'error')
-                     and coalesce(s.before, '') not in ('disconnected', 'error')))[1] as disconnected_at
-        from step s
-        group by s.row_id, s.connection_id
-    ),
-    updated as (
-        update public.whatsapp_sessions r
-        set owner_id = o.owner_id,
-            status = o.status,
-            qr_code = o.qr_code,
-            session_name = coalesce(o.session_name, r.session_name),
-            phone_number = coalesce(o.phone_number, r.phone_number),
-            whatsapp_id = coalesce(o.whatsapp_id, r.whatsapp_id),
-            whatsapp_info = coalesce(o.whatsapp_info, r.whatsapp_info),
-            connected_at = coalesce(o.connected_at, r.connected_at),
-            disconnected_at = coalesce(o.disconnected_at, r.disconnected_at)
-        from outcome o
-        where r.id = o.row_id
-    ),
-    created as (
-        insert into public.whatsapp_sessions
-            (connection_id, owner_id, session_name, status, qr_code, phone_number, whatsapp_id,
-             whatsapp_info, connected_at, disconnected_at)
-        select o.connection_id, o.owner_id, coalesce(o.session_name, o.connection_id), o.status, o.qr_code,
-               o.phone_number, o.whatsapp_id, o.whatsapp_info, o.connected_at, o.disconnected_at
-        from outcome o
-        where o.row_id is null
-    )
-    select jsonb_object_agg(s.ordinality, jsonb_build_object(
-        'result', case when s.ordinality <> o.ordinality then 'ignored'
-                       when o.row_id is null then 'inserted'
-                       else 'updated' end,
-        'atendimento_id', null
-    ))
-    into results
-    from step s
-    join outcome o on o.connection_id = s.connection_id;
+        left join outcome o on o.ordinality = i.ordinality
+        where i.kind = 'session';
+    exception
+        when unique_violation then
+            -- Somebody else wrote the id meanwhile. Called again, the row is there to lose it.
+            if exists (
+                select from public.whatsapp_sessions r
+                join zapvisor.connections c on c.connection_id = r.connection_id
+                where c.owner_id <> r.owner_id
+                  and r.connection_id in (
+                      select i.connection_id from unnest(items) as i where i.kind = 'session')
+            ) then
+                raise exception 'another owner wrote a connection_id while its session was stored'
+                    using errcode = 'serialization_failure';
+            end if;
+            raise;
+    end;
     return results;
 end
 $$;
 
--- As before; `owner_id` of an item, where it has one, must be the row's.
+-- --- files
+
+-- As before, for messages of the owner and the connection that an item names; whatever `dados` is.
 create or replace function public.zapvisor_media(items jsonb) returns uuid[]
 language sql volatile
 set search_path = ''
 as $$
     with item as (
         select * from jsonb_to_recordset(items)
-            as i (id uuid, owner_id uuid, midia jsonb, tipo text, nome text, tamanho integer)
+            as i (id uuid, owner_id uuid, connection_id text, midia jsonb, tipo text, nome text, tamanho integer)
     ),
     changed as (
         update public.whatsapp_mensagens m
         set dados = jsonb_set(
-                case when jsonb_typeof(m.dados) = 'object' then m.dados else '{}' end, '{midia}',
-                case when jsonb_typeof(m.dados -> 'midia') = 'object' then m.dados -> 'midia' else '{}' end
-                || i.midia
+                case jsonb_typeof(m.dados) when 'object' then m.dados else '{}' end,
+                '{midia}',
+                case jsonb_typeof(m.dados -> 'midia') when 'object' then m.dados -> 'midia' else '{}' end
+                    || i.midia
             ),
             midia_tipo = coalesce(i.tipo, m.midia_tipo),
             midia_nome = coalesce(i.nome, m.midia_nome),
             midia_tamanho = coalesce(i.tamanho, m.midia_tamanho)
         from item i
-        where m.id = i.id and m.owner_id = coalesce(i.owner_id, m.owner_id)
+        where m.id = i.id
+          and m.owner_id = coalesce(i.owner_id, m.owner_id)
+          and m.connection_id is not distinct from coalesce(i.connection_id, m.connection_id)
         returning m.id
     )
     select coalesce(array_agg(id), '{}') from changed
 $$;
 
 revoke all on function
-    zapvisor.is_plausible(timestamptz), zapvisor.name_of(text, text, text),
-    zapvisor.is_own(uuid, text, uuid, text)
+    zapvisor.claim(zapvisor.item[]), zapvisor.check_new_rows(), zapvisor.check_new_messages(),
+    zapvisor.check_changed_row(), zapvisor.believed(timestamptz), zapvisor.mend_times(),
+    zapvisor.is_name(text), zapvisor.name_after(text, text, text)
     from public, anon, authenticated;
 grant execute on function
-    zapvisor.is_plausible(timestamptz), zapvisor.name_of(text, text, text),
-    zapvisor.is_own(uuid, text, uuid, text)
+    zapvisor.claim(zapvisor.item[]), zapvisor.believed(timestamptz), zapvisor.is_name(text),
+    zapvisor.name_after(text, text, text)
     to service_role;
 
 notify pgrst, 'reload schema';

@@ -285,7 +285,9 @@ class Run:
         self.fault("reject-sends", times=2)
         before = self.watch.value("sends_total")
         for text in ("um", "dois"):
-            self.product.send(self.shop.name, self.customer, text)
+            body = {"connectionId": self.shop.name, "to": self.customer, "content": text}
+            answer = self.product.call("POST", f"{API}/messages/send", json=body)
+            assert answer.status_code == 422, answer.text
         self.see("sends_total", before + 2)
 
     def a_row_that_is_refused(self) -> None:
