@@ -20,6 +20,7 @@ NAMES = (
     "start",
     "reconnect",
     "journal",
+    "hostile",
 )
 
 

@@ -70,12 +70,13 @@ CODES: dict[str, Code] = {
     ),
     "quota_connections": Code(409, "Este dono já tem 5 conexões; o máximo é 5.", {"max": 5}),
     "quota_calls": Code(
-        429, "Este dono já tem 64 chamadas em andamento, o máximo; espere uma terminar."
+        429, "Há chamadas demais desta credencial ou deste dono; espere uma terminar."
     ),
     "quota_sends": Code(
-        429, "Este dono já tem 48 envios em andamento, o máximo; espere um terminar."
+        429, "Há envios demais desta credencial ou deste dono; espere um terminar."
     ),
-    "quota_streams": Code(429, "Este dono já tem 16 transmissões de eventos abertas, o máximo."),
+    "quota_streams": Code(429, "Há transmissões de eventos demais desta credencial ou deste dono."),
+    "quota_webhooks": Code(409, "Este dono já tem 20 webhooks, o máximo.", {"max": 20}),
     "quota_checks": Code(429, "Um dono pode conferir 120 números por minuto."),
     "invalid_recipient": Code(400, "O destinatário não é um JID de usuário válido."),
     "invalid_idempotency_key": Code(

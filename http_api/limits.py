@@ -48,6 +48,7 @@ class Limits:
     heartbeat_seconds: float = 15.0
     # Server only:
     connections: int = 512  # the oldest that waits for a request gives way to a new one
+    reserved_connections: int = 16  # of these, for this machine: probes and proxies
     connections_per_address: int = 256  # but from this machine, where proxies and probes are
     header_seconds: float = 10.0  # from the first byte to the end of the headers, and before it
     send_seconds: float = 20.0  # a client that reads nothing for so long is cut off

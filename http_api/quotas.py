@@ -17,7 +17,7 @@ from .ratelimit import RateLimiter
 
 
 class Quotas:
-    """Counts, by owner: whatever credentials an owner has, together they have one share."""
+    """Counts, by owner and by credential: all of an owner's have one share, each three quarters."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -47,13 +47,12 @@ class Quotas:
         if caller.is_admin:
             return
         most = self._limits.checks_per_minute
-        for _ in range(numbers):
-            if wait := self._checks.take(str(caller.owner_id), most):
-                raise Throttled(
-                    f"Um dono pode conferir {most} números por minuto.",
-                    code="quota_checks",
-                    retry_after=wait,
-                )
+        if wait := self._checks.take(str(caller.owner_id), most, numbers, float(most)):
+            raise Throttled(
+                f"Um dono pode conferir {most} números por minuto.",
+                code="quota_checks",
+                retry_after=wait,
+            )
 
     @contextmanager
     def _place(
@@ -62,20 +61,21 @@ class Quotas:
         if caller.is_admin:
             yield
             return
-        owner = str(caller.owner_id)
-        if taken[owner] >= most:
-            raise Throttled(_SENTENCES[code].format(most), code=code, retry_after=1.0)
-        taken[owner] += 1
+        shares = {str(caller.owner_id): most, caller.id: most * 3 // 4}
+        if any(taken[name] >= share for name, share in shares.items()):
+            raise Throttled(_SENTENCES[code], code=code, retry_after=1.0)
+        taken.update(shares.keys())
         try:
             yield
         finally:
-            taken[owner] -= 1
-            if not taken[owner]:
-                del taken[owner]
+            taken.subtract(shares.keys())
+            for name in shares:
+                if not taken[name]:
+                    del taken[name]
 
 
 _SENTENCES = {
-    "quota_calls": "Este dono já tem {} chamadas em andamento, o máximo; espere uma terminar.",
-    "quota_sends": "Este dono já tem {} envios em andamento, o máximo; espere um terminar.",
-    "quota_streams": "Este dono já tem {} transmissões de eventos abertas, o máximo.",
+    "quota_calls": "Há chamadas demais desta credencial ou deste dono; espere uma terminar.",
+    "quota_sends": "Há envios demais desta credencial ou deste dono; espere um terminar.",
+    "quota_streams": "Há transmissões de eventos demais desta credencial ou deste dono.",
 }

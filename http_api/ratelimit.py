@@ -23,21 +23,21 @@ class RateLimiter:
     def __init__(self) -> None:
         self._buckets: dict[str, _Bucket] = {}
 
-    def take(self, name: str, per_minute: int) -> float:
-        """Take one call from the bucket.
+    def take(self, name: str, per_minute: int, count: int = 1, burst: float = MIN_BURST) -> float:
+        """Take so many from the bucket, all or none; at least ``burst`` may come at once.
 
-        Returns 0.0, or the seconds after which there will be one again.
+        Returns 0.0, or the seconds after which there will be as many again.
         """
         now = trio.current_time()
         per_second = per_minute / 60
-        capacity = max(MIN_BURST, per_second * BURST_SECONDS)
+        capacity = max(burst, per_second * BURST_SECONDS)
         bucket = self._buckets.pop(name, None) or _Bucket(capacity, now)
         bucket.tokens = min(capacity, bucket.tokens + (now - bucket.filled_at) * per_second)
         bucket.filled_at = now
         self._buckets[name] = bucket  # at the end: the dictionary is in order of use
         if len(self._buckets) > MAX_BUCKETS:
             self._buckets.pop(next(iter(self._buckets)))
-        if bucket.tokens >= 1:
-            bucket.tokens -= 1
+        if bucket.tokens >= count:
+            bucket.tokens -= count
             return 0.0
-        return (1 - bucket.tokens) / per_second
+        return (count - bucket.tokens) / per_second

@@ -136,10 +136,13 @@ class _Connections:
         address = address_of(accepted)
         if address is None:
             return False
-        theirs = [one for one in self._open if one.address == address]
-        if not is_loopback(address) and len(theirs) >= self._limits.connections_per_address:
-            return _give_way(theirs)
-        return len(self._open) < self._limits.connections or _give_way(list(self._open))
+        most = self._limits.connections
+        if not is_loopback(address):
+            theirs = [one for one in self._open if one.address == address]
+            if len(theirs) >= self._limits.connections_per_address:
+                return _give_way(theirs)
+            most -= min(self._limits.reserved_connections, most // 4)
+        return len(self._open) < most or _give_way(list(self._open))
 
     async def serve(self, accepted: trio.SocketStream) -> None:
         """One connection, from accept to close; whatever goes wrong stays in here."""

@@ -187,6 +187,7 @@ class Redelivered(Answer):
         "invalid_webhook_url",
         *ONE_CONNECTION,
         "too_many_webhooks",
+        "quota_webhooks",
         body=True,
     ),
 )

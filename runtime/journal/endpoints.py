@@ -67,8 +67,19 @@ class Attempt:
     gone: bool = False
 
 
-def add(connection: sqlite3.Connection, endpoint: Endpoint, most: int) -> None:
-    """Raises Conflict when there are ``most`` already."""
+def add(
+    connection: sqlite3.Connection, endpoint: Endpoint, most: int, most_of_owner: int | None
+) -> None:
+    """Raises Conflict when there are ``most`` already, or ``most_of_owner`` of this owner."""
+    (owned,) = connection.execute(
+        "SELECT count(*) FROM webhook_endpoint WHERE owner_id = ?", (endpoint.owner_id,)
+    ).fetchone()
+    if most_of_owner is not None and owned >= most_of_owner:
+        raise Conflict(
+            f"Este dono já tem {owned} webhooks, o máximo.",
+            code="quota_webhooks",
+            details={"max": most_of_owner},
+        )
     (count,) = connection.execute("SELECT count(*) FROM webhook_endpoint").fetchone()
     if count >= most:
         raise Conflict("Esta instalação já tem o máximo de webhooks.", code="too_many_webhooks")

@@ -17,6 +17,8 @@ from .sender import Sender
 from .signature import new_secret
 
 MAX_ENDPOINTS = 100
+MAX_OF_OWNER = 20
+"""Webhooks that an owner makes; an admin may make more for them."""
 """Of one installation."""
 MAX_URL = 2048
 MAX_REDELIVERED = 1000
@@ -83,8 +85,9 @@ class Webhooks:
             last_error=None,
             created_at=datetime.now(UTC),
         )
+        most = None if self._owner is None else MAX_OF_OWNER
         await self._journal.transact(
-            lambda connection: endpoints.add(connection, endpoint, MAX_ENDPOINTS)
+            lambda connection: endpoints.add(connection, endpoint, MAX_ENDPOINTS, most)
         )
         return {**await self._describe(endpoint), "secret": endpoint.secret}
 

@@ -150,7 +150,7 @@ async def hold(api, headers, path, count, body=None):
 
 
 async def test_one_owner_holds_but_its_share_of_the_calls(application, autojump_clock):
-    limits = Limits(calls_per_owner=3)
+    limits = Limits(calls_per_owner=4)  # of which a credential has three
     api, headers = with_key(application, OWNERS, limits)
     application.delay = 1.0
     codes = await hold(api, headers, f"{INTEGRATION}/atendimentos/active", 5)
@@ -164,7 +164,7 @@ async def test_one_owner_holds_but_its_share_of_the_calls(application, autojump_
 async def test_number_checks_have_a_rate_of_their_own(application, loja):
     limits = Limits(checks_per_minute=60)
     api, headers = with_key(application, OWNERS, limits)
-    query = {"connectionId": loja, "phones": [f"+55119876543{n:02}" for n in range(8)]}
+    query = {"connectionId": loja, "phones": [f"+551198765{n:04}" for n in range(25)]}
     async with connect(api, headers) as client:
         codes = []
         for _ in range(3):
@@ -172,6 +172,43 @@ async def test_number_checks_have_a_rate_of_their_own(application, loja):
             codes.append(answer.json().get("code"))
     assert codes[0] != "quota_checks"
     assert codes[-1] == "quota_checks"
+
+
+async def test_one_owner_holds_but_its_share_of_the_sends(application, loja, autojump_clock):
+    api, headers = with_key(application, OWNERS, Limits(sends_per_owner=4))
+    application.delay = 1.0
+    body = {"connectionId": loja, "to": "+5511987654321", "content": "Olá"}
+    codes = await hold(api, headers, SEND, 5, body)
+    assert codes.count((429, "quota_sends")) == 2
+
+
+async def test_one_owner_holds_but_its_share_of_the_streams(application, nursery):
+    nursery.start_soon(application.event_log.run, Quiet())
+    _, plaintext = KeyStore.load(application.settings).create(OWNERS)
+    limits = Limits(streams_per_owner=2, graceful_seconds=1)  # a credential has one
+    async with serving(application, limits) as server:
+        host, port = server.address
+        url = f"http://{host}:{port}{EVENTS}"
+        async with (
+            httpx.AsyncClient(headers={"X-Api-Key": plaintext}, timeout=60) as client,
+            client.stream("GET", url) as first,
+        ):
+            assert first.status_code == 200
+            refused = await client.get(url)
+            assert (refused.status_code, refused.json()["code"]) == (429, "quota_streams")
+
+
+async def test_sockets_of_others_leave_room_for_this_machine(application, monkeypatch):
+    monkeypatch.setattr("http_api.server.is_loopback", lambda _address: False)
+    limits = replace(SMALL, connections=8, connections_per_address=3, header_seconds=60)
+    async with serving(application, limits) as server:
+        idle = [await trio.open_tcp_stream(*server.address) for _ in range(3)]
+        async with client_of(server) as client:  # the fourth: the oldest gives way
+            assert (await client.get("/health/live")).status_code == 200
+        with trio.fail_after(30):
+            assert await idle[0].receive_some() == b""
+        for stream in idle:
+            await stream.aclose()
 
 
 # --- who may manage
