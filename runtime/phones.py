@@ -18,16 +18,17 @@ from .errors import Invalid
 
 HOME = "BR"
 """Whose national spellings are read."""
+_HOME_CODE = phonenumbers.country_code_for_region(HOME)
 SHORTEST, LONGEST = 7, 15
 """Digits of a number with its country code (ITU-T E.164, and the shortest that are assigned)."""
 _PREFIXES = 6
 """Further digits, of trunk and carrier."""
 
 _MARKS = re.compile(r"[0-9+().\s/-]*")
-_CARRIER = re.compile(r"(?<![0-9])0\s*xx", re.IGNORECASE)
+_CARRIER = re.compile(r"(?<![0-9])0[\s(.-]*xx[\s).-]*", re.IGNORECASE)
 """``(0xx11)``: "0, then the digits of a carrier", as Brazilians print it."""
-_HOME_PLAIN = re.compile(r"\(\d{2}\)|\d{2}[ .]\d{4,5}-\d{4}$")
-"""An area code in parentheses, or the hyphen where only Brazilians put it."""
+_HOME_PLAIN = re.compile(r"\(\s*\d\d\s*\)[\s.-]*(?:9[\s.-]*)?\d{4}[\s.-]*\d{4}")
+"""An area code in parentheses, and what follows grouped as only Brazilians do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +86,10 @@ def read_phone(text: str) -> Phone:
     if plain.startswith("00"):
         return Phone(None, _possible(_international(digits.removeprefix("00"))))
     home = _national(digits)
-    if plain.startswith("0") or _HOME_PLAIN.match(plain):
+    if plain.startswith("0") or _HOME_PLAIN.fullmatch(plain):
         return Phone(None, _possible(home))
+    if home is not None and home.reading.number not in (digits, f"{_HOME_CODE}{digits}"):
+        home = None  # 90 before a number is a collect call, and a country
     # Without a word of its country it is foreign only if it is assigned there.
     abroad = _international(digits)
     if abroad is not None and not (abroad.is_valid or abroad.reading.country == HOME):
@@ -142,7 +145,7 @@ def _plain(text: str) -> str:
         for character in unicodedata.normalize("NFKC", text)
         if unicodedata.category(character) != "Cf"
     )
-    seen = _CARRIER.sub("0", seen).strip()
+    seen = _CARRIER.sub("0", seen).strip().removeprefix("tel:")
     if not _MARKS.fullmatch(seen):
         raise Invalid("O número de telefone tem caracteres inválidos.", code="invalid_phone")
     first = seen.lstrip("( ")
@@ -177,7 +180,7 @@ def _international(digits: str) -> _Candidate | None:
 def _national(digits: str) -> _Candidate | None:
     """As dialled in Brazil, with or without trunk prefix, carrier or country code."""
     parsed = _parse(digits, HOME)
-    if parsed is None or parsed.country_code != phonenumbers.country_code_for_region(HOME):
+    if parsed is None or parsed.country_code != _HOME_CODE:
         return None
     return _candidate(parsed, digits)
 

@@ -36,13 +36,21 @@ export function defaultLid(number: string): string {
   return `2${(digest.readBigUInt64BE(0) % 10n ** 14n).toString().padStart(14, "0")}`;
 }
 
+const SPELLINGS = [
+  { pattern: /^(55\d\d)(9?)([6-9]\d{7})$/, digit: "9" },
+  { pattern: /^(52)(1?)([2-9]\d{9})$/, digit: "1" },
+  { pattern: /^(54)(9?)([1-3]\d{9})$/, digit: "9" },
+];
+
 /**
- * The other spelling of a Brazilian mobile number: with or without the ninth digit that follows
- * the two-digit area code; undefined for every other number.
+ * The other spelling of a number: a Brazilian mobile with or without its ninth digit, a Mexican one
+ * with or without the former 1, an Argentine one with or without the 9 for calls from abroad;
+ * undefined for every other number.
  */
-export function ninthDigitVariant(number: string): string | undefined {
-  const match = /^55(\d\d)(9?)([6-9]\d{7})$/.exec(number);
-  if (!match) return undefined;
-  const [, area, nine, subscriber] = match;
-  return nine ? `55${area}${subscriber}` : `55${area}9${subscriber}`;
+export function otherSpelling(number: string): string | undefined {
+  for (const { pattern, digit } of SPELLINGS) {
+    const match = pattern.exec(number);
+    if (match) return `${match[1]}${match[2] ? "" : digit}${match[3]}`;
+  }
+  return undefined;
 }

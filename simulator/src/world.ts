@@ -5,7 +5,7 @@ import type { Companion } from "./companion.ts";
 import type { Connection } from "./connection.ts";
 import { Faults } from "./faults.ts";
 import type { Group } from "./groups.ts";
-import { defaultLid, ninthDigitVariant, parseJid } from "./jid.ts";
+import { defaultLid, otherSpelling, parseJid } from "./jid.ts";
 import { MediaHost } from "./media-host.ts";
 import { createServerIdentity } from "./root-key.ts";
 
@@ -42,9 +42,9 @@ export class World {
     return account;
   }
 
-  /** The account registered under the number, in either Brazilian spelling. */
+  /** The account registered under the number, in either spelling. */
   findNumber(number: string): Account | undefined {
-    const variant = ninthDigitVariant(number);
+    const variant = otherSpelling(number);
     return this.accounts.get(number) ?? (variant === undefined ? undefined : this.accounts.get(variant));
   }
 

@@ -44,7 +44,7 @@ function userNode(connection: Connection, user: BinaryNode, protocols: readonly 
   return node("user", { jid }, answers);
 }
 
-/** Asked by phone number: the account as it is registered, whichever ninth digit was asked for. */
+/** Asked by phone number: the account as it is registered, whichever spelling was asked for. */
 function contactNode(connection: Connection, phone: string, protocols: readonly string[]): BinaryNode {
   const number = phone.replace(/\D/g, "");
   const account = connection.world.findNumber(number);
