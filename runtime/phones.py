@@ -83,10 +83,10 @@ def read_phone(text: str) -> Phone:
         raise Invalid("O número de telefone não existe.", code="invalid_phone")
     if plain.startswith("+"):
         return Phone(None, _possible(_international(digits)))
-    if plain.startswith("00"):
+    if digits.startswith("00"):
         return Phone(None, _possible(_international(digits.removeprefix("00"))))
     home = _national(digits)
-    if plain.startswith("0") or _HOME_PLAIN.fullmatch(plain):
+    if digits.startswith("0") or _HOME_PLAIN.fullmatch(plain):
         return Phone(None, _possible(home))
     if home is not None and home.reading.number not in (digits, f"{_HOME_CODE}{digits}"):
         home = None  # 90 before a number is a collect call, and a country
