@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import uuid
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import httpcore
@@ -32,7 +33,8 @@ def picture(to=MARIA, **more):
 
 def to(request):
     """The recipient as asked for, as if WhatsApp knew them by that spelling."""
-    return Addressed(recipient_jid(request.to))
+    jid = recipient_jid(request.to)
+    return Addressed(jid, jid, mentions=[recipient_jid(one) for one in request.mentions])
 
 
 async def send(scene, request, url=DATA):
@@ -156,7 +158,8 @@ async def test_the_same_key_is_the_same_message_and_another_request_a_conflict(s
 async def test_a_file_may_answer_mention_and_be_seen_once(scene):
     question = Quoted("row", "3A01", False, "cadê a foto?")
     request = picture(caption="aqui", view_once=True, mentions=["(11) 98765-4322"])
-    submitted = await scene.desk.submit_url(SHOP, request, Addressed(MARIA_JID, question), DATA)
+    recipient = replace(to(request), quoted=question)
+    submitted = await scene.desk.submit_url(SHOP, request, recipient, DATA)
     [entry] = await scene.journal.pending(limit=9, max_bytes=10**6)
     facts = entry.payload["dados"]
     assert facts["resposta"] == {"id": "row", "mensagem_id": "3A01"}
@@ -185,7 +188,8 @@ async def test_it_goes_to_the_number_that_whatsapp_knows_and_keeps_its_place_the
     """Asked for with the ninth digit, registered without it."""
     registered = f"{MARIA[:4]}{MARIA[5:]}"
     jid = f"{registered}@s.whatsapp.net"
-    submitted = await scene.desk.submit_url(SHOP, picture(), Addressed(jid), DATA)
+    recipient = Addressed(MARIA_JID, jid)
+    submitted = await scene.desk.submit_url(SHOP, picture(), recipient, DATA)
     outbox = Outbox(scene.journal, scene.events)
     await outbox.submit(SHOP, to=registered, text="depois", idempotency_key=None)
     assert await queued(scene) == []
