@@ -187,6 +187,10 @@ INSIDE = Dashboard(
             (
                 (f"sum({_rate('zapvisor_messages_received_total')})", "received"),
                 (f"sum({_rate('zapvisor_decrypt_failures_total')})", "not decrypted"),
+                (
+                    f"sum by (reason) ({_rate('zapvisor_messages_ignored_total')})",
+                    "left out: {{reason}}",
+                ),
             ),
             "ops",
         ),

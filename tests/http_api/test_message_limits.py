@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from http_api.conversation import EditMessage, ReactToMessage
 from http_api.routes.conversation import plain_request
 from http_api.sending import SendFile, SendMessage
 from runtime.errors import Invalid
+from runtime.identity import recipient_jid
 from runtime.journal import Connection
 from runtime.media import desk
 from runtime.media.names import safe_name
@@ -99,9 +101,10 @@ def message(fields):
 
 
 def content_of(fields):
-    request = plain_request(message(fields), None)
+    asked = plain_request(message(fields), None)
+    request = replace(asked, mentions=[recipient_jid(one) for one in asked.mentions])
     command, _ = compose_plain(
-        LOJA, request, address=TO, quoted=None, now=datetime(2026, 1, 1, tzinfo=UTC)
+        LOJA, request, asked=TO, address=TO, quoted=None, now=datetime(2026, 1, 1, tzinfo=UTC)
     )
     return command.content
 
