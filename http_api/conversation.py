@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from runtime.identity import check_recipient
 from runtime.outbound import limits
@@ -20,7 +20,7 @@ from .schemas import (
     check_not_blank,
     within,
 )
-from .validation import checked
+from .validation import checked, custom_error
 
 Phone = Annotated[
     str,
@@ -70,6 +70,12 @@ class ShowPresence(RequestBody):
         ),
     ]
     to: Annotated[Recipient | None, Field(description="O chat, para composing e recording.")] = None
+
+    @model_validator(mode="after")
+    def _has_its_chat(self) -> ShowPresence:
+        if self.to is None and self.state not in ("available", "unavailable"):
+            raise custom_error("validation_error", f"to é obrigatório com state {self.state}.")
+        return self
 
 
 class AskPairingCode(RequestBody):

@@ -93,7 +93,7 @@ def ids(scene: Scene) -> dict[str, list[Any]]:
     for owner in owners:
         robot = {**ROBOT, "ownerId": owner}
         robots.append(scene.product.data("POST", f"{API}/robot", json=robot)["id"])
-        webhook = {"url": "https://crm.example/zapvisor", "ownerId": owner, "enabled": False}
+        webhook = {"url": "https://crm.example/zapvisor", "ownerId": owner}
         webhooks.append(scene.product.data("POST", f"{API}/webhooks", json=webhook)["id"])
     return {
         f"{API}/connections/{{id}}": connections,
