@@ -137,7 +137,7 @@ class Conversation:
             .limit(MAX_READ)
         )
         unread = await self._supabase.fetch(query)
-        ids = [one["whatsapp_id"] for one in unread if one["whatsapp_id"]]
+        ids = [one["whatsapp_id"] for one in unread if _can_be_named(one["whatsapp_id"])]
         entry = NewEntry(
             kind="read",
             key=None,
@@ -193,7 +193,11 @@ def _is_editable(row: Mapping[str, Any]) -> bool:
 
 def _is_message(row: Mapping[str, Any]) -> bool:
     """Whether WhatsApp has it as a message: a call is a row, too."""
-    return row["whatsapp_id"] is not None and "chamada" not in (row.get("dados") or {})
+    return _can_be_named(row["whatsapp_id"]) and "chamada" not in (row.get("dados") or {})
+
+
+def _can_be_named(message_id: str | None) -> bool:
+    return bool(message_id) and limits.units(message_id or "") <= limits.MESSAGE_ID
 
 
 def _quoted(row: Mapping[str, Any]) -> Quoted:
