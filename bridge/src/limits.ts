@@ -18,4 +18,5 @@ export const LIMITS = {
   REACTION: 32,
   MENTIONS: 100,
   QUOTED: 2000,
+  MESSAGE_ID: 255,
 } as const;

@@ -4,7 +4,7 @@ import { mediaContent } from "./media/content.ts";
 import type { MediaContent } from "./media/content.ts";
 import { behaviourOf } from "./session/behaviour.ts";
 import type { Behaviour } from "./session/behaviour.ts";
-import { plainContent } from "./session/content.ts";
+import { isForeignId, plainContent } from "./session/content.ts";
 import type { PlainContent } from "./session/content.ts";
 import type { Cause } from "./session/way.ts";
 
@@ -177,8 +177,6 @@ function integerField(frame: Fields, name: string, minimum: number, maximum: num
 
 const REQUEST_ID = /^[\x21-\x7e]{1,128}$/;
 const MESSAGE_ID = /^[A-Za-z0-9_.-]{1,128}$/;
-/** The ids of others' messages are what their clients make of them. */
-const FOREIGN_ID = /^\P{Cc}{1,255}$/u;
 const JID = /^[A-Za-z0-9_.:-]{1,64}@(s\.whatsapp\.net|lid|g\.us|newsletter)$/;
 const GROUP_JID = /^[0-9-]{5,64}@g\.us$/;
 const PHONE = /^[0-9]{5,20}$/;
@@ -199,7 +197,7 @@ function idsField(frame: Fields): readonly string[] {
     throw new ProtocolError(`field ids must list 1 to ${MAX_READ_IDS} messages`);
   }
   return ids.map((id: unknown) => {
-    if (typeof id !== "string" || !FOREIGN_ID.test(id)) throw new ProtocolError("field ids is malformed");
+    if (!isForeignId(id)) throw new ProtocolError("field ids is malformed");
     return id;
   });
 }

@@ -101,7 +101,7 @@ test("whatever is not in the protocol is refused with what is wrong", () => {
     [{ ...send, to: "1@evil.example", content: { text: "a" } }, /to/],
     [{ ...send, messageId: "a b", content: { text: "a" } }, /messageId/],
     [{ ...send, requestId: "", content: { text: "a" } }, /requestId/],
-    [{ ...send, content: { text: "a", quoted: { id: "x\ny", text: "" } } }, /key.id/],
+    [{ ...send, content: { text: "a", quoted: { id: "x".repeat(256), text: "" } } }, /key.id/],
     [{ ...send, content: { text: "a", link: { url: "https://x" } } }, /title/],
     [{ ...send, content: { edit: {}, link: { url: "https://x", title: "X" } } }, /link/],
     [{ ...send, content: { location: { latitude: 91, longitude: 0 } } }, /degrees/],

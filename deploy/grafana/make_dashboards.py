@@ -183,7 +183,7 @@ INSIDE = Dashboard(
             (("sum by (code) (increase(zapvisor_disconnects_total[15m]))", "{{code}}"),),
         ),
         Panel(
-            "Messages received, and those not decrypted",
+            "Messages received, those not decrypted, and those left out",
             (
                 (f"sum({_rate('zapvisor_messages_received_total')})", "received"),
                 (f"sum({_rate('zapvisor_decrypt_failures_total')})", "not decrypted"),

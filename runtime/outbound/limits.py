@@ -22,6 +22,8 @@ REACTION = 32
 MENTIONS = 100
 QUOTED = 2000
 """Of what is shown of the message that is answered."""
+MESSAGE_ID = 255
+"""Of the ids of others' messages, which are what their clients make of them."""
 
 
 def units(text: str) -> int:

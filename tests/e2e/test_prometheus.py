@@ -36,6 +36,7 @@ BOOTSTRAP = "/api/whatsapp-bootstrap"
 CONSTANT = {"build_info"}
 ELSEWHERE = {
     "child_escalations": "tests/runtime/test_metrics.py",
+    "messages_ignored": "tests/e2e/test_senders.py",
     "sends_expired": "tests/runtime/test_delivery.py",
 }
 """What such a run does not bring about, and where it is shown to move."""

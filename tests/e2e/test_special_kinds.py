@@ -135,7 +135,7 @@ def test_strange_ids_of_others_messages_do_no_harm(shared_product, simulator, op
     """Ids are made by the sender's client; nothing in one may stop what an attendant does."""
     shop = open_shop(shared_product, "strange-ids")
     maria = customer()
-    strange = ["com espaço/e..barra", "emoji 🤔", "x" * 200, "linha\nquebrada"]
+    strange = ["com espaço/e..barra", "emoji 🤔", "x" * 255, "linha\nquebrada"]
     for message_id in strange:
         simulator.post(f"/contacts/{maria}/send", to=shop.number, text="oi", id=message_id)
         row = wait_row(shop, whatsapp_id=message_id)

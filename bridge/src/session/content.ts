@@ -8,8 +8,6 @@ import type { WAMessageContent } from "baileys";
 import { LIMITS } from "../limits.ts";
 import { ProtocolError } from "../protocol.ts";
 
-/** The ids of others' messages are what their clients make of them. */
-const FOREIGN_ID = /^\P{Cc}{1,255}$/u;
 const USER_JID = /^[0-9.:_-]{1,64}@(s\.whatsapp\.net|lid)$/;
 const { Type } = proto.Message.ProtocolMessage;
 
@@ -224,6 +222,11 @@ export function contextOf({ quoted, mentions }: Beside, to: string, myJid: strin
   return { contextInfo };
 }
 
+/** The ids of others' messages are what their clients make of them. */
+export function isForeignId(id: unknown): id is string {
+  return typeof id === "string" && id !== "" && id.length <= LIMITS.MESSAGE_ID;
+}
+
 function keyOf(to: string, { id, fromMe, participant }: Target): proto.IMessageKey {
   return { remoteJid: to, fromMe, id, ...(participant === null ? {} : { participant }) };
 }
@@ -231,7 +234,7 @@ function keyOf(to: string, { id, fromMe, participant }: Target): proto.IMessageK
 function target(value: unknown): Target {
   const fields = record(value, "key");
   const { id, fromMe = true, participant = null } = fields;
-  if (typeof id !== "string" || !FOREIGN_ID.test(id)) throw new ProtocolError("field content.key.id is malformed");
+  if (!isForeignId(id)) throw new ProtocolError("field content.key.id is malformed");
   if (typeof fromMe !== "boolean") throw new ProtocolError("field content.key.fromMe must be a boolean");
   if (participant !== null && (typeof participant !== "string" || !USER_JID.test(participant))) {
     throw new ProtocolError("field content.key.participant must be the JID of a user");
