@@ -9,6 +9,7 @@ import httpx
 import psycopg
 from psycopg.types.json import Jsonb
 
+from tests import hostile
 from tests.e2e import talk
 from tests.e2e.conftest import fresh_number
 from tests.e2e.harness import Product, Shop, Simulator, until
@@ -90,20 +91,14 @@ class Scene:
 
     def plant(self, table: str, row: dict[str, Any]) -> bool:
         """A row from before anything refused it; False where the table's own checks do."""
-        names = list(row)
-        columns = ", ".join(f'"{name}"' for name in names)
-        places = ", ".join(["%s"] * len(names))
         # dados and tags may be any JSON, the other columns are no lists or objects.
-        values = [
-            Jsonb(row[name]) if name in {"dados", "tags"} and row[name] is not None else row[name]
-            for name in names
-        ]
-        with psycopg.connect(self.product.stack.dsn, autocommit=True) as database:
-            database.execute("set session_replication_role = replica")
+        values = {
+            name: Jsonb(value) if name in {"dados", "tags"} and value is not None else value
+            for name, value in row.items()
+        }
+        with hostile.past_triggers(self.product.stack.dsn) as database:
             try:
-                database.execute(
-                    f"insert into public.{table} ({columns}) values ({places})", values
-                )
+                hostile.insert(database, table, **values)
             except psycopg.Error:
                 return False
         return True
