@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from .audit import noted
 from .errors import failure_of
 from .guards import Requirement, check_permission
-from .principal import Forbidden
+from .principal import Forbidden, Principal
 
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
@@ -27,24 +27,26 @@ class Access:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         caller = scope.get("state", {}).get("principal")
         if scope["type"] == "http" and scope["method"] in _WITH_BODY and caller is not None:
-            for requirement, found in self._requirements(scope):
-                try:
-                    check_permission(requirement, caller, scope["method"])
-                except Forbidden as refusal:
-                    scope.update(found)  # for the audit log, as if the route had been called
-                    noted().code = refusal.code
-                    await failure_of(refusal).response()(scope, receive, send)
-                    return
+            try:
+                self._check(scope, caller)
+            except Forbidden as refusal:
+                noted().code = refusal.code
+                await failure_of(refusal).response()(scope, receive, send)
+                return
         await self._app(scope, receive, send)
 
-    def _requirements(self, scope: Scope) -> Iterator[tuple[Requirement, dict[str, Any]]]:
-        """That of the route that is called, if any, with what the route adds to the scope."""
+    def _check(self, scope: Scope, caller: Principal) -> None:
+        """Raises Forbidden; the scope then tells the audit log which route it was."""
         if self._guarded is None:  # the routes are there when the first request is
             self._guarded = list(guarded(scope["app"].router.routes))
         for route, requirement in self._guarded:
             match, child = route.matches(scope)
             if match is Match.FULL:
-                yield requirement, {**child, "route": route}
+                try:
+                    check_permission(requirement, caller, scope["method"])
+                except Forbidden:
+                    scope.update(child, route=route)
+                    raise
                 return
 
 

@@ -83,6 +83,7 @@ class Connection:
 
     def break_off(self) -> None:
         """Close now; whoever reads or writes gets ClosedResourceError."""
+        self._idle = False  # its place is free already: it cannot give way once more
         self._stream.socket.close()
 
     async def _read(self) -> None:
