@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
@@ -10,13 +10,11 @@ class Managers:
     """Which users of Supabase Auth may pair numbers, change and delete.
 
     Args:
-        setting: ``ZAPVISOR_MANAGERS``, with commas: ids of users, and claims that they have
-            (``app_metadata.role=dono``; user_metadata is the user's own, and no proof). Empty:
-            everybody but guests.
+        named: ids of users, and claims that they have (``app_metadata.role=dono``; user_metadata is
+            the user's own, and no proof). Nothing: everybody but guests.
     """
 
-    def __init__(self, setting: str = "") -> None:
-        named = [one.strip() for one in setting.split(",") if one.strip()]
+    def __init__(self, named: Sequence[str] = ()) -> None:
         self._claims = [one.partition("=") for one in named if "=" in one]
         self._users = {one.lower() for one in named if "=" not in one}
 

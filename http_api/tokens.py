@@ -168,7 +168,7 @@ class TokenVerifier:
         keys = None
         if settings.supabase_url is not None:
             keys = KeySet(settings.supabase_url.rstrip("/") + JWKS_PATH)
-        managers = Managers(settings.managers)
+        managers = Managers(settings.named_managers)
         return cls(secret, keys, rate_per_minute=rate_per_minute, managers=managers)
 
     async def verify(self, token: str) -> Principal:

@@ -173,6 +173,11 @@ class Settings(BaseSettings):
         return _pairs(self.proxy_private_hosts)
 
     @property
+    def named_managers(self) -> list[str]:
+        """Users and claims of ``ZAPVISOR_MANAGERS``."""
+        return _listed(self.managers)
+
+    @property
     def cors_origins(self) -> list[str]:
         """The allowed origins of browsers, as a list."""
         return _listed(self.cors_origin)
