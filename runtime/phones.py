@@ -58,6 +58,12 @@ class Phone:
     stored: str | None
     readings: tuple[Reading, ...]
 
+    @property
+    def names(self) -> list[str]:
+        """The numbers that it may be: as our tables have it, before what else it may mean."""
+        stored = [] if self.stored is None else [self.stored]
+        return list(dict.fromkeys([*stored, *(one.number for one in self.readings)]))
+
     def only(self) -> str:
         """The number of the only reading. Raises Invalid: invalid_phone, ambiguous_number."""
         if not self.readings:

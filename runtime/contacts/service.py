@@ -73,12 +73,10 @@ class Contacts:
         phone = read_phone(text)
         if phone.stored is None or [one.number for one in phone.readings] == [phone.stored]:
             return phone.only()
-        # As our tables have it, before what else it may mean.
-        names = [phone.stored, *(one.number for one in phone.readings)]
-        for name in dict.fromkeys(names):
+        for name in phone.names:
             if len(name) <= LONGEST and await self._is_contact(connection, name):
                 return name
-        if len(phone.readings) != 1 and (known := await self._customer(connection, names)):
+        if len(phone.readings) != 1 and (known := await self._customer(connection, phone.names)):
             return known
         return phone.only()
 

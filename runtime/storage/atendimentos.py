@@ -128,9 +128,8 @@ class Atendimentos:
         if "@" in text:
             return [text.strip().lower()]
         phone = read_phone(text)
-        names = [one.number for one in phone.readings]
-        if phone.stored is not None and names != [phone.stored]:
-            names = list(dict.fromkeys([phone.stored, *names]))
+        names = phone.names
+        if phone.stored is not None and (len(names) > 1 or not phone.readings):
             asked = {spelling for name in names for spelling in spellings(name)}
             known = await self.known_numbers(
                 None if wanted.owner_id is None else str(wanted.owner_id),
