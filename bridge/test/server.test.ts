@@ -107,7 +107,7 @@ test("a request that is not in the protocol is answered, and the connection live
   for (const [type, fields] of [
     ["send", { messageId: "M1", to, content: { text: "a", mentions: ["1@g.us"] } }],
     ["send", { messageId: "M1", to, content: { hologram: {} } }],
-    ["read", { chat: to, ids: ["a\nb"] }],
+    ["read", { chat: to, ids: ["x".repeat(256)] }],
     ["check", { phones: [] }],
   ] as const) {
     const { code, retryable } = (await runtime.request(type, fields))["error"] as { code: string; retryable: boolean };
