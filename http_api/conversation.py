@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from runtime import limits
 from runtime.identity import check_recipient
-from runtime.outbound import limits
 from runtime.phones import read_phone
 
 from .schemas import (

@@ -23,7 +23,7 @@ from pydantic_core import PydanticCustomError
 
 from runtime.events import EventName
 from runtime.identity import check_connection_id
-from runtime.outbound.limits import units
+from runtime.limits import units
 
 from .fields import LENIENT
 from .principal import CALLER

@@ -7,8 +7,8 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
 
+from runtime import limits
 from runtime.identity import check_recipient
-from runtime.outbound import limits
 from runtime.outbound.beside import check_person
 from runtime.phones import read_phone
 

@@ -58,7 +58,7 @@ NUMBERS = (
     "+55 11 98765-4321",
 )
 """What is nobody's ``numero_cliente``."""
-WHATSAPP_IDS = ("", " ", "a b", "3EB0\n", "é", "x" * 200)
+WHATSAPP_IDS = ("", "x" * 256, "🤔" * 128)
 
 
 @contextmanager

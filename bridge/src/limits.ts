@@ -1,5 +1,5 @@
 /**
- * How much fits into a message: the same numbers as `runtime/outbound/limits.py`, so that nothing which the
+ * How much fits into a message: the same numbers as `runtime/limits.py`, so that nothing which the
  * API accepts is refused here. A text's `length` is what WhatsApp's own clients measure: UTF-16 code units.
  */
 export const LIMITS = {

@@ -14,10 +14,10 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 from uuid import UUID
 
+from .. import limits
 from ..errors import Conflict, Invalid, NotFound, StorageUnavailable, TooLarge
 from ..journal import Connection, Journal, Media, Submitted
 from ..journal import media as table
-from ..outbound import limits
 from ..outbound.beside import Quoted
 from ..outbound.media_message import compose_media, media_request_hash
 from ..storage import MediaStorage

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .. import limits
 from ..errors import Invalid
 from ..identity import check_recipient
-from . import limits
 
 
 @dataclass(frozen=True, slots=True)

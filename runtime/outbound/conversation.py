@@ -11,13 +11,13 @@ from datetime import UTC, datetime
 from typing import Literal
 from uuid import UUID
 
+from .. import limits
 from ..contacts.service import Asking, Contacts
 from ..errors import Conflict, NotFound
 from ..identity import message_key, new_message_id, row_id
 from ..journal import Connection, Journal, NewEntry, Submitted
 from ..storage import Supabase
 from ..storage.rows import MessageRow, read_message, whatsapp_id
-from . import limits
 from .beside import Quoted
 from .outbox import compose
 from .plain_message import Card, PlainRequest, change_content, compose_plain

@@ -11,13 +11,13 @@ from typing import Any
 
 import trio
 
+from .. import limits
 from ..errors import Invalid
 from ..events import EventBus, EventName
 from ..failpoints import failpoint
 from ..identity import message_key, new_message_id, recipient_jid, row_id
 from ..journal import Command, CommandState, Connection, Journal, NewCommand, NewEntry, Submitted
 from ..phones import person
-from . import limits
 
 MESSAGE_LIFETIME = timedelta(hours=24)
 """How long a message waits for its connection before it fails as expired."""

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from .. import limits
 from ..errors import Invalid
 from ..identity import new_message_id
 from ..journal import Connection, NewCommand, NewEntry
-from . import limits
 from .beside import Quoted, beside
 from .outbox import compose
 

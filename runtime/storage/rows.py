@@ -20,6 +20,7 @@ from uuid import UUID
 
 from ..errors import Invalid, UnreadableRow
 from ..identity import check_connection_id
+from ..limits import MESSAGE_ID, units
 
 logger = logging.getLogger("zapvisor.storage")
 
@@ -36,7 +37,6 @@ TABLES = (
 _PERSON = re.compile(r"[0-9]{5,20}")
 _LID = re.compile(r"[0-9]{5,20}@lid")
 _GROUP = re.compile(r"[0-9]{5,25}(?:-[0-9]{5,20})?@g\.us")
-_WHATSAPP_ID = re.compile(r"[\x21-\x7e]{1,128}")
 _MOMENT = re.compile(
     r"-?infinity|"
     r"[0-9]{4,6}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])T[0-2][0-9]:[0-5][0-9]:[0-5][0-9]"
@@ -280,8 +280,8 @@ def whole(value: object) -> int | None:
 
 
 def whatsapp_id(value: object) -> str | None:
-    """The id of a message on WhatsApp: its sender's choice, but one word."""
-    return value if isinstance(value, str) and _WHATSAPP_ID.fullmatch(value) else None
+    """The id of a message on WhatsApp: whatever its sender's client made of it."""
+    return value if isinstance(value, str) and 0 < units(value) <= MESSAGE_ID else None
 
 
 def person_number(value: object) -> str | None:

@@ -167,6 +167,7 @@ def audited(caplog):
 
 async def test_control_calls_are_written_down_without_secrets(client, api, caplog, loja):
     caplog.set_level(logging.INFO)
+    caplog.clear()  # of what made the connection
     made = await make(client, role="owner", ownerId=OWNER)
     async with connect(api, {"X-Api-Key": made["key"]}) as owner:
         await owner.post("/api/whatsapp-bootstrap/shutdown")

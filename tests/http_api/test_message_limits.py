@@ -13,13 +13,13 @@ from pydantic import ValidationError
 from http_api.conversation import EditMessage, ReactToMessage
 from http_api.routes.conversation import plain_request
 from http_api.sending import SendFile, SendMessage
+from runtime import limits
 from runtime.errors import Invalid
 from runtime.identity import recipient_jid
 from runtime.journal import Connection
 from runtime.media import desk
 from runtime.media.names import safe_name
 from runtime.node_parts import node_executable
-from runtime.outbound import limits
 from runtime.outbound.media_message import compose_media
 from runtime.outbound.plain_message import change_content, compose_plain
 

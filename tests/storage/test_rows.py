@@ -100,7 +100,7 @@ def test_a_message_that_has_no_faults_can_be_acted_upon(row):
         "lid",
         "s.whatsapp.net",
     )
-    assert found.whatsapp_id is None or found.whatsapp_id.isascii()
+    assert found.whatsapp_id is None or 0 < len(found.whatsapp_id) <= 255
 
 
 def honest(**changes):
@@ -199,7 +199,7 @@ def test_an_address_is_one_that_can_be_sent_to(text):
     address = chat_address(text)
     assert address is None or recipient_jid(address) == address
     name = whatsapp_id(text)
-    assert name is None or (name == text and " " not in name)
+    assert name == (text or None)
 
 
 def test_work_leaves_out_what_it_cannot_read_and_says_so_once(caplog):
