@@ -27,7 +27,7 @@ from runtime.node_parts import is_checkout, locate_sources, node_environment, no
 from .terminal import Problem
 
 # No step takes longer; one that does hangs, and is ended with all its processes.
-STEP_TIMEOUT = 1200.0
+STEP_TIMEOUT = 2400.0
 END_TIMEOUT = 15.0
 # A single Node test that takes longer hangs (pytest has its own limit, in pyproject.toml).
 NODE_TEST_TIMEOUT = 180.0
