@@ -80,7 +80,7 @@ async def test_deliveries_wait_or_are_given_up(journal):
     told = Event(EventName.CONNECTED, {})
 
     def write(database):
-        endpoints.add(database, endpoint, 10)
+        endpoints.add(database, endpoint, 10, None)
         for number, age in enumerate((300, 100)):
             deliveries.enqueue(database, [endpoint], told, number, now - age * 1_000_000)
         database.execute("UPDATE webhook_delivery SET state = 'dead', due = NULL WHERE seq = 1")

@@ -90,7 +90,8 @@ class Host:
         def find() -> psutil.Process | None:
             with suppress(psutil.NoSuchProcess):
                 for process in self.children(name):
-                    if process != other_than and process.parent().name() != name:
+                    parent = process.parent()  # None: it ended meanwhile
+                    if process != other_than and parent is not None and parent.name() != name:
                         return process
             return None
 
