@@ -27,6 +27,8 @@ server_log.setLevel(logging.WARNING)  # it greets at INFO
 PREFIX = b"/rest/v1/"
 # PostgREST's own limit is the statement timeout of the role, 8 s at most.
 UPSTREAM_TIMEOUT = httpx.Timeout(30, connect=5)
+# Longer than clients keep theirs, as with any gateway: else it closes what they are about to use.
+KEEP_ALIVE = 75.0
 STOP_DEADLINE = 5.0
 HOP_BY_HOP = frozenset(
     (b"connection", b"keep-alive", b"te", b"trailer", b"transfer-encoding", b"upgrade")
@@ -127,6 +129,7 @@ async def run(ctx: ChildContext, port: int, postgrest: Path, keys: Keys) -> None
     config.bind = [f"127.0.0.1:{port}"]
     config.errorlog = server_log
     config.include_server_header = False
+    config.keep_alive_timeout = KEEP_ALIVE
     config.h11_max_incomplete_size = 64 * 1024  # filters with many ids make long request lines
     transport = httpx.AsyncHTTPTransport(uds=str(postgrest))
     async with httpx.AsyncClient(

@@ -51,8 +51,13 @@ MAX_ROWS = 1000
 
 TIMING_WINDOW = 1000
 
+KEPT_SECONDS = 30.0
+"""A connection that was used within so many seconds is used again."""
+
 _TIMEOUT = httpx.Timeout(connect=5.0, read=15.0, write=15.0, pool=5.0)
-_LIMITS = httpx.Limits(max_connections=16, max_keepalive_connections=8, keepalive_expiry=30.0)
+_LIMITS = httpx.Limits(
+    max_connections=16, max_keepalive_connections=8, keepalive_expiry=KEPT_SECONDS
+)
 
 
 class Query(Protocol):
@@ -216,7 +221,7 @@ class Supabase:
 
         async def read() -> list[dict[str, Any]]:
             # Not the builder's own reading: one row that it cannot read would take all with it.
-            answer = await self._timed(lambda: query.request.send(httpx.Headers()))
+            answer = await self._timed(lambda: _send(query.request))
             return await read_rows(answer.content)
 
         rows: list[dict[str, Any]] = await self._mapped(read)
@@ -426,3 +431,14 @@ async def _refuse(response: httpx.Response) -> None:
 
 
 __all__ = ["REQUIRED_SCHEMA_VERSION", "Supabase", "SupabaseError", "SupabaseStatistics"]
+
+
+async def _send(request: RequestConfig[httpx.AsyncClient]) -> httpx.Response:
+    """The answer. The other side may close a kept connection just as it is used again: a read that
+    is lost like that is sent once more."""
+    try:
+        return await request.send(httpx.Headers())
+    except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
+        if request.http_method != "GET":
+            raise
+    return await request.send(httpx.Headers())

@@ -18,6 +18,7 @@ from hypercorn.config import Config
 from hypercorn.trio import serve
 
 from runtime.local_stack import gateway, keys
+from runtime.storage.client import KEPT_SECONDS
 from supervisors import ChildSpec, EscalationError, Supervisor, open_supervisor
 
 from .conftest import Host
@@ -113,6 +114,35 @@ async def test_requests_and_answers_pass_unchanged(directory: Path) -> None:
     headers = dict(seen["headers"])
     assert (headers[b"prefer"], headers[b"authorization"]) == (b"count=exact", b"Bearer t")
     assert b"apikey" not in headers
+
+
+async def test_it_keeps_connections_longer_than_its_clients_use_them(directory: Path) -> None:
+    """Who closes first closes what the other is about to use; Hypercorn would after 5 s."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            await _start_up(receive, send)
+            return
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"[]"})
+
+    assert gateway.KEEP_ALIVE > KEPT_SECONDS
+    async with behind_gateway(directory, app) as client:
+        port = client.base_url.port
+        assert port is not None
+        stream = await trio.open_tcp_stream("127.0.0.1", port)
+        key = client.headers["apikey"]
+        request = f"GET /rest/v1/a HTTP/1.1\r\nHost: x\r\napikey: {key}\r\n\r\n".encode()
+        async with stream:
+            for pause in (0, 6):
+                await trio.sleep(pause)  # nothing tells of a connection that stays open
+                await stream.send_all(request)
+                answer = b""
+                with trio.fail_after(10):
+                    while not answer.endswith(b"\r\n0\r\n\r\n"):
+                        piece = await stream.receive_some()
+                        assert piece, answer
+                        answer += piece
 
 
 async def test_answers_are_streamed(directory: Path) -> None:

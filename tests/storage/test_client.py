@@ -68,6 +68,48 @@ async def test_a_refusal_keeps_status_code_and_retry_after():
     assert (error.status, error.code, error.retry_after) == (504, "PGRST003", 3.0)
 
 
+LOST = [
+    httpx.RemoteProtocolError("Server disconnected without sending a response."),
+    httpx.ReadError("reset"),
+    httpx.WriteError("broken pipe"),
+]
+
+
+@pytest.mark.parametrize("error", LOST, ids=lambda error: type(error).__name__)
+async def test_a_read_that_met_a_closing_connection_is_sent_once_more(error):
+    made = []
+
+    def answer(_):
+        made.append(1)
+        if len(made) == 1:
+            raise error
+        return httpx.Response(200, json=[{"id": "a"}])
+
+    async with client(answer) as (supabase, requests):
+        query = supabase.table("whatsapp_mensagens").select("id")
+        assert await supabase.fetch(query) == [{"id": "a"}]
+        assert [request.method for request in requests] == ["GET", "GET"]
+        assert supabase.statistics().failures == 0
+
+
+@pytest.mark.parametrize("error", LOST, ids=lambda error: type(error).__name__)
+async def test_a_write_is_never_sent_twice_and_a_dead_line_is_told(error):
+    def answer(_):
+        raise error
+
+    async with client(answer) as (supabase, requests):
+        table = supabase.table("whatsapp_mensagens")
+        for query, methods in (
+            (table.insert({"id": "a"}), ["POST"]),
+            (table.update({"lida": True}).eq("id", "a"), ["PATCH"]),
+            (table.select("id"), ["GET", "GET"]),
+        ):
+            requests.clear()
+            with pytest.raises(StorageUnavailable):
+                await supabase.fetch(query)
+            assert [request.method for request in requests] == methods
+
+
 async def test_a_call_has_a_deadline_of_its_own(autojump_clock):
     async def hang(_):
         await trio.sleep_forever()
