@@ -6,15 +6,22 @@ import enum
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from supervisors._core.events import Event
-from supervisors._core.exits import Why
+from supervisors._core.exits import Exit, Why
 from supervisors._core.slot import Slot
+from supervisors.events import Event
 
 
 class Launch(NamedTuple):
     """Start a new incarnation of the slot."""
 
     slot: Slot
+
+
+class Drain(NamedTuple):
+    """Tell the slot's live incarnation that it is to end."""
+
+    slot: Slot
+    why: Why
 
 
 class Cancel(NamedTuple):
@@ -24,10 +31,21 @@ class Cancel(NamedTuple):
     why: Why
 
 
-class Abandon(NamedTuple):
-    """The slot's incarnation did not end: the whole tree has to come down."""
+class Stuck(NamedTuple):
+    """The slot's incarnation did not end in time; say where it hangs, and go on waiting."""
 
     slot: Slot
+    at: float
+    incarnation: int
+
+
+class Abandon(NamedTuple):
+    """The slot's incarnation did not end in time; say where it hangs: the whole tree has to come
+    down."""
+
+    slot: Slot
+    at: float
+    incarnation: int
 
 
 class Remove(NamedTuple):
@@ -37,10 +55,11 @@ class Remove(NamedTuple):
 
 
 class Settle(NamedTuple):
-    """Tell a waiting caller how its command ended (error None: well)."""
+    """Tell a waiting caller how its command ended (error None: well), or which exit it awaited."""
 
     ticket: Any
     error: BaseException | None
+    exit: Exit | None = None
 
 
 class Started(NamedTuple):
@@ -57,7 +76,19 @@ class Finish(NamedTuple):
     ending: Ending
 
 
-Action = Launch | Cancel | Abandon | Remove | Settle | Started | Stopping | Finish | Event
+Action = (
+    Launch
+    | Drain
+    | Cancel
+    | Stuck
+    | Abandon
+    | Remove
+    | Settle
+    | Started
+    | Stopping
+    | Finish
+    | Event
+)
 
 
 class EndKind(enum.Enum):

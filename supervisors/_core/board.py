@@ -1,17 +1,31 @@
-"""The board: a supervisor's slots and its primitive moves, each with the event that tells of it."""
+"""The board: a supervisor's slots and their moves, each with the event that tells of it.
+
+Every ticket (somebody who waits) belongs to a slot until it is settled, and each move settles those
+whom it answers. A slot that comes to rest answers all of them, so none can be forgotten.
+"""
 
 from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
-from supervisors._core.actions import Action, Cancel, Ending, Launch, Remove, Settle
+from supervisors._core.actions import Action, Cancel, Drain, Ending, Launch, Remove, Settle
 from supervisors._core.budget import Budget
-from supervisors._core.events import (
+from supervisors._core.errors import ChildDownError, StartFailedError
+from supervisors._core.exits import Exit, Why
+from supervisors._core.settings import (
+    WORKER_STOP_DEADLINE,
+    AutoShutdown,
+    ChildRules,
+    Intensity,
+    Strategy,
+)
+from supervisors._core.slot import SICK, Slot, State, Wait
+from supervisors._core.timers import Timers
+from supervisors.events import (
     ChildDone,
+    ChildDraining,
     ChildParked,
     ChildReady,
     ChildRemoved,
@@ -19,12 +33,7 @@ from supervisors._core.events import (
     ChildStopped,
     ChildStopping,
     ChildWaiting,
-    Event,
 )
-from supervisors._core.exits import Exit, Why
-from supervisors._core.settings import AutoShutdown, ChildSpec, Intensity, Strategy
-from supervisors._core.slot import Slot, State
-from supervisors._core.timers import Timers
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,36 +76,38 @@ class Board:
         self.ending: Ending | None = None
         self.finished = False
         self.started = False
-        self._live = 0  # incarnations still waited for
-        self._queue: deque[Slot] = deque()  # to start, in order
-        self._gate: Slot | None = None  # launched from the queue, not settled yet
-        self._stops: dict[Slot, None] = {}  # to stop, from the end
-        self._hold = Hold()
-        self._unsettled: set[Slot] = set()  # keyed: first children whose start is not over
+        self.live = 0  # incarnations still waited for
+        self.queue: deque[Slot] = deque()  # to start, in order
+        self.gate: Slot | None = None  # launched from the queue, not settled yet
+        self.stops: dict[Slot, None] = {}  # to stop, from the end
+        self.hold = Hold()
+        self.unsettled: set[Slot] = set()  # keyed: first children whose start is not over
 
-    def admit(self, spec: ChildSpec, now: float) -> Slot:
+    def admit(self, spec: ChildRules, now: float) -> Slot:
         """A new slot at the end of the order."""
         slot = Slot(spec, f"{self.path}/{spec.name}", now)
         self.slots[spec.name] = slot
         return slot
 
-    def emit(self, event: Event) -> None:
-        self.actions.append(event)
-
     # ------------------------------------------------------------------ moves
 
     def to(self, slot: Slot, state: State, now: float) -> None:
+        slot.sick = slot.sickness(now)
+        slot.sick_since = now if state in SICK else None
         slot.state = state
         slot.since = now
+        slot.graced = False
         self.timers.disarm(slot)
 
     def launch(self, slot: Slot, now: float) -> None:
         slot.incarnation += 1
         slot.ready_at = slot.due = None
-        self._live += 1
+        slot.idle = 0
+        slot.hosts = ()
+        self.live += 1
         self.to(slot, State.STARTING, now)
-        self.timers.arm(slot, now + (slot.spec.ready_deadline or 0.0))
-        self.emit(ChildStarting(slot.path, now, slot.incarnation))
+        self.timers.arm(slot, now + slot.spec.ready_limit)
+        self.actions.append(ChildStarting(slot.path, now, slot.incarnation))
         self.actions.append(Launch(slot))
 
     def run(self, slot: Slot, now: float) -> None:
@@ -106,73 +117,109 @@ class Board:
         slot.first_start = None
         if slot.spec.liveness is not None:
             self.timers.arm(slot, now + slot.spec.liveness)
-        self.emit(ChildReady(slot.path, now, slot.incarnation, took))
-        self.settle_start(slot)
+        self.actions.append(ChildReady(slot.path, now, slot.incarnation, took))
+        self.settle(slot, Wait.START)
+        self.settle(slot, Wait.READY)
         self.settled(slot)
+
+    def stop(self, slot: Slot, why: Why, now: float) -> None:
+        """Tells a live child to end: drained first, if it is ready and has a time for that."""
+        limit = slot.spec.drain_deadline
+        if slot.state is not State.RUNNING or limit is None:
+            self.cancel(slot, why, now)
+            return
+        self.to(slot, State.DRAINING, now)
+        slot.why = why
+        self.timers.arm(slot, now + limit)
+        self.actions.append(ChildDraining(slot.path, now, slot.incarnation, why))
+        self.actions.append(Drain(slot, why))
 
     def cancel(self, slot: Slot, why: Why, now: float) -> None:
         self.to(slot, State.STOPPING, now)
+        if why is Why.HUNG:
+            slot.sick_since = slot.beat  # as far as anybody knows
         slot.why = why
-        self.timers.arm(slot, now + (slot.spec.stop_deadline or 0.0))
-        self.emit(ChildStopping(slot.path, now, slot.incarnation, why))
+        self.timers.arm(slot, now + self.stop_limit(slot))
+        self.actions.append(ChildStopping(slot.path, now, slot.incarnation, why))
         self.actions.append(Cancel(slot, why))
+
+    def stop_limit(self, slot: Slot) -> float:
+        """Seconds from cancellation to exit. Without a deadline of its own, a child that runs
+        supervisors inside has their time too."""
+        if slot.spec.stop_deadline is not None or not slot.hosts:
+            return slot.spec.stop_limit
+        return WORKER_STOP_DEADLINE + sum(float(host.stop_needs) for host in slot.hosts)
 
     def park(self, slot: Slot, exit_: Exit, now: float) -> None:
         """Waits for a person. For those who wait for its start, it has started."""
         slot.first_start = None
         self.to(slot, State.PARKED, now)
-        self.emit(ChildParked(slot.path, now, exit_.reason, exit_.code))
-        self.settle_start(slot)
-        self.settled(slot)
+        self.actions.append(ChildParked(slot.path, now, exit_.reason, exit_.code))
+        self.settle(slot, Wait.START)
+        self._at_rest(slot)
 
     def stopped(self, slot: Slot, now: float) -> None:
         """At rest until a command starts it."""
         slot.due = slot.first_start = None
         self.to(slot, State.STOPPED, now)
-        self.emit(ChildStopped(slot.path, now))
-        self.settle_stop(slot)
-        self.settled(slot)
+        self.actions.append(ChildStopped(slot.path, now))
+        self._at_rest(slot)
 
     def wait(self, slot: Slot, now: float) -> None:
         """A sibling's restart takes it along: not live, to be started in its turn."""
         self.to(slot, State.WAITING, now)
-        self.emit(ChildWaiting(slot.path, now))
+        self.actions.append(ChildWaiting(slot.path, now))
 
     def done(self, slot: Slot, now: float) -> None:
         """Ended for good by itself; the name stays taken."""
+        slot.first_start = None
         self.to(slot, State.DONE, now)
-        self.emit(ChildDone(slot.path, now))
-        self.settled(slot)
+        self.actions.append(ChildDone(slot.path, now))
+        self._at_rest(slot)
 
     def remove(self, slot: Slot, now: float) -> None:
         self.to(slot, State.STOPPED, now)
         del self.slots[slot.name]
-        if slot in self._queue:
-            self._queue.remove(slot)
-        self.emit(ChildRemoved(slot.path, now))
-        self.settle_stop(slot)
-        self.settled(slot)
+        if slot in self.queue:
+            self.queue.remove(slot)
+        self.actions.append(ChildRemoved(slot.path, now))
+        self._at_rest(slot)
         self.actions.append(Remove(slot))
 
     # ------------------------------------------------------------------ those who wait
 
     def settled(self, slot: Slot) -> None:
         """The slot's start is over, well or for good: the next in the queue may go."""
-        if self._gate is slot:
-            self._gate = None
-        self._unsettled.discard(slot)
+        if self.gate is slot:
+            self.gate = None
+        self.unsettled.discard(slot)
 
-    def settle_start(
-        self, slot: Slot, error: Callable[[Slot], BaseException] | None = None
+    def settle(
+        self, slot: Slot, wait: Wait, error: BaseException | None = None, exit_: Exit | None = None
     ) -> None:
-        if slot.start_tickets:
-            self._settle(slot.start_tickets, error(slot) if error else None)
-            slot.start_tickets = ()
+        """Answers those who wait for this."""
+        if slot.tickets:
+            told = [ticket for kind, ticket in slot.tickets if kind is wait]
+            slot.tickets = [entry for entry in slot.tickets if entry[0] is not wait]
+            self.actions.extend(Settle(ticket, error, exit_) for ticket in told)
 
-    def settle_stop(self, slot: Slot, error: BaseException | None = None) -> None:
-        if slot.stop_tickets:
-            self._settle(slot.stop_tickets, error)
-            slot.stop_tickets = ()
+    def settle_all(self, slot: Slot, error: BaseException) -> None:
+        """Answers everybody who still waits with the error."""
+        for wait in Wait:
+            self.settle(slot, wait, error)
 
-    def _settle(self, tickets: tuple[Any, ...], error: BaseException | None) -> None:
-        self.actions.extend(Settle(ticket, error) for ticket in tickets)
+    def _at_rest(self, slot: Slot) -> None:
+        self.settled(slot)
+        if not slot.tickets:
+            return
+        self.settle(slot, Wait.STOP)
+        self.settle(slot, Wait.EXIT, *rest_answer(slot))
+        self.settle(slot, Wait.START, StartFailedError(slot.path, "it was stopped meanwhile"))
+        self.settle(slot, Wait.READY, ChildDownError(f"{slot.path} is {slot.state.value}"))
+
+
+def rest_answer(slot: Slot) -> tuple[BaseException | None, Exit | None]:
+    """What somebody is told who awaits the end of a child that is at rest."""
+    if slot.last_exit is None:
+        return ChildDownError(f"{slot.path} is {slot.state.value} and never ran"), None
+    return None, slot.last_exit

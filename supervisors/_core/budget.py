@@ -1,32 +1,48 @@
-"""The restart budget of one supervisor: a window over monotonic time."""
+"""The restart budget of one supervisor: a window over the time in which its children were well."""
 
 from __future__ import annotations
 
 from collections import deque
+from typing import NamedTuple
 
 from supervisors._core.settings import Intensity
+from supervisors._core.slot import Slot
+
+
+class Restarted(NamedTuple):
+    """One restart: when, of whom, and how long the child had been unwell by then."""
+
+    at: float
+    slot: Slot
+    sickness: float
+
+    def age(self, now: float) -> float:
+        """Seconds since, less those in which the child was not well."""
+        return now - self.at - (self.slot.sickness(now) - self.sickness)
 
 
 class Budget:
-    """Counts restarts; holds at most ``max_restarts + 1`` instants."""
+    """Counts restarts. Holds at most ``max_restarts + 1``."""
 
-    __slots__ = ("_intensity", "_restarts")
+    __slots__ = ("_intensity", "_kept", "_recent")
 
     def __init__(self, intensity: Intensity) -> None:
         self._intensity = intensity
-        self._restarts: deque[float] = deque()
+        self._recent: deque[Restarted] = deque()
+        self._kept: list[Restarted] = []  # older than the window by the clock
 
-    def spend(self, now: float) -> bool:
+    def spend(self, slot: Slot, now: float) -> bool:
         """Records a restart. False: it is one too many within the window (whose edge belongs to
         it, as in OTP)."""
-        restarts = self._restarts
-        restarts.append(now)
-        threshold = now - self._intensity.window
-        while restarts[0] < threshold:
-            restarts.popleft()
-        return len(restarts) <= self._intensity.max_restarts
+        self._recent.append(Restarted(now, slot, slot.sickness(now)))
+        if len(self._recent) + len(self._kept) <= self._intensity.max_restarts:
+            return True
+        return self.used(now) <= self._intensity.max_restarts
 
     def used(self, now: float) -> int:
         """Restarts within the window that ends now."""
-        threshold = now - self._intensity.window
-        return sum(1 for instant in self._restarts if instant >= threshold)
+        window = self._intensity.window
+        while self._recent and now - self._recent[0].at > window:
+            self._kept.append(self._recent.popleft())
+        self._kept = [restart for restart in self._kept if restart.age(now) <= window]
+        return len(self._recent) + len(self._kept)

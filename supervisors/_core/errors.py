@@ -2,10 +2,12 @@
 
 ``SupervisionError`` is the root of everything this library raises at its callers. ``Park`` and
 ``Escalate`` are not errors of the library: they are verdicts a child raises (or its classifier
-returns) to say what its exit means.
+returns) to say what its exit means, and ``Done`` is how it says that there is nothing left to do.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 class Park(Exception):
@@ -28,6 +30,15 @@ class Escalate(Exception):
         super().__init__(reason)
         self.reason = reason
         self.code = code
+
+
+class Done(Exception):
+    """The child has done all it had to do: a normal end after which it is not restarted, whatever
+    its restart type. ``reason`` is a sentence for people."""
+
+    def __init__(self, reason: str = "done") -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 class SupervisionError(Exception):
@@ -72,13 +83,35 @@ class ChildExistsError(SupervisionError):
     """The name is taken by another child of the same supervisor."""
 
 
+class KeyTakenError(SupervisionError):
+    """The key is registered for another child."""
+
+
 class ChildStateError(SupervisionError):
-    """The command does not fit the child's state (restart of a running child, unpark of a child
-    that is not parked, deletion of a live child)."""
+    """The command does not fit the child's state (unpark of a child that is not parked, deletion of
+    a live child, restart of one that is stopping)."""
 
 
 class TooManyChildrenError(SupervisionError):
     """``max_children`` is reached."""
+
+
+class NotStoppedError(SupervisionError):
+    """Something did not end in time. ``path`` names it, ``where`` are the frames in which it hangs,
+    as ``file:line in function``."""
+
+    def __init__(self, path: str, reason: str, where: tuple[str, ...] = ()) -> None:
+        super().__init__("\n    ".join([f"{path} {reason}", *where]))
+        self.path = path
+        self.reason = reason
+        self.where = where
+
+
+class StopError(ExceptionGroup[Exception], SupervisionError):
+    """Children that were told to stop crashed instead: what they raised. The tree did stop."""
+
+    def derive(self, excs: Sequence[Exception]) -> StopError:  # type: ignore[override]
+        return StopError(self.message, excs)
 
 
 class SupervisorDownError(SupervisionError):
@@ -86,7 +119,13 @@ class SupervisorDownError(SupervisionError):
 
 
 class ChildDownError(SupervisionError):
-    """A ``call`` cannot be answered: the child is not running, or it died before it replied."""
+    """The child cannot be reached: it is at rest or being stopped for good, or it died before it
+    answered a ``call``."""
+
+
+class CallCycleError(SupervisionError):
+    """A ``call`` could never be answered: the task that would have to take it from the mailbox
+    waits, directly or through other calls, for the caller itself."""
 
 
 class MailboxGoneError(SupervisionError):

@@ -1,29 +1,31 @@
-"""What an incarnation's end was: one frozen record, and the judgement that makes it."""
+"""What an incarnation's end was: one frozen record, and the judgement that makes it.
+
+Whatever a child raises is a stranger's object: its text may raise, its notes may be anything, its
+groups may be nested without end. Nothing of that keeps its end from being judged.
+"""
 
 from __future__ import annotations
 
 import enum
-from collections import deque
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from supervisors._core.errors import (
-    Escalate,
-    LivenessError,
-    NotReadyError,
-    Park,
-)
+from supervisors._core import stacks
+from supervisors._core.errors import Done, Escalate, LivenessError, NotReadyError, Park
+from supervisors._core.settings import Classifier
 
 MAX_REASON = 2000
-MAX_FRAMES = 8
+MAX_CODE = 200
+MAX_TOLD = 20
+"""Members of an exception group that the reason tells of."""
 
 
 class ExitKind(enum.Enum):
-    """NORMAL: ``run`` returned. STOPPED: it ended because it was told to. CRASHED: an exception
-    (also one raised while stopping). PARKED, ESCALATED: a verdict. FATAL: KeyboardInterrupt or
-    SystemExit, which pass through every supervisor."""
+    """NORMAL: ``run`` returned. DONE: it raised ``Done``. STOPPED: it ended because it was told to.
+    CRASHED: an exception (also one raised while stopping). PARKED, ESCALATED: a verdict. FATAL:
+    KeyboardInterrupt or SystemExit, which pass through every supervisor."""
 
     NORMAL = "normal"
+    DONE = "done"
     STOPPED = "stopped"
     CRASHED = "crashed"
     PARKED = "parked"
@@ -32,9 +34,10 @@ class ExitKind(enum.Enum):
 
 
 class Why(enum.Enum):
-    """Why the supervisor cancelled a child."""
+    """Why the supervisor stops a child."""
 
     COMMAND = "command"  # terminate_child
+    RESTART = "restart"  # restart_child
     SHUTDOWN = "shutdown"  # the supervisor itself stops
     GROUP = "group"  # a sibling's restart takes it along
     NOT_READY = "not_ready"  # ready_deadline missed
@@ -45,8 +48,8 @@ class Why(enum.Enum):
 class Exit:
     """The end of one incarnation.
 
-    ``reason`` is a sentence, ``code`` a stable word, ``where`` the innermost frames (of the
-    traceback, or of the hanging task when a deadline was missed).
+    ``reason`` is a sentence, ``code`` a stable word, ``where`` the frames that tell something (of
+    the traceback, or of the hanging task when a deadline was missed).
     """
 
     kind: ExitKind
@@ -58,16 +61,21 @@ class Exit:
 NORMAL = Exit(ExitKind.NORMAL, "returned", "normal")
 STOPPED = Exit(ExitKind.STOPPED, "stopped", "stopped")
 
-Classifier = Callable[[BaseException], Park | Escalate | None]
 
-
-def leaves(error: BaseException) -> Iterator[BaseException]:
-    """The exceptions inside (nested) exception groups, in order."""
-    if isinstance(error, BaseExceptionGroup):
-        for part in error.exceptions:
-            yield from leaves(part)
-    else:
-        yield error
+def leaves(error: BaseException) -> list[BaseException]:
+    """The exceptions inside (nested) exception groups, in order; those of a group that occurs more
+    than once only once."""
+    found: list[BaseException] = []
+    seen: set[int] = set()
+    todo = [error]
+    while todo:
+        part = todo.pop()
+        if not isinstance(part, BaseExceptionGroup):
+            found.append(part)
+        elif id(part) not in seen:
+            seen.add(id(part))
+            todo.extend(reversed(part.exceptions))
+    return found
 
 
 def judge(
@@ -76,43 +84,50 @@ def judge(
     classify: Classifier | None = None,
     where: tuple[str, ...] = (),
 ) -> Exit:
-    """Turns what ``run`` did into a record.
+    """Turns what ``run`` did into a record. Never raises.
 
     ``error``: what it raised, cancellation already removed (None: it returned, or was cancelled).
-    ``why``: why it had been cancelled, if it had been. ``where``: where it hung at that time.
-    A group counts as FATAL if one member is, else as ESCALATED if one is, and as PARKED only if
-    all its members are: a crash is never hidden behind a verdict.
+    ``why``: why it had been stopped, if it had been. ``where``: where it hung at that time.
+    A group counts as FATAL if one member is, else as ESCALATED if one is, and as PARKED or DONE
+    only if all its members are: a crash is never hidden behind a verdict.
     """
     if error is None:
-        if why is None:
-            return NORMAL
-        if why is Why.NOT_READY:
-            return Exit(ExitKind.CRASHED, "not ready within its deadline", "not_ready", where)
-        if why is Why.HUNG:
-            return Exit(ExitKind.CRASHED, "no beat within its deadline", "hung", where)
-        return STOPPED
-    parts = list(leaves(error))
+        return _without_error(why, where)
+    parts = leaves(error)
     fatal = next((p for p in parts if isinstance(p, KeyboardInterrupt | SystemExit)), None)
     if fatal is not None:
-        return Exit(ExitKind.FATAL, describe(fatal), type(fatal).__name__)
+        return Exit(ExitKind.FATAL, describe(fatal), type(fatal).__name__[:MAX_CODE])
     verdict = _verdict(parts)
+    note = ""
     if verdict is None and classify is not None:
-        subject = parts[0] if len(parts) == 1 else error
         try:
-            verdict = classify(subject)
+            verdict = classify(parts[0] if len(parts) == 1 else error)
         except BaseException as failure:
-            error.add_note(f"the classifier itself failed: {describe(failure)}")
+            note = f"\nthe classifier itself failed: {describe(failure)}"
+    if isinstance(verdict, Done):
+        return Exit(ExitKind.DONE, _text(verdict.reason), "done")
     if isinstance(verdict, Escalate):
-        return Exit(ExitKind.ESCALATED, verdict.reason, verdict.code, frames(error))
+        text, code = _text(verdict.reason), _text(verdict.code, MAX_CODE)
+        return Exit(ExitKind.ESCALATED, text, code, frames(error))
     if isinstance(verdict, Park):
-        return Exit(ExitKind.PARKED, verdict.reason, verdict.code)
-    reason = "; ".join(describe(p) for p in parts)[:MAX_REASON]
+        return Exit(ExitKind.PARKED, _text(verdict.reason), _text(verdict.code, MAX_CODE))
+    reason = ("; ".join(describe(p) for p in parts[:MAX_TOLD]) + note)[:MAX_REASON]
     if why in (Why.NOT_READY, Why.HUNG):
         code = "hung" if why is Why.HUNG else "not_ready"
         missed = "no beat" if why is Why.HUNG else "not ready"
-        reason = f"{missed} within its deadline, then {reason}"
+        reason = f"{missed} within its deadline, then {reason}"[:MAX_REASON]
         return Exit(ExitKind.CRASHED, reason, code, where)
-    return Exit(ExitKind.CRASHED, reason, type(parts[0]).__name__, frames(parts[0]))
+    return Exit(ExitKind.CRASHED, reason, type(parts[0]).__name__[:MAX_CODE], frames(parts[0]))
+
+
+def _without_error(why: Why | None, where: tuple[str, ...]) -> Exit:
+    if why is None:
+        return NORMAL
+    if why is Why.NOT_READY:
+        return Exit(ExitKind.CRASHED, "not ready within its deadline", "not_ready", where)
+    if why is Why.HUNG:
+        return Exit(ExitKind.CRASHED, "no beat within its deadline", "hung", where)
+    return STOPPED
 
 
 def missed_deadline(exit_: Exit) -> LivenessError | NotReadyError | None:
@@ -124,26 +139,41 @@ def missed_deadline(exit_: Exit) -> LivenessError | NotReadyError | None:
     return None
 
 
-def _verdict(parts: list[BaseException]) -> Park | Escalate | None:
+def _verdict(parts: list[BaseException]) -> Done | Park | Escalate | None:
     for part in parts:
         if isinstance(part, Escalate):
             return part
-    parks = [part for part in parts if isinstance(part, Park)]
-    return parks[0] if parks and len(parks) == len(parts) else None
+    for kind in (Park, Done):
+        if all(isinstance(part, kind) for part in parts):
+            verdict = parts[0]
+            assert isinstance(verdict, Park | Done)
+            return verdict
+    return None
 
 
 def describe(error: BaseException) -> str:
-    """``TypeName: text`` with the notes that were added to the exception."""
-    text = f"{type(error).__name__}: {error}".rstrip(": ")
-    return "\n".join([text, *getattr(error, "__notes__", ())])[:MAX_REASON]
+    """``TypeName: text`` with the notes that were added to the exception. Never raises."""
+    text = f"{type(error).__name__}: {_text(error)}".rstrip(": ")
+    try:
+        notes = [_text(note) for note in getattr(error, "__notes__", None) or ()]
+    except BaseException:  # notes that cannot even be walked over
+        notes = ["its notes cannot be read"]
+    return "\n".join([text, *notes])[:MAX_REASON]
+
+
+def _text(value: object, most: int = MAX_REASON) -> str:
+    """The value's text, whatever it is."""
+    try:
+        return str(value)[:most]
+    except BaseException as failure:
+        return f"(its text cannot be had: {type(failure).__name__})"
 
 
 def frames(error: BaseException) -> tuple[str, ...]:
-    """The innermost frames of the traceback, outermost first, as ``file:line in function``."""
-    lines: deque[str] = deque(maxlen=MAX_FRAMES)
+    """The frames of the traceback that tell something."""
+    stack = []
     step = error.__traceback__
     while step is not None:
-        code = step.tb_frame.f_code
-        lines.append(f"{code.co_filename}:{step.tb_lineno} in {code.co_name}")
+        stack.append((step.tb_frame.f_code, step.tb_lineno))
         step = step.tb_next
-    return tuple(lines)
+    return stacks.lines(stack)

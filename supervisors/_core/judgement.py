@@ -2,47 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from supervisors._core.actions import Abandon, Ending, EndKind
-from supervisors._core.errors import StartFailedError, SupervisorDownError
-from supervisors._core.events import ChildAbandoned, ChildExited, ChildRestarting
+from supervisors._core.actions import Abandon, Ending, EndKind, Stuck
+from supervisors._core.board import Board
+from supervisors._core.errors import NotStoppedError, StartFailedError, SupervisorDownError
 from supervisors._core.exits import Exit, ExitKind, Why
 from supervisors._core.plan import Plan
 from supervisors._core.settings import AutoShutdown, Restart
-from supervisors._core.slot import Slot, State
+from supervisors._core.settings import Stuck as Policy
+from supervisors._core.slot import Slot, State, Wait
+from supervisors.events import ChildExited, ChildRestarting
 
 STALL = 1.0
 """Seconds by which a deadline may be seen late. Beyond that the event loop itself was held up."""
 
+OVER = (ExitKind.NORMAL, ExitKind.DONE)
+"""Ends that are no failure."""
 
-class Judgement(Plan):
+
+class Judgement:
     """The part of the machine that knows about restart types, budget, backoff and verdicts."""
 
+    def __init__(self, board: Board, plan: Plan) -> None:
+        self._board = board
+        self._plan = plan
+
+    # ------------------------------------------------------------------ exits
+
     def on_exit(self, slot: Slot, exit_: Exit, now: float, error: BaseException | None) -> None:
+        board = self._board
         was, why = slot.state, slot.why
         slot.last_exit = exit_
         slot.why = None
-        doomed = slot in self._stops
-        self._stops.pop(slot, None)
-        self.emit(ChildExited(slot.path, now, slot.incarnation, exit_, error))
+        slot.hosts = ()
+        doomed = slot in board.stops
+        board.stops.pop(slot, None)
+        board.actions.append(ChildExited(slot.path, now, slot.incarnation, exit_, error))
+        board.settle(slot, Wait.EXIT, None, exit_)
         if was is not State.ABANDONED:
-            self._live -= 1
-        failed = start_error(exit_, error)
+            board.live -= 1
         if exit_.kind is ExitKind.FATAL:
-            self.rest(slot, now, failed)
-            self.end(Ending(EndKind.FATAL, exit_.reason, error), now)
-        elif was is State.ABANDONED or self.ending is not None:
-            self.rest(slot, now, failed)
+            self._rest(slot, now, exit_, error)
+            self._plan.end(Ending(EndKind.FATAL, exit_.reason, error), now)
+        elif was is State.ABANDONED or board.ending is not None:
+            self._rest(slot, now, exit_, error)
         elif exit_.kind is ExitKind.ESCALATED:
-            self.rest(slot, now, failed)
-            self.end(Ending(EndKind.ESCALATED, f"{slot.name}: {exit_.reason}", error), now)
+            self._rest(slot, now, exit_, error)
+            self._plan.end(Ending(EndKind.ESCALATED, f"{slot.name}: {exit_.reason}", error), now)
         elif why is Why.COMMAND:
-            self.rest(slot, now, failed)
+            self._rest(slot, now, exit_, error)
         elif exit_.kind is ExitKind.PARKED:
-            self.park(slot, exit_, now)
+            board.park(slot, exit_, now)
+        elif why is Why.RESTART:
+            slot.first_start = State.STOPPED
+            board.launch(slot, now)
         elif doomed:
-            self.await_turn(slot, now)  # whoever waits for its start goes on waiting
+            self._plan.await_turn(slot, now)  # whoever waits for its start goes on waiting
         else:
             self._on_own_exit(slot, exit_, now, error)
 
@@ -50,39 +64,45 @@ class Judgement(Plan):
         self, slot: Slot, exit_: Exit, now: float, error: BaseException | None
     ) -> None:
         """It ended by itself or missed a deadline: restart type, budget and backoff apply."""
-        normal = exit_.kind is ExitKind.NORMAL
-        again = slot.spec.restart is Restart.PERMANENT or (
-            slot.spec.restart is Restart.TRANSIENT and not normal
+        board = self._board
+        well = exit_.kind in OVER
+        again = exit_.kind is not ExitKind.DONE and (
+            slot.spec.restart is Restart.PERMANENT
+            or (slot.spec.restart is Restart.TRANSIENT and not well)
         )
-        if slot.first_start is not None and (again or not normal):
-            self._start_failed(slot, now, start_error(exit_, error))
+        if slot.first_start is not None and (again or not well):
+            self._start_failed(slot, now, exit_, error)
         elif not again:
-            self.settle_start(slot, None if normal else start_error(exit_, error))
+            if well:
+                board.settle(slot, Wait.START)
+            else:
+                self._tell_starters(slot, exit_, error)
             self._ended_for_good(slot, now)
-        elif slot.spec.uses_budget and not self.budget.spend(now):
-            self.rest(slot, now, start_error(exit_, error))
-            limit = self.policy.intensity
+        elif slot.spec.uses_budget and not board.budget.spend(slot, now):
+            self._rest(slot, now, exit_, error)
+            limit = board.policy.intensity
             reason = (
                 f"more than {limit.max_restarts} restarts in {limit.window:g} s; "
                 f"the last: {slot.name}: {exit_.reason}"
             )
-            self.end(Ending(EndKind.ESCALATED, reason, error), now)
+            self._plan.end(Ending(EndKind.ESCALATED, reason, error), now)
         else:
-            self.settle_start(slot, start_error(exit_, error))
+            self._tell_starters(slot, exit_, error)
             self._restart(slot, now)
 
     def _restart(self, slot: Slot, now: float) -> None:
+        board = self._board
         slot.restarts += 1
         due = slot.due = now + self._delay(slot, now)
-        self.to(slot, State.BACKOFF, now)
-        self.emit(ChildRestarting(slot.path, now, slot.restarts, due))
-        self._unsettled.discard(slot)
-        if self.policy.grouped:
-            self.take_along(slot, due, now)
+        board.to(slot, State.BACKOFF, now)
+        board.actions.append(ChildRestarting(slot.path, now, slot.restarts, due))
+        board.unsettled.discard(slot)
+        if board.policy.grouped:
+            self._plan.take_along(slot, due, now)
         elif due > now:
-            self.timers.arm(slot, due)
+            board.timers.arm(slot, due)
         else:
-            self.launch(slot, now)
+            board.launch(slot, now)
 
     def _delay(self, slot: Slot, now: float) -> float:
         backoff = slot.spec.backoff
@@ -90,87 +110,105 @@ class Judgement(Plan):
             return 0.0
         healthy = slot.ready_at is not None and now - slot.ready_at >= backoff.reset_after
         slot.ceiling = backoff.ceiling_after(0.0 if healthy else slot.ceiling)
-        return self.rng.random() * slot.ceiling
+        return self._board.rng.random() * slot.ceiling
 
-    def _start_failed(self, slot: Slot, now: float, error: Callable[[Slot], BaseException]) -> None:
+    def _start_failed(
+        self, slot: Slot, now: float, exit_: Exit, error: BaseException | None
+    ) -> None:
         """The first attempt of a commanded start: the caller is told, nothing is retried."""
         back_to, slot.first_start = slot.first_start, None
-        self.settle_start(slot, error)
+        self._tell_starters(slot, exit_, error)
         if back_to is State.STOPPED and slot.spec.restart is not Restart.TEMPORARY:
-            self.stopped(slot, now)
+            self._board.stopped(slot, now)
         else:
-            self.remove(slot, now)
+            self._board.remove(slot, now)
 
     def _ended_for_good(self, slot: Slot, now: float) -> None:
-        if self.policy.keyed or slot.spec.restart is Restart.TEMPORARY:
-            self.remove(slot, now)
+        board = self._board
+        if board.policy.keyed or slot.spec.restart is Restart.TEMPORARY:
+            board.remove(slot, now)
         else:
-            self.done(slot, now)
+            board.done(slot, now)
         if slot.spec.significant and self._auto_shutdown_due():
-            self.end(Ending(EndKind.AUTO, f"{slot.name} has ended"), now)
+            self._plan.end(Ending(EndKind.AUTO, f"{slot.name} has ended"), now)
 
     def _auto_shutdown_due(self) -> bool:
-        mode = self.policy.auto_shutdown
+        mode = self._board.policy.auto_shutdown
         if mode is AutoShutdown.ALL_SIGNIFICANT:
             return all(
                 other.state in (State.DONE, State.STOPPED)
-                for other in self.slots.values()
+                for other in self._board.slots.values()
                 if other.spec.significant
             )
         return mode is AutoShutdown.ANY_SIGNIFICANT
 
-    def rest(self, slot: Slot, now: float, error: Callable[[Slot], BaseException]) -> None:
+    def _rest(self, slot: Slot, now: float, exit_: Exit, error: BaseException | None) -> None:
         """At rest by command, or because the supervisor ends."""
-        self.settle_start(slot, error)
+        self._tell_starters(slot, exit_, error)
         if slot.spec.restart is Restart.TEMPORARY:
-            self.remove(slot, now)
+            self._board.remove(slot, now)
         else:
-            self.stopped(slot, now)
+            self._board.stopped(slot, now)
+
+    def _tell_starters(self, slot: Slot, exit_: Exit, cause: BaseException | None) -> None:
+        """Whoever waits for a start that ended like this."""
+        if slot.tickets:
+            failure = StartFailedError(slot.path, exit_.reason)
+            failure.__cause__ = cause
+            self._board.settle(slot, Wait.START, failure)
+
+    # ------------------------------------------------------------------ deadlines
 
     def on_deadline(self, slot: Slot, deadline: float, now: float) -> None:
-        state = slot.state
+        board, state = self._board, slot.state
         if state is State.BACKOFF:
-            self.launch(slot, now)
-        elif now - deadline > STALL:
+            board.launch(slot, now)
+        elif now - deadline > STALL and not slot.graced:
             self._begin_anew(slot, now)
         elif state is State.STARTING:
-            self.cancel(slot, Why.NOT_READY, now)
+            board.cancel(slot, Why.NOT_READY, now)
+        elif state is State.DRAINING:
+            board.cancel(slot, slot.why or Why.COMMAND, now)
         elif state is State.STOPPING:
-            self._abandon(slot, now)
+            self._not_stopped(slot, now)
         elif slot.spec.liveness is not None:
-            due = slot.beat + slot.spec.liveness
-            if due > now:
-                self.timers.arm(slot, due)
-            else:
-                self.cancel(slot, Why.HUNG, now)
+            self._look_for_life(slot, slot.spec.liveness, now)
+
+    def _look_for_life(self, slot: Slot, limit: float, now: float) -> None:
+        if slot.idle:
+            slot.beat = now
+        due = slot.beat + limit
+        if due > now:
+            slot.graced = False
+            self._board.timers.arm(slot, due)
+        else:
+            self._board.cancel(slot, Why.HUNG, now)
 
     def _begin_anew(self, slot: Slot, now: float) -> None:
-        """Nothing ran for a while, so the child could not either: its deadline begins anew."""
-        seconds = slot.spec.liveness
-        if slot.state is State.STARTING:
-            seconds = slot.spec.ready_deadline
-        elif slot.state is State.STOPPING:
-            seconds = slot.spec.stop_deadline
-        slot.beat = now
-        self.timers.arm(slot, now + (seconds or 0.0))
+        """Nothing ran for a while, so the child could not either: its deadline begins anew, once.
 
-    def _abandon(self, slot: Slot, now: float) -> None:
-        self.to(slot, State.ABANDONED, now)
-        self._live -= 1
-        self.emit(ChildAbandoned(slot.path, now, slot.incarnation))
-        self.actions.append(Abandon(slot))
-        reason = f"{slot.name} did not end within {slot.spec.stop_deadline:g} s"
-        self.settle_start(slot, lambda s: StartFailedError(s.path, reason))
-        self.settle_stop(slot, SupervisorDownError(f"{self.path}: {reason}"))
-        self.end(Ending(EndKind.ESCALATED, reason), now)
+        A child that itself keeps the loop from turning does not get away with that again.
+        """
+        seconds = {
+            State.STARTING: slot.spec.ready_limit,
+            State.DRAINING: slot.spec.drain_deadline,
+            State.STOPPING: self._board.stop_limit(slot),
+        }.get(slot.state, slot.spec.liveness)
+        slot.graced = True
+        self._board.timers.arm(slot, now + (seconds or 0.0))
 
-
-def start_error(exit_: Exit, cause: BaseException | None) -> Callable[[Slot], BaseException]:
-    """Makes the error for a caller who waits for a start that ended like this."""
-
-    def make(slot: Slot) -> BaseException:
-        failure = StartFailedError(slot.path, exit_.reason)
-        failure.__cause__ = cause
-        return failure
-
-    return make
+    def _not_stopped(self, slot: Slot, now: float) -> None:
+        board = self._board
+        limit = board.stop_limit(slot)
+        reason = f"{slot.name} did not end within {limit:g} s"
+        if slot.spec.stuck is Policy.WAIT or any(host.may_wait for host in slot.hosts):
+            board.actions.append(Stuck(slot, now, slot.incarnation))
+            board.settle(slot, Wait.STOP, NotStoppedError(slot.path, "has not ended in time"))
+            board.settle(slot, Wait.START, StartFailedError(slot.path, "it has not ended in time"))
+            return
+        board.to(slot, State.ABANDONED, now)
+        board.live -= 1
+        board.actions.append(Abandon(slot, now, slot.incarnation))
+        board.settle(slot, Wait.START, StartFailedError(slot.path, reason))
+        board.settle_all(slot, SupervisorDownError(f"{board.path}: {reason}"))
+        self._plan.end(Ending(EndKind.ESCALATED, reason), now)

@@ -2,7 +2,9 @@
 
 A plan has three parts that are worked off in this order: children to stop (from the last to the
 first, one at a time), an instant to wait for (backoff of the child that caused a group restart),
-and children to start (from the first to the last, each gated on the one before).
+and children to start (from the first to the last, each gated on the one before). The children of a
+dynamic supervisor are started and stopped side by side, ``BATCH`` of them in one step, so that ten
+thousand do not hold up everybody else.
 """
 
 from __future__ import annotations
@@ -12,112 +14,144 @@ from collections import deque
 from supervisors._core.actions import Ending, EndKind, Finish, Started, Stopping
 from supervisors._core.board import Board
 from supervisors._core.errors import SupervisorDownError
-from supervisors._core.events import SupervisorReady, SupervisorStopped, SupervisorStopping
 from supervisors._core.exits import Why
 from supervisors._core.settings import Restart, Strategy
-from supervisors._core.slot import LIVE, Slot, State
+from supervisors._core.slot import ENDING, LIVE, Slot, State, Wait
+from supervisors.events import SupervisorReady, SupervisorStopped, SupervisorStopping
+
+BATCH = 100
+"""Children of a dynamic supervisor that are started or stopped in one step."""
 
 
-class Plan(Board):
-    """The part of the machine that knows about order."""
+class Plan:
+    """What the order of the board's children allows, and does with them."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+
+    @property
+    def has_more(self) -> bool:
+        """Whether a step was cut short, so that another can be made at once."""
+        board = self._board
+        if not board.policy.keyed or board.finished:
+            return False
+        return bool(board.stops if board.ending is not None else board.queue)
 
     def take_along(self, slot: Slot, due: float, now: float) -> None:
         """Plans the restart of ``slot``, not before ``due``, and of those it concerns.
 
         Parked and stopped siblings stay as they are; temporary ones are stopped and not started.
         """
-        order = list(self.slots.values())
-        first = 0 if self.policy.strategy is Strategy.ONE_FOR_ALL else order.index(slot)
-        again = set(self._queue)
-        doomed = set(self._stops)
+        board = self._board
+        order = list(board.slots.values())
+        first = 0 if board.policy.strategy is Strategy.ONE_FOR_ALL else order.index(slot)
+        again = set(board.queue)
+        doomed = set(board.stops)
         for other in order[first:]:
-            if other is self._gate:
-                self._gate = None
+            if other is board.gate:
+                board.gate = None
             if other.state in LIVE:
                 doomed.add(other)
             elif other is not slot and other.state in (State.BACKOFF, State.DONE):
-                self.wait(other, now)
+                board.wait(other, now)
             if other.state not in (State.PARKED, State.STOPPED):
                 again.add(other)
-        self._stops = dict.fromkeys(other for other in order if other in doomed)
-        self._queue = deque(other for other in order if other in again)
-        self._hold.until = due if self._hold.until is None else max(self._hold.until, due)
-        self.timers.arm(self._hold, self._hold.until)
+        board.stops = dict.fromkeys(other for other in order if other in doomed)
+        board.queue = deque(other for other in order if other in again)
+        hold = board.hold
+        hold.until = due if hold.until is None else max(hold.until, due)
+        board.timers.arm(hold, hold.until)
+
+    def hurry(self, now: float) -> None:
+        """Somebody wants the restarts that are waited for now."""
+        hold = self._board.hold
+        if hold.until is not None:
+            hold.until = now
+            self._board.timers.disarm(hold)
 
     def advance(self, now: float) -> None:
         """Does whatever the plan allows now."""
-        if self._stops:
+        board = self._board
+        if board.stops:
             self._stop_next(now)
-        if not self._stops and self.ending is None:
+        if not board.stops and board.ending is None:
             self._start_next(now)
-        if self.ending is not None:
-            if not self._live and not self.finished:
-                self.finished = True
-                self.emit(SupervisorStopped(self.path, now))
-                self.actions.append(Finish(self.ending))
-        elif not (self.started or self._queue or self._gate or self._unsettled or self._stops):
-            self.started = True
-            self.emit(SupervisorReady(self.path, now))
-            self.actions.append(Started())
+        if board.ending is not None:
+            if not board.live and not board.finished:
+                board.finished = True
+                board.actions.append(SupervisorStopped(board.path, now))
+                board.actions.append(Finish(board.ending))
+        elif not (board.started or board.queue or board.gate or board.unsettled or board.stops):
+            board.started = True
+            board.actions.append(SupervisorReady(board.path, now))
+            board.actions.append(Started())
 
     def _stop_next(self, now: float) -> None:
-        while self._stops:
-            last = next(reversed(self._stops))
+        board = self._board
+        why = Why.GROUP if board.ending is None else Why.SHUTDOWN
+        budget = BATCH
+        while board.stops and budget:
+            last = next(reversed(board.stops))
             if last.state not in LIVE:
-                del self._stops[last]
+                del board.stops[last]
                 continue
-            if last.state is not State.STOPPING:
-                self.cancel(last, Why.GROUP if self.ending is None else Why.SHUTDOWN, now)
-            return
+            if last.state not in ENDING:
+                board.stop(last, why, now)
+            if not board.policy.keyed:
+                return
+            del board.stops[last]
+            budget -= 1
 
     def _start_next(self, now: float) -> None:
-        if self._hold.until is not None:
-            if now < self._hold.until:
+        board = self._board
+        if board.hold.until is not None:
+            if now < board.hold.until:
                 return
-            self._hold.until = None
-            self.timers.disarm(self._hold)
-        while self._queue and self._gate is None:
-            slot = self._queue.popleft()
+            board.hold.until = None
+            board.timers.disarm(board.hold)
+        budget = BATCH
+        while board.queue and board.gate is None and budget:
+            slot = board.queue.popleft()
             if slot.state in (State.WAITING, State.BACKOFF):
-                self._gate = slot
-                self.launch(slot, now)
+                if board.policy.keyed:
+                    budget -= 1
+                else:
+                    board.gate = slot
+                board.launch(slot, now)
 
     def await_turn(self, slot: Slot, now: float) -> None:
         """Stopped for a sibling's sake: comes back in its turn, unless it is temporary."""
         if slot.spec.restart is Restart.TEMPORARY:
-            self.remove(slot, now)
+            self._board.remove(slot, now)
         else:
-            self.wait(slot, now)
+            self._board.wait(slot, now)
 
     def end(self, ending: Ending, now: float) -> None:
         """Begins the supervisor's stop. The first reason stands, except that an automatic end
         gives way to any other and KeyboardInterrupt and SystemExit to none."""
-        if self.ending is not None:
-            if ending.kind is EndKind.FATAL or self.ending.kind is EndKind.AUTO:
-                self.ending = ending
+        board = self._board
+        if board.ending is not None:
+            if ending.kind is EndKind.FATAL or board.ending.kind is EndKind.AUTO:
+                board.ending = ending
             return
-        self.ending = ending
-        self.emit(
-            SupervisorStopping(self.path, now, ending.reason, ending.kind is EndKind.ESCALATED)
+        board.ending = ending
+        board.actions.append(
+            SupervisorStopping(board.path, now, ending.reason, ending.kind is EndKind.ESCALATED)
         )
-        self.actions.append(Stopping())
-        self._queue.clear()
-        self._gate = None
-        self._unsettled.clear()
-        self._hold.until = None
-        self.timers.disarm(self._hold)
+        board.actions.append(Stopping())
+        board.queue.clear()
+        board.gate = None
+        board.unsettled.clear()
+        board.hold.until = None
+        board.timers.disarm(board.hold)
         live = []
-        for slot in self.slots.values():
+        for slot in list(board.slots.values()):
             if slot.state in LIVE:
                 live.append(slot)
             elif slot.state in (State.BACKOFF, State.WAITING, State.PARKED):
-                self.settle_start(slot, self._down)
-                self.stopped(slot, now)
-        self._stops = {} if self.policy.keyed else dict.fromkeys(live)
-        if self.policy.keyed:
-            for slot in live:
-                if slot.state is not State.STOPPING:
-                    self.cancel(slot, Why.SHUTDOWN, now)
-
-    def _down(self, _slot: Slot) -> BaseException:
-        return SupervisorDownError(f"{self.path} is stopping")
+                if slot.tickets:
+                    down = SupervisorDownError(f"{board.path} is stopping")
+                    board.settle(slot, Wait.START, down)
+                    board.settle(slot, Wait.READY, down)
+                board.stopped(slot, now)
+        board.stops = dict.fromkeys(live)

@@ -10,14 +10,14 @@ import enum
 import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from supervisors._core.errors import Escalate, Park
+from supervisors._core.errors import Escalate, Park
 
 WORKER_READY_DEADLINE = 30.0
 WORKER_STOP_DEADLINE = 5.0
 MAX_NAME = 200
+
+Classifier = Callable[[BaseException], Park | Escalate | None]
 
 
 class Restart(enum.Enum):
@@ -61,9 +61,11 @@ class AutoShutdown(enum.Enum):
 class Intensity:
     """Restart budget of one supervisor: at most ``max_restarts`` within ``window`` seconds.
 
-    One restart more and the supervisor gives up. Time is monotonic. ``max_restarts=0``: any restart
-    is too many. Budgets of nested supervisors multiply: with 3 and 3, a leaf may crash up to
-    sixteen times before the outer one gives up.
+    One restart more and the supervisor gives up. Time is monotonic, and a restart grows older only
+    while its child is well (ready, and not found hung afterwards): neither a backoff nor a deadline
+    that is longer than the window can keep a crash loop from being noticed. ``max_restarts=0``: any
+    restart is too many. Budgets of nested supervisors multiply: with 3 and 3, a leaf may crash up
+    to sixteen times before the outer one gives up.
     """
 
     max_restarts: int = 3
@@ -104,89 +106,61 @@ class Backoff:
         return min(self.cap, ceiling * self.factor) if ceiling else self.first
 
 
-@dataclass(frozen=True)
-class ChildSpec:
-    """How to run one child and what to do when it ends.
+class Stuck(enum.Enum):
+    """What is done about a child that does not end within its ``stop_deadline``; trio cannot kill a
+    task.
 
-    name
-        Unique within its supervisor; becomes the last part of the path. No "/" and no control
-        characters, at most 200 characters.
-    run
-        ``async def run(ctx: ChildContext) -> None``. Called once per incarnation. Must call
-        ``ctx.ready()`` when it can do its work. A ``Supervisor`` or ``DynamicSupervisor`` object is
-        a valid ``run``. Returning is a normal exit, ``raise Park(...)`` parks, ``raise
-        Escalate(...)`` makes the supervisor give up, any other exception is a crash.
-    restart
-        See ``Restart``. Default PERMANENT.
-    ready_deadline
-        Seconds from launch to ``ctx.ready()``; missing it is a crash. Default 30 for a worker and
-        no limit for a supervisor, whose children have their own. ``math.inf`` is allowed.
-    stop_deadline
-        Seconds from cancellation to exit. Default 5 for a worker and no limit for a supervisor. A
-        child that is still there afterwards is ABANDONED and the whole tree is brought down, for
-        trio cannot kill a task; see ``open_supervisor`` for the end of that road.
-    backoff
-        Delay before restarts. Default None: at once.
-    counts_intensity
-        Whether restarts use the supervisor's budget. Default: yes without backoff, no with one. No
-        budget and no backoff is refused (a hot loop), and so is a budget that the backoff would
-        keep from ever being exceeded (checked by the supervisor, which knows both).
-    liveness
-        Seconds; once ready the child must call ``ctx.beat()`` at least that often. A miss is a
-        crash whose record says where the child hangs. Default None: not watched. When nothing ran
-        at all (a blocked event loop, a stopped process), which shows in a deadline that is seen
-        more than a second late, this and the two deadlines above begin anew: that is no child's
-        fault, and seen from outside (``Pulse``).
-    mailbox
-        Bound of the mailbox in messages. Default 100. 0: every send waits for a receiver.
-    significant
-        Takes part in the supervisor's ``auto_shutdown``. Only for children that can end by
-        themselves (not PERMANENT).
-    classify
-        ``(exception) -> Park | Escalate | None``: what a crash means; None is an ordinary crash.
-        Not asked about ``Park`` and ``Escalate`` that the child raised itself. If it raises, the
-        exit is a crash and the classifier's exception is attached to the record.
+    ESCALATE: it is ABANDONED and the whole tree is brought down, so that the process can be
+    replaced. WAIT: it is told (``ChildStuck``), whoever waits for the stop gets NotStoppedError,
+    and the supervisor waits for as long as it takes; for a child that may sit in a long thread job
+    and whose fate must not be that of the others.
     """
 
+    ESCALATE = "escalate"
+    WAIT = "wait"
+
+
+@dataclass(frozen=True)
+class ChildRules:
+    """``ChildSpec`` as the decision core knows it, which never calls ``run``."""
+
     name: str
-    run: Callable[[Any], Awaitable[None]]
+    run: Callable[..., Awaitable[None]]
     restart: Restart = Restart.PERMANENT
     ready_deadline: float | None = None
     stop_deadline: float | None = None
+    drain_deadline: float | None = None
+    drain_mailbox: bool = False
+    stuck: Stuck = Stuck.ESCALATE
     backoff: Backoff | None = None
     counts_intensity: bool | None = None
     liveness: float | None = None
     mailbox: int = 100
     significant: bool = False
-    classify: Callable[[BaseException], Park | Escalate | None] | None = None
+    classify: Classifier | None = None
 
     def __post_init__(self) -> None:
         check_name(self.name)
         if not callable(self.run):
             raise TypeError(f"{self.name}: run must be an async callable")
-        nested = bool(getattr(self.run, "is_supervisor", False))
-        for field, default in (
-            ("ready_deadline", WORKER_READY_DEADLINE),
-            ("stop_deadline", WORKER_STOP_DEADLINE),
-        ):
+        for field in ("ready_deadline", "stop_deadline", "drain_deadline"):
             value = getattr(self, field)
-            if value is None:
-                value = math.inf if nested else default
-                object.__setattr__(self, field, value)
-            if not value > 0:
+            if value is not None and not value > 0:
                 raise ValueError(f"{self.name}: {field} must be positive, got {value}")
         self._check_restart()
         if self.liveness is not None and not (0 < self.liveness < math.inf):
             raise ValueError(f"{self.name}: liveness must be positive and finite")
-        if self.liveness is not None and nested:
+        if self.liveness is not None and getattr(self.run, "is_supervisor", False):
             raise ValueError(f"{self.name}: a supervisor does not beat; watch its children")
         if self.mailbox < 0:
             raise ValueError(f"{self.name}: mailbox must be 0 or more")
-        needed = float(getattr(self.run, "stop_needs", 0.0))
+        if self.drain_mailbox and self.drain_deadline is None:
+            raise ValueError(f"{self.name}: drain_mailbox needs a drain_deadline")
+        needed = self.stop_needs
         if self.stop_deadline is not None and self.stop_deadline < needed:
             raise ValueError(
-                f"{self.name}: stop_deadline {self.stop_deadline} is shorter than the "
-                f"{needed} s that its own stop may take"
+                f"{self.name}: stop_deadline {self.stop_deadline:g} is shorter than the "
+                f"{needed:g} s that its own stop may take"
             )
 
     def _check_restart(self) -> None:
@@ -203,28 +177,27 @@ class ChildSpec:
         """``counts_intensity`` with its default filled in."""
         return self.backoff is None if self.counts_intensity is None else self.counts_intensity
 
+    @property
+    def ready_limit(self) -> float:
+        """``ready_deadline`` with its default filled in."""
+        return WORKER_READY_DEADLINE if self.ready_deadline is None else self.ready_deadline
+
+    @property
+    def stop_needs(self) -> float:
+        """Seconds that its ``run`` says that a stop of it may take (0.0: nothing is said)."""
+        return float(getattr(self.run, "stop_needs", 0.0))
+
+    @property
+    def stop_limit(self) -> float:
+        """``stop_deadline`` with its default filled in."""
+        if self.stop_deadline is not None:
+            return self.stop_deadline
+        if getattr(self.run, "is_supervisor", False):
+            return WORKER_STOP_DEADLINE + self.stop_needs
+        return max(WORKER_STOP_DEADLINE, self.stop_needs)
+
 
 def check_name(name: str) -> None:
     """Raises ValueError unless ``name`` can be one part of a path."""
     if not name or len(name) > MAX_NAME or "/" in name or not name.isprintable():
         raise ValueError(f"not a child name: {name[:MAX_NAME]!r}")
-
-
-def check_budget(spec: ChildSpec, intensity: Intensity) -> None:
-    """Refuses a backoff whose delays would keep the budget from ever being exceeded.
-
-    The longest possible gaps between the first ``max_restarts + 1`` restarts must fit into the
-    window; otherwise whether a crash loop is noticed would be a matter of luck.
-    """
-    if spec.backoff is None or not spec.uses_budget:
-        return
-    ceiling = spec.backoff.ceiling_after(0.0)
-    total = 0.0
-    for _ in range(intensity.max_restarts):
-        ceiling = spec.backoff.ceiling_after(ceiling)
-        total += ceiling
-        if total > intensity.window:
-            raise ValueError(
-                f"{spec.name}: {intensity.max_restarts + 1} restarts with this backoff can take "
-                f"longer than the window of {intensity.window} s, so the budget would never trip"
-            )

@@ -2,36 +2,59 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Generic, Protocol
 
 import trio
 
 from supervisors._core.errors import StaleIncarnationError
-from supervisors._trio.mailbox import Inbox
-
-if TYPE_CHECKING:
-    from supervisors._core.slot import Slot
-    from supervisors._trio.run import Run
-    from supervisors._trio.system import System
+from supervisors._core.slot import ENDING, Slot
+from supervisors._trio.mailbox import Inbox, M, Mailbox
+from supervisors._trio.system import System
 
 
-class ChildContext:
-    """The argument of a child's ``run``.
+class Supervising(Protocol):
+    """What a context needs of the run that it is part of."""
+
+    @property
+    def system(self) -> System: ...
+    def ready(self, slot: Slot) -> None: ...
+    def host(self, slot: Slot, supervisor: Any) -> None: ...
+    def unhost(self, slot: Slot, supervisor: Any) -> None: ...
+    def box(self, slot: Slot) -> Mailbox[Any]: ...
+
+
+class ChildContext(Generic[M]):
+    """The argument of a child's ``run``. ``M`` is the type of its messages.
 
     Every method raises StaleIncarnationError once the incarnation has ended: a task that outlived
     its child by mistake can neither report nor take messages in its successor's name.
     """
 
-    __slots__ = ("_inbox", "_over", "_run", "_scope", "_slot", "_task", "_where", "incarnation")
+    __slots__ = (
+        "_endings",
+        "_inbox",
+        "_over",
+        "_run",
+        "_scope",
+        "_slot",
+        "_stopping",
+        "_task",
+        "_where",
+        "incarnation",
+    )
 
-    def __init__(self, slot: Slot, run: Run) -> None:
+    def __init__(self, slot: Slot, run: Supervising) -> None:
         self.incarnation = slot.incarnation
         self._slot = slot
         self._run = run
         self._scope = trio.CancelScope(shield=True)
+        self._stopping: trio.Event | None = None
         self._task: trio.lowlevel.Task | None = None
-        self._inbox: Inbox | None = None
+        self._inbox: Inbox[M] | None = None
         self._where: tuple[str, ...] = ()
+        self._endings: tuple[Callable[[], None], ...] = ()
         self._over = False
 
     @property
@@ -62,20 +85,72 @@ class ChildContext:
             self._check()
         self._slot.beat = trio.current_time()
 
+    @contextmanager
+    def idle(self) -> Iterator[None]:
+        """``with ctx.idle(): await next_request()``: a wait that may take as long as it likes is
+        not a hang. (To wait in the own mailbox needs no such mark.)"""
+        self._check()
+        slot = self._slot
+        slot.idle += 1
+        try:
+            yield
+        finally:
+            if not self._over:
+                slot.idle -= 1
+                slot.beat = trio.current_time()
+
     @property
-    def mailbox(self) -> Inbox:
+    def stopping(self) -> trio.Event:
+        """Set when the child is told to end. With a ``drain_deadline`` it then has that time to
+        finish what it has in hand and return; without one it is being cancelled already."""
+        if self._stopping is None:
+            self._stopping = trio.Event()
+            if self._slot.state in ENDING:
+                self._stopping.set()
+        return self._stopping
+
+    @property
+    def mailbox(self) -> Inbox[M]:
         """The messages sent to this child: ``async for message in ctx.mailbox``."""
         if self._inbox is None:
             self._check()
             self._inbox = Inbox(self._run.box(self._slot))
+            if self._slot.state in ENDING:
+                self._inbox.drain()
         return self._inbox
+
+    # ------------------------------------------------------------------ for the library's own use
+
+    def host(self, supervisor: Any) -> None:
+        """A supervisor is run with this context: it is seen in the tree, and has its own time."""
+        self._check()
+        self._run.host(self._slot, supervisor)
+
+    def unhost(self, supervisor: Any) -> None:
+        """That supervisor's run is over."""
+        if not self._over:
+            self._run.unhost(self._slot, supervisor)
+
+    def at_end(self, action: Callable[[], None]) -> None:
+        """Calls ``action`` when this incarnation has ended."""
+        self._check()
+        self._endings = (*self._endings, action)
+
+    def drain(self) -> None:
+        """It is to end by itself."""
+        self.stopping.set()
+        if self._inbox is not None:
+            self._inbox.drain()
 
     def _check(self) -> None:
         if self._over:
             raise StaleIncarnationError(f"{self.path}: incarnation {self.incarnation} has ended")
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """This incarnation has ended."""
         self._over = True
         self._task = None
         if self._inbox is not None:
             self._inbox.close()
+        for action in self._endings:
+            action()

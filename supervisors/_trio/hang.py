@@ -3,36 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 
 import trio
 
-MAX_FRAMES = 8
+from supervisors._core import stacks
+
 MAX_TASKS = 4
+MAX_DEPTH = 500
+"""Frames of one task that are looked at."""
 
 
 def where(task: trio.lowlevel.Task | None) -> tuple[str, ...]:
-    """The innermost frames of the task's leaves, ``file:line in function``, outermost first.
+    """The frames of the task's leaves that tell something (see ``stacks``), outermost first.
 
-    At most 4 tasks with 8 frames each; a task's frames follow a ``task <name>`` line.
+    At most 4 tasks; a task's frames follow a ``task <name>`` line.
     """
-    lines: list[str] = []
     if task is None:
         return ("not started yet",)
-    for number, leaf in enumerate(_leaves(task)):
-        if number == MAX_TASKS:
-            break
-        lines.append(f"task {leaf.name}")
-        stack = [
-            f"{frame.f_code.co_filename}:{line} in {frame.f_code.co_name}"
-            for frame, line in leaf.iter_await_frames()
-        ]
-        lines.extend(stack[-MAX_FRAMES:])
-    return tuple(lines)
+    try:
+        return tuple(_lines(task))
+    except Exception as error:  # of whatever foreign awaitable it hangs in
+        return (f"its stack cannot be read: {type(error).__name__}",)
+
+
+def _lines(task: trio.lowlevel.Task) -> Iterator[str]:
+    for leaf in islice(_leaves(task), MAX_TASKS):
+        yield f"task {leaf.name}"
+        frames = islice(leaf.iter_await_frames(), MAX_DEPTH)
+        yield from stacks.lines((frame.f_code, line) for frame, line in frames)
 
 
 def _leaves(task: trio.lowlevel.Task) -> Iterator[trio.lowlevel.Task]:
-    children = [child for nursery in task.child_nurseries for child in nursery.child_tasks]
-    if not children:
-        yield task
-    for child in children:
-        yield from _leaves(child)
+    todo = [task]
+    while todo:
+        present = todo.pop()
+        children = [child for nursery in present.child_nurseries for child in nursery.child_tasks]
+        if children:
+            todo.extend(children)
+        else:
+            yield present

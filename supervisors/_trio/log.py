@@ -5,14 +5,15 @@ from __future__ import annotations
 import dataclasses
 import logging
 
-from supervisors._core import events
-from supervisors._core.events import Event
+import supervisors.events as events
 from supervisors._core.exits import ExitKind
 from supervisors._trio.system import Observer
+from supervisors.events import Event
 
 LEVELS: dict[type[Event], int] = {
     events.ChildStarting: logging.DEBUG,
     events.ChildReady: logging.INFO,
+    events.ChildDraining: logging.DEBUG,
     events.ChildStopping: logging.DEBUG,
     events.ChildExited: logging.INFO,
     events.ChildRestarting: logging.WARNING,
@@ -22,7 +23,10 @@ LEVELS: dict[type[Event], int] = {
     events.ChildStopped: logging.INFO,
     events.ChildDone: logging.INFO,
     events.ChildRemoved: logging.DEBUG,
+    events.ChildStuck: logging.ERROR,
     events.ChildAbandoned: logging.CRITICAL,
+    events.MessagesDropped: logging.WARNING,
+    events.LoopBlocked: logging.WARNING,
     events.SupervisorReady: logging.INFO,
     events.SupervisorStopping: logging.INFO,
     events.SupervisorStopped: logging.INFO,
@@ -54,6 +58,9 @@ def describe(event: Event) -> str:
     for field in dataclasses.fields(event):
         value = getattr(event, field.name)
         if field.name in ("path", "at", "error"):
+            continue
+        if field.name == "where":
+            parts.extend(f"\n    {line}" for line in value)
             continue
         if isinstance(event, events.ChildExited) and field.name == "exit":
             parts.append(f"{event.exit.kind.value}: {event.exit.reason}")

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from supervisors._core.events import (
+from supervisors._core.exits import Why
+from supervisors._trio.systemd import Notifier
+from supervisors.events import (
     ChildAbandoned,
     ChildExited,
     ChildStopping,
@@ -16,8 +18,6 @@ from supervisors._core.events import (
     SupervisorReady,
     SupervisorStopping,
 )
-from supervisors._core.exits import Why
-from supervisors._trio.systemd import Notifier
 
 if TYPE_CHECKING:
     from supervisors._trio.context import ChildContext

@@ -2,27 +2,72 @@
 
 from __future__ import annotations
 
+import faulthandler
+import logging
+import math
 import os
 import random
+import sys
 from collections.abc import Callable, Iterable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
+from itertools import pairwise
 from types import TracebackType
+from typing import Any
 
 import trio
 
-from supervisors._core.errors import EscalationError, NoSuchChildError, SupervisionError
-from supervisors._core.exits import leaves
-from supervisors._core.settings import ChildSpec, check_name
-from supervisors._core.slot import State
+from supervisors._core.errors import (
+    EscalationError,
+    NoSuchChildError,
+    NotStoppedError,
+    StopError,
+    SupervisionError,
+)
+from supervisors._core.exits import describe, leaves
+from supervisors._core.settings import check_name
+from supervisors._core.slot import LIVE, State
+from supervisors._trio.log import log_events
+from supervisors._trio.mailbox import M
 from supervisors._trio.ref import Ref
+from supervisors._trio.spec import ChildSpec
 from supervisors._trio.supervisor import SupervisorBase
-from supervisors._trio.system import Observer, System, logger
-from supervisors._trio.tree import Node, utc
+from supervisors._trio.system import News, Observer, System, logger
+from supervisors._trio.tree import Node, wall
 
 CONSEQUENCES = (trio.Cancelled, SupervisionError)
 
 EXIT_STOP_OVERRUN = 70
-"""Exit code of the process when a stop takes longer than ``stop_limit``."""
+"""Exit code of ``hard_exit``."""
+
+STOP_MARGIN = 5.0
+"""Seconds that the default ``stop_limit`` leaves beyond the sum of the deadlines."""
+
+Overrun = Callable[[NotStoppedError, "BaseException | None"], object]
+
+
+def hard_exit(stuck: NotStoppedError, cause: BaseException | None) -> None:
+    """``open_supervisor(..., overrun=hard_exit)``: ends the process on the spot, code 70.
+
+    Logs what did not stop, where it hangs and why the tree was stopped (the first cause), prints
+    the stacks of all threads to standard error, flushes what Python and ``logging`` still hold.
+    Neither ``finally`` blocks nor ``atexit`` run: whatever must survive that has to be crash-safe.
+    """
+    logger.critical(
+        "%s; ending the process with code %d; it was stopped because of: %s",
+        stuck,
+        EXIT_STOP_OVERRUN,
+        "no error" if cause is None else describe(cause),
+        exc_info=cause,
+    )
+    for handler in [*logging.getLogger().handlers, *logger.handlers]:
+        with suppress(Exception):
+            handler.flush()
+    with suppress(Exception):
+        faulthandler.dump_traceback(sys.__stderr__ or 2)
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(Exception):
+            stream.flush()
+    os._exit(EXIT_STOP_OVERRUN)
 
 
 class Root:
@@ -43,51 +88,67 @@ class Root:
         """Called by the root supervisor when its start is complete."""
         self._ready.set()
 
+    def host(self, supervisor: Any) -> None:
+        """See ``ChildContext.host``: a root runs nothing else."""
+
+    def unhost(self, supervisor: Any) -> None:
+        """See ``ChildContext.unhost``."""
+
     def subscribe(self, observer: Observer) -> Callable[[], None]:
         """Calls ``observer(event)`` at every event from now on; returns the way to end that."""
         return self.system.subscribe(observer)
 
-    async def start_child(self, spec: ChildSpec) -> Ref:
+    async def start_child(self, spec: ChildSpec[M]) -> Ref[M]:
         """``SupervisorBase.start_child`` of the root supervisor."""
         return await self.supervisor.start_child(spec)
 
     async def terminate_child(self, name: str) -> None:
         """``SupervisorBase.terminate_child``; a subtree stops in reverse order."""
-        ref = self.find(name)
-        await ref._home.terminate_child(ref.name)
+        home, name = self._locate(name)
+        await home.terminate_child(name)
 
     async def restart_child(self, name: str) -> None:
         """``SupervisorBase.restart_child``; a subtree starts in order."""
-        ref = self.find(name)
-        await ref._home.restart_child(ref.name)
+        home, name = self._locate(name)
+        await home.restart_child(name)
+
+    async def retry_now(self, name: str) -> None:
+        """``SupervisorBase.retry_now``."""
+        home, name = self._locate(name)
+        await home.retry_now(name)
 
     async def delete_child(self, name: str) -> None:
         """``SupervisorBase.delete_child``."""
-        ref = self.find(name)
-        await ref._home.delete_child(ref.name)
+        home, name = self._locate(name)
+        await home.delete_child(name)
 
     async def unpark(self, name: str) -> None:
         """``SupervisorBase.unpark``."""
-        ref = self.find(name)
-        await ref._home.unpark(ref.name)
+        home, name = self._locate(name)
+        await home.unpark(name)
 
-    def child(self, name: str) -> Ref:
+    def child(self, name: str) -> Ref[Any]:
         """``SupervisorBase.child`` of the root supervisor."""
         return self.supervisor.child(name)
 
-    def find(self, name: str) -> Ref:
+    def find(self, name: str) -> Ref[Any]:
         """A reference to an existing child anywhere in the tree. Raises NoSuchChildError."""
+        return Ref(*self._locate(name))
+
+    def _locate(self, name: str) -> tuple[SupervisorBase, str]:
+        """The supervisor of that child, and its name there."""
         parts = name.split("/")
         if len(parts) > 1 and parts.pop(0) != self.path:
             raise NoSuchChildError(f"no child {name!r}")
         home = self.supervisor
-        for part in parts[:-1]:
-            below = home.slot(part).spec.run
-            if not isinstance(below, SupervisorBase):
+        for part, following in pairwise(parts):
+            hosts: tuple[SupervisorBase, ...] = home.slot(part).hosts
+            below = [host for host in hosts if host.is_running and following in host.children()]
+            if not below:
                 raise NoSuchChildError(f"no child {name!r}")
-            home = below
+            home = below[0]
         home.slot(parts[-1])
-        return Ref(home, parts[-1])
+        return home, parts[-1]
 
     def tree(self) -> Node:
         """A frozen picture of the whole tree."""
@@ -107,25 +168,24 @@ class Root:
             restarts=0,
             last_exit=None,
             since=self._since,
-            since_utc=utc(self._since),
             next_restart_at=None,
-            next_restart_utc=None,
             mailbox=None,
-            children=() if run is None else self.supervisor.tree(),
+            children=self.supervisor.tree(),
+            wall=wall(),
         )
 
 
-class _Opened(AbstractAsyncContextManager[Root]):
+class _Opened(AbstractAsyncContextManager[Root], News):
     """See ``open_supervisor``. Written out, for a generator may not hold a nursery open."""
 
     def __init__(
         self,
         supervisor: SupervisorBase,
         name: str,
-        stop_limit: float,
+        stop_limit: float | None,
         observers: Iterable[Observer],
         rng: random.Random,
-        overrun: Callable[[int], object],
+        overrun: Overrun | None,
     ) -> None:
         self._supervisor = supervisor
         self._name = name
@@ -134,28 +194,27 @@ class _Opened(AbstractAsyncContextManager[Root]):
         self._rng = rng
         self._overrun = overrun
         self._error: BaseException | None = None
-        self._abandoned: list[str] = []
+        self._cause: BaseException | None = None  # why the tree was stopped, if by an error
+        self._abandoned: list[NotStoppedError] = []
+        self._late: NotStoppedError | None = None
+        self._crashed: list[Exception] = []
 
+    @trio.lowlevel.enable_ki_protection
     async def __aenter__(self) -> Root:
-        system = System(
-            self._rng,
-            self._observers,
-            on_stopping=self._on_stopping,
-            on_abandoned=self._on_abandoned,
-        )
+        system = System(self._rng, self._observers, self)
         self._root = Root(self._supervisor, self._name, system)
         self._scope = trio.CancelScope(shield=True)
         self._body = trio.CancelScope()
         self._stopping = trio.Event()
         self._finished = trio.Event()
-        self._closed = trio.Event()
         self._nursery_manager = trio.open_nursery()
         nursery = await self._nursery_manager.__aenter__()
         nursery.start_soon(self._serve, name=self._name)
         nursery.start_soon(self._guard, name=f"{self._name} stop guard")
         try:
             await self._root._ready.wait()
-        except BaseException:
+        except BaseException as error:
+            self._cause = error
             await self._close()
             raise
         if self._error is not None:
@@ -164,6 +223,7 @@ class _Opened(AbstractAsyncContextManager[Root]):
         self._body.__enter__()
         return self._root
 
+    @trio.lowlevel.enable_ki_protection
     async def __aexit__(
         self,
         exc_type: type[BaseException] | None,
@@ -176,6 +236,7 @@ class _Opened(AbstractAsyncContextManager[Root]):
                 left = None
         except BaseException as rest:  # the body's error without our cancellation
             left = rest
+        self._cause = self._cause or left
         await self._close()
         if self._error is None:
             if left is not None and left is not exc:
@@ -184,20 +245,26 @@ class _Opened(AbstractAsyncContextManager[Root]):
         # A command that failed because the tree went down is no second story.
         if left is None or all(isinstance(part, CONSEQUENCES) for part in leaves(left)):
             raise self._error
+        if isinstance(left, KeyboardInterrupt | SystemExit):
+            left.add_note(f"its supervisor failed too: {describe(self._error)}")
+            raise left
         raise BaseExceptionGroup("the block and its supervisor failed", [left, self._error])
 
+    @trio.lowlevel.enable_ki_protection
     async def _serve(self) -> None:
         try:
             with self._scope:
                 await self._supervisor(self._root)
-        except GeneratorExit:
-            raise
         except BaseException as error:
+            if isinstance(error, GeneratorExit) and not trio.lowlevel.in_trio_task():
+                raise
             self._error = error
+            self._cause = self._cause or error
         self._finished.set()
         self._root._ready.set()
         self._bring_down()
 
+    @trio.lowlevel.enable_ki_protection
     async def _close(self) -> None:
         """Stops the tree in order; bounded by ``_guard``."""
         interrupt: KeyboardInterrupt | None = None
@@ -209,10 +276,17 @@ class _Opened(AbstractAsyncContextManager[Root]):
                     await self._finished.wait()
                 except KeyboardInterrupt as error:  # the stop under way is all that can be done
                     interrupt = error
-        self._closed.set()
         await self._nursery_manager.__aexit__(None, None, None)
-        if self._error is None and self._abandoned:
-            self._error = EscalationError(self._name, f"{self._abandoned[0]} did not end in time")
+        if self._abandoned and not isinstance(self._error, KeyboardInterrupt | SystemExit):
+            late = self._abandoned[0]
+            if not isinstance(self._error, EscalationError | NotStoppedError):
+                self._error = EscalationError(self._name, f"{late.path} did not end in time")
+                self._error.__cause__ = late
+        self._error = self._error or self._late
+        if self._error is None and self._crashed:
+            self._error = StopError(
+                f"{self._name}: children crashed when they were stopped", self._crashed
+            )
         if self._error is None:
             self._error = interrupt
 
@@ -220,66 +294,111 @@ class _Opened(AbstractAsyncContextManager[Root]):
         self._stopping.set()
         self._body.cancel(reason=f"{self._name} is stopping")
 
-    def _on_stopping(self, path: str) -> None:
+    # ------------------------------------------------------------------ news of the tree
+
+    def stopping(self, path: str) -> None:
         if path == self._name:
             self._bring_down()
 
-    def _on_abandoned(self, path: str) -> None:
-        """A task that does not end cannot be killed: the tree comes down, then the process."""
-        self._abandoned.append(path)
+    def abandoned(self, path: str, where: tuple[str, ...]) -> None:
+        """A task that does not end cannot be killed: the tree comes down."""
+        self._abandoned.append(NotStoppedError(path, "did not end within its deadline", where))
         self._scope.cancel(reason=f"{path} did not end within its stop deadline")
 
+    def crashed_at_stop(self, path: str, error: BaseException) -> None:
+        if self._stopping.is_set() and not isinstance(error, EscalationError):
+            if not isinstance(error, Exception):
+                error = RuntimeError(f"{path}: {describe(error)}").with_traceback(
+                    error.__traceback__
+                )
+            self._crashed.append(error)
+
+    def failed(self, error: BaseException) -> None:
+        self._error = self._error or error
+        self._cause = self._cause or error
+        self._scope.cancel(reason=f"{self._name}: an observer ended the program")
+
+    # ------------------------------------------------------------------ the end of all patience
+
+    @trio.lowlevel.enable_ki_protection
     async def _guard(self) -> None:
-        """Ends the process if the stop, once begun, takes longer than ``stop_limit``."""
+        """Says what did not stop, and where it hangs, when a stop takes longer than it may."""
         with trio.CancelScope(shield=True):
             await self._stopping.wait()
-            with trio.move_on_after(self._stop_limit):
-                await self._closed.wait()
-            if not self._closed.is_set():
-                logger.critical(
-                    "%s did not stop within %g s (still there: %s): exit code %d",
-                    self._name,
-                    self._stop_limit,
-                    ", ".join(self._abandoned) or "unknown",
-                    EXIT_STOP_OVERRUN,
-                )
-                self._overrun(EXIT_STOP_OVERRUN)
+            limit = self._stop_limit
+            if limit is None:
+                limit = self._supervisor.stop_needs + STOP_MARGIN
+            with trio.move_on_after(limit):
+                await self._finished.wait()
+            if not self._finished.is_set():
+                self._overran(limit)
+
+    def _overran(self, limit: float) -> None:
+        stuck = self._abandoned[0] if self._abandoned else None
+        reason = f"did not stop within {limit:g} s"
+        if stuck is not None:
+            reason = f"{reason}: {stuck}"
+        else:
+            names = [n.path for n in self._root.tree().walk() if n.state in LIVE and not n.children]
+            reason = f"{reason} (still there: {', '.join(names[:20]) or 'unknown'})"
+        self._late = error = NotStoppedError(self._name, reason)
+        if self._overrun is not None:
+            self._overrun(error, self._cause)
+        else:
+            logger.critical("%s; waiting for it", error)
 
 
 def open_supervisor(
     supervisor: SupervisorBase,
     *,
     name: str = "root",
-    stop_limit: float = 60.0,
+    stop_limit: float | None = None,
     observers: Iterable[Observer] = (),
     rng: random.Random | None = None,
-    overrun: Callable[[int], object] = os._exit,
+    logger: logging.Logger | None = logger,
+    overrun: Overrun | None = None,
 ) -> AbstractAsyncContextManager[Root]:
     """Runs a tree for the length of an ``async with`` block, whose target is a ``Root``.
 
     The block is entered when the tree has started. Leaving it, however that comes about, stops the
     tree in reverse order. If the supervisor gives up, the block is cancelled and EscalationError
     comes out of it: alone, if the block raised nothing but errors of this library, which are
-    consequences; otherwise in a group with the block's own error. KeyboardInterrupt and SystemExit
-    of a child come out as they are. If the supervisor ends by auto_shutdown, the block is cancelled
-    and left without an error.
+    consequences; otherwise in a group with the block's own error. KeyboardInterrupt and SystemExit,
+    of a child or of the block, come out as they are. If the supervisor ends by auto_shutdown, the
+    block is cancelled and left without an error. Children that crash when they are told to stop
+    come out as a StopError.
 
     name
         First part of all paths.
     stop_limit
-        Seconds that a whole stop may take, from its beginning to the last task's end. A child that
-        outlives its own stop deadline brings the tree down, and if it is still there after
-        ``stop_limit`` the process ends with code 70 (``EXIT_STOP_OVERRUN``) on the spot: trio
-        cannot kill a task, so whatever must survive that has to be crash-safe.
+        Seconds that the stop of the whole tree may take. Default: what the deadlines of the
+        children that it then has allow, and 5 more. A limit that is shorter than the deadlines of
+        its children is refused.
     observers
         See ``Root.subscribe``; these see the very first event too.
     rng
         Source of jitter. Default: a fresh ``random.Random``.
+    logger
+        Every event is logged there (see ``log_events``). Default: the logger "supervisors". None:
+        nowhere.
     overrun
-        Called with the exit code instead of ``os._exit``; for tests.
+        Called as ``overrun(NotStoppedError, first cause or None)`` when the stop takes longer than
+        ``stop_limit``. trio cannot kill a task, so the choice is to wait or to end the process.
+        Default None: what did not stop, and where it hangs, is logged as critical and waited for;
+        once it has ended after all, NotStoppedError comes out of the block. ``hard_exit``: the
+        process ends with code 70.
     """
     check_name(name)
-    if not stop_limit > 0:
-        raise ValueError(f"stop_limit must be positive, got {stop_limit}")
+    if stop_limit is not None:
+        needs = supervisor.stop_needs
+        if not stop_limit > 0:
+            raise ValueError(f"stop_limit must be positive, got {stop_limit}")
+        if stop_limit < needs and math.isfinite(needs):
+            raise ValueError(
+                f"stop_limit {stop_limit:g} is shorter than the {needs:g} s that the deadlines of "
+                f"the children allow"
+            )
+    if logger is not None:
+        observers = (log_events(logger), *observers)
     rng = rng or random.Random()  # noqa: S311  jitter, not a secret
     return _Opened(supervisor, name, stop_limit, observers, rng, overrun)

@@ -2,12 +2,17 @@
 
 Whoever has news (a child that is ready, a child that ended, a caller with a command, the clock)
 feeds the decision core and carries out its actions on the spot, synchronously; so there is no
-queue between them and a start costs no more than a task.
+queue between them and a start costs no more than a task. Only when very many have news at once do
+the later ones wait in a backlog, which the loop works off in pieces, letting others run in between.
+
+All of this is protected from KeyboardInterrupt, which must not tear the machine apart between two
+actions; what is user code (the ``run`` of a child) is not.
 """
 
 from __future__ import annotations
 
 import contextvars
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
@@ -17,6 +22,7 @@ from supervisors._core.actions import (
     Abandon,
     Action,
     Cancel,
+    Drain,
     EndKind,
     Finish,
     Launch,
@@ -24,37 +30,52 @@ from supervisors._core.actions import (
     Settle,
     Started,
     Stopping,
+    Stuck,
 )
 from supervisors._core.board import Policy
 from supervisors._core.errors import EscalationError, SupervisionError, SupervisorDownError
-from supervisors._core.events import Event
-from supervisors._core.exits import Why, judge, missed_deadline
+from supervisors._core.exits import Exit, ExitKind, Why, judge, missed_deadline
 from supervisors._core.machine import Machine
-from supervisors._core.settings import ChildSpec
+from supervisors._core.settings import ChildRules
 from supervisors._core.slot import Slot
 from supervisors._trio.context import ChildContext
 from supervisors._trio.hang import where
 from supervisors._trio.mailbox import Mailbox
-from supervisors._trio.system import System
+from supervisors._trio.system import System, unprotected
+from supervisors.events import ChildAbandoned, ChildStuck, Event, MessagesDropped
+
+BURST = 100
+"""News that are acted on at once since the loop last came round."""
+
+PIECE = 100
+"""News of the backlog that are acted on before others may run."""
 
 
 class Ticket:
     """Somebody waits for the end of a command."""
 
-    __slots__ = ("_error", "_settled")
+    __slots__ = ("_error", "_exit", "_settled")
 
     def __init__(self) -> None:
         self._settled = trio.Event()
         self._error: BaseException | None = None
+        self._exit: Exit | None = None
 
-    def settle(self, error: BaseException | None) -> None:
-        self._error = error
+    def settle(self, error: BaseException | None, exit_: Exit | None = None) -> None:
+        """Ends the wait."""
+        self._error, self._exit = error, exit_
         self._settled.set()
 
-    async def wait(self) -> None:
+    @trio.lowlevel.enable_ki_protection
+    async def wait(self) -> Exit | None:
+        """Returns the awaited exit, or raises how the command failed."""
         await self._settled.wait()
         if self._error is not None:
             raise self._error
+        return self._exit
+
+
+Command = Callable[[Machine, float, Ticket], object]
 
 
 class Parent(Protocol):
@@ -65,6 +86,8 @@ class Parent(Protocol):
     @property
     def system(self) -> System: ...
     def ready(self) -> None: ...
+    def host(self, supervisor: Any) -> None: ...
+    def unhost(self, supervisor: Any) -> None: ...
 
 
 class Run:
@@ -77,26 +100,30 @@ class Run:
         self._finished = trio.Event()
         self._nap = trio.CancelScope()
         self._pumping = False
+        self._fed = 0  # news acted on at once since the loop came round
+        self._backlog: deque[Callable[[float], object]] = deque()
         # Children get the supervisor's context variables, whoever's task it is that launches them.
         self._context = contextvars.copy_context()
 
-    async def serve(self, specs: Iterable[ChildSpec]) -> None:
+    @trio.lowlevel.enable_ki_protection
+    async def serve(self, specs: Iterable[ChildRules]) -> None:
         """Runs until the core says that nothing is left. Raises EscalationError when it gave up."""
         try:
             async with trio.open_nursery() as self._nursery:
-                self.feed(lambda now: self.machine.begin(specs, now))
+                self._act(lambda now: self.machine.begin(specs, now))
                 try:
                     await self._until_finished()
                 except trio.Cancelled:
                     # Children are shielded from this cancellation; the core stops them in order,
                     # each within its own deadline. It is raised again below.
                     with trio.CancelScope(shield=True):
-                        self.feed(self.machine.stop)
+                        self._act(self.machine.stop)
                         await self._until_finished()
         finally:
             self._release()
         await self._leave()
 
+    @trio.lowlevel.enable_ki_protection
     async def _leave(self) -> None:
         ending = self.machine.ending
         if ending is None or ending.kind in (EndKind.STOP, EndKind.AUTO):
@@ -104,88 +131,136 @@ class Run:
         elif ending.kind is EndKind.FATAL and ending.error is not None:
             raise ending.error
         else:
-            raise EscalationError(self.machine.path, ending.reason) from ending.error
+            raise EscalationError(self.machine.board.path, ending.reason) from ending.error
 
+    @trio.lowlevel.enable_ki_protection
     async def _until_finished(self) -> None:
         while not self.machine.finished:
-            with trio.CancelScope(deadline=self.machine.timers.next()) as self._nap:
-                await self._finished.wait()
-            if self._nap.cancelled_caught:
-                # Whoever is due at the same time, or was held up with us, goes first: a child that
-                # only waited for its turn has not missed its deadline.
-                await trio.lowlevel.checkpoint()
-            self.feed(self.machine.tick)
+            if not self._backlog and not self.machine.wants_tick:
+                with trio.CancelScope(deadline=self.machine.due()) as self._nap:
+                    await self._finished.wait()
+            # Whoever is due at the same time, or was held up with us, goes first: a child that only
+            # waited for its turn has not missed its deadline.
+            await trio.lowlevel.checkpoint()
+            for _ in range(min(PIECE, len(self._backlog))):
+                self._act(self._backlog.popleft())
+            self._fed = 0
+            self._act(self.machine.tick)
 
     def _release(self) -> None:
         """Nobody waits for a run that is over."""
+        down = SupervisorDownError(f"{self.machine.board.path} has ended")
+        while self._backlog:  # by now every command is refused
+            self._act(self._backlog.popleft())
         for slot in self.machine.slots.values():
-            if slot.box is not None:
-                slot.box.close()
-            for ticket in slot.start_tickets + slot.stop_tickets:
-                ticket.settle(SupervisorDownError(f"{self.machine.path} has ended"))
+            self._close_box(slot)
+            for _, ticket in slot.tickets:
+                ticket.settle(down)
+            slot.tickets = []
 
     # ------------------------------------------------------------------ news
 
-    @trio.lowlevel.enable_ki_protection
-    def feed(self, event: Callable[[float], object]) -> None:
-        """Tells the core something and does what it decides."""
-        event(trio.current_time())
-        self.pump()
+    def feed(self, news: Callable[[float], object]) -> None:
+        """Tells the core something and does what it decides, now or in its turn."""
+        if self._fed < BURST and not self._backlog:
+            self._fed += 1
+            self._act(news)
+        else:
+            self._backlog.append(news)
+            self._nap.cancel()
 
-    @trio.lowlevel.enable_ki_protection
+    def command(self, command: Command) -> Ticket:
+        """Gives a command; how it ends is told by the ticket."""
+        ticket = Ticket()
+
+        def act(now: float) -> None:
+            try:
+                command(self.machine, now, ticket)
+            except SupervisionError as error:
+                ticket.settle(error)
+
+        self.feed(act)
+        return ticket
+
+    def _act(self, news: Callable[[float], object]) -> None:
+        news(trio.current_time())
+        self._pump()
+
     def ready(self, slot: Slot) -> None:
-        self.machine.ready(slot, trio.current_time())
-        self.pump()
+        """The slot's live incarnation is ready."""
+        ctx = slot.current
 
-    async def _child(self, slot: Slot, ctx: ChildContext) -> None:
+        def act(now: float) -> None:
+            if slot.current is ctx:
+                self.machine.ready(slot, now)
+
+        self.feed(act)
+
+    def host(self, slot: Slot, supervisor: Any) -> None:
+        """The slot's live incarnation runs a supervisor."""
+        self.machine.hosts(slot, supervisor)
+
+    def unhost(self, slot: Slot, supervisor: Any) -> None:
+        """It runs it no more."""
+        self.machine.hosts_no_more(slot, supervisor)
+
+    @trio.lowlevel.enable_ki_protection
+    async def _child(self, slot: Slot, ctx: ChildContext[Any]) -> None:
         error: BaseException | None = None
         try:
             with ctx._scope:
                 ctx._task = trio.lowlevel.current_task()
-                await slot.spec.run(ctx)
-        except GeneratorExit:
-            raise
+                await unprotected(slot.spec.run, ctx)
         except BaseException as caught:
             # The scope has removed the cancellation that was ours, so nothing is swallowed here.
+            if isinstance(caught, GeneratorExit) and not trio.lowlevel.in_trio_task():
+                raise  # the task itself is thrown away, for trio has broken down
             error = _without_cancelled(caught)
-        self._ended(slot, ctx, error)
+        ctx.close()
+        self.feed(lambda now: self._ended(slot, ctx, error, now))
 
-    @trio.lowlevel.enable_ki_protection
-    def _ended(self, slot: Slot, ctx: ChildContext, error: BaseException | None) -> None:
-        ctx._close()
+    def _ended(
+        self, slot: Slot, ctx: ChildContext[Any], error: BaseException | None, now: float
+    ) -> None:
         slot.current = None
-        exit_ = judge(error, slot.why, slot.spec.classify, ctx._where)
+        why = slot.why
+        exit_ = judge(error, why, slot.spec.classify, ctx._where)
         if error is None:
             error = missed_deadline(exit_)
+        elif why is Why.SHUTDOWN and exit_.kind is ExitKind.CRASHED:
+            self.system.news.crashed_at_stop(slot.path, error)
         if slot.box is not None:
             slot.box.died(exit_.reason)
-        self.machine.exited(slot, exit_, trio.current_time(), error)
-        self.pump()
+        monitors = slot.monitors
+        self.machine.exited(slot, exit_, now, error)
+        for monitor in monitors:
+            monitor.push(exit_)
 
     # ------------------------------------------------------------------ actions
 
-    def pump(self) -> None:
+    def _pump(self) -> None:
         """Carries out what the core has decided. Reentrant calls leave it to the outer one."""
         if self._pumping:
             return
         self._pumping = True
         try:
-            while self.machine.actions:
-                batch, self.machine.actions = self.machine.actions, []
+            while batch := self.machine.take():
                 for action in batch:
-                    if not isinstance(action, Event):
-                        _DO[type(action)](self, action)
-                    elif self.system.observers:
+                    if isinstance(action, Event):
                         self.system.publish(action)
+                    else:
+                        _DO[type(action)](self, action)
         finally:
             self._pumping = False
-        upcoming = self.machine.timers.next()
+        upcoming = self.machine.due()
         if upcoming < self._nap.deadline:
             self._nap.deadline = upcoming
+        if self.machine.wants_tick:
+            self._nap.cancel()
 
     def _launch(self, action: Launch) -> None:
         slot = action.slot
-        slot.current = ctx = ChildContext(slot, self)
+        slot.current = ctx = ChildContext[Any](slot, self)
         # mypy does not see start_soon's own arguments through those of run.
         self._context.run(
             self._nursery.start_soon,  # type: ignore[arg-type]
@@ -195,48 +270,71 @@ class Run:
             name=slot.path,
         )
 
+    def _drain(self, action: Drain) -> None:
+        if action.slot.current is not None:
+            action.slot.current.drain()
+
     def _cancel(self, action: Cancel) -> None:
-        ctx: ChildContext | None = action.slot.current
+        ctx: ChildContext[Any] | None = action.slot.current
         if ctx is not None:
             if action.why in (Why.HUNG, Why.NOT_READY):
                 ctx._where = where(ctx._task)
+            if ctx._stopping is not None:
+                ctx._stopping.set()
             ctx._scope.cancel(reason=f"{action.slot.path}: {action.why.value}")
 
+    def _stuck(self, action: Stuck) -> None:
+        self.system.publish(
+            ChildStuck(action.slot.path, action.at, action.incarnation, _where(action.slot))
+        )
+
     def _abandon(self, action: Abandon) -> None:
-        if action.slot.box is not None:
-            action.slot.box.died("it did not end in time")
-        self.system.on_abandoned(action.slot.path)
+        slot = action.slot
+        hangs = _where(slot)
+        if slot.box is not None:
+            slot.box.died("it did not end in time")
+        self.system.publish(ChildAbandoned(slot.path, action.at, action.incarnation, hangs))
+        self.system.news.abandoned(slot.path, hangs)
 
     def _remove(self, action: Remove) -> None:
-        if action.slot.box is not None:
-            action.slot.box.close()
+        self._close_box(action.slot)
+
+    def _close_box(self, slot: Slot) -> None:
+        for monitor in slot.monitors:
+            monitor.end()
+        if slot.box is not None:
+            dropped = slot.box.close()
+            if dropped:
+                self.system.publish(MessagesDropped(slot.path, trio.current_time(), dropped))
 
     def _settle(self, action: Settle) -> None:
-        action.ticket.settle(action.error)
+        action.ticket.settle(action.error, action.exit)
 
     def _started(self, _action: Started) -> None:
         self.parent.ready()
 
     def _stopping(self, _action: Stopping) -> None:
-        self.system.on_stopping(self.machine.path)
+        self.system.news.stopping(self.machine.board.path)
 
     def _finish(self, _action: Finish) -> None:
         self._finished.set()
 
     # ------------------------------------------------------------------ mailboxes
 
-    def box(self, slot: Slot) -> Mailbox:
+    def box(self, slot: Slot) -> Mailbox[Any]:
         """The slot's mailbox, made when somebody first asks for it."""
-        box: Mailbox | None = slot.box
+        box: Mailbox[Any] | None = slot.box
         if box is None:
-            box = slot.box = Mailbox(slot.path, slot.spec.mailbox)
+            box = slot.box = Mailbox(slot)
         return box
 
 
 # Each handler takes the action of its key.
 _DO: dict[type[Action], Callable[[Run, Any], None]] = {
     Launch: Run._launch,
+    Drain: Run._drain,
     Cancel: Run._cancel,
+    Stuck: Run._stuck,
     Abandon: Run._abandon,
     Remove: Run._remove,
     Settle: Run._settle,
@@ -246,6 +344,10 @@ _DO: dict[type[Action], Callable[[Run, Any], None]] = {
 }
 
 
+def _where(slot: Slot) -> tuple[str, ...]:
+    return () if slot.current is None else where(slot.current._task)
+
+
 def _without_cancelled(error: BaseException) -> BaseException:
     """Removes foreign cancellations from a group; one that came alone is a fault of the child."""
     if isinstance(error, trio.Cancelled):
@@ -253,6 +355,9 @@ def _without_cancelled(error: BaseException) -> BaseException:
         leak.__cause__ = error
         return leak
     if isinstance(error, BaseExceptionGroup):
-        rest = error.split(trio.Cancelled)[1]
+        try:
+            rest = error.split(trio.Cancelled)[1]
+        except Exception:  # a group class of its own, or nested too deeply to be split
+            return error
         return rest if rest is not None else _without_cancelled(error.exceptions[0])
     return error

@@ -4,40 +4,57 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TypeVar, TypeVarTuple
 
-from supervisors._core.events import Event
+import trio
+
+from supervisors.events import Event
 
 logger = logging.getLogger("supervisors")
 
 Observer = Callable[[Event], None]
 
+R = TypeVar("R")
+Ts = TypeVarTuple("Ts")
+
+
+@trio.lowlevel.disable_ki_protection
+async def unprotected(function: Callable[[*Ts], Awaitable[R]], *args: *Ts) -> R:
+    """User code, called from this library's: Ctrl-C may strike it anywhere."""
+    return await function(*args)
+
+
+class News:
+    """What the root of a tree is told by the supervisors below it."""
+
+    def stopping(self, path: str) -> None:
+        """The stop of that supervisor begins."""
+
+    def abandoned(self, path: str, where: tuple[str, ...]) -> None:
+        """That child did not end."""
+
+    def crashed_at_stop(self, path: str, error: BaseException) -> None:
+        """That child was told to stop for good and raised this."""
+
+    def failed(self, error: BaseException) -> None:
+        """An observer raised what is no Exception: the program is to end."""
+
 
 class System:
-    """One per ``open_supervisor``.
+    """One per ``open_supervisor``."""
 
-    on_stopping, on_abandoned
-        Told the path of each supervisor whose stop begins, and of each child that did not end.
-    """
-
-    def __init__(
-        self,
-        rng: random.Random,
-        observers: Iterable[Observer],
-        *,
-        on_stopping: Callable[[str], None],
-        on_abandoned: Callable[[str], None],
-    ) -> None:
+    def __init__(self, rng: random.Random, observers: Iterable[Observer], news: News) -> None:
         self.rng = rng
         self.observers = tuple(observers)
-        self.on_stopping = on_stopping
-        self.on_abandoned = on_abandoned
+        self.news = news
 
     def subscribe(self, observer: Observer) -> Callable[[], None]:
         """Calls ``observer(event)`` for every event from now on; returns the way to end that.
 
         Observers run synchronously at the transition: they must be quick and may not block. One
-        that raises is logged and kept.
+        that raises an Exception is logged and kept; anything else that it raises (a failed test, a
+        ``SystemExit``) ends the tree in order and comes out of its root.
         """
         self.observers = (*self.observers, observer)
 
@@ -47,8 +64,11 @@ class System:
         return unsubscribe
 
     def publish(self, event: Event) -> None:
+        """Tells every observer, whatever they do."""
         for observer in self.observers:
             try:
                 observer(event)
             except Exception:
                 logger.exception("an observer failed on %s", type(event).__name__)
+            except BaseException as error:
+                self.news.failed(error)

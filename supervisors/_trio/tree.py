@@ -5,44 +5,49 @@ from __future__ import annotations
 import datetime
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 import trio
 
 from supervisors._core.exits import Exit
 from supervisors._core.slot import Slot, State
 
-if TYPE_CHECKING:
-    from supervisors._trio.mailbox import Mailbox
 
-
-@dataclass(frozen=True, slots=True)
-class MailboxStatistics:
+class MailboxStatistics(NamedTuple):
     """Messages waiting, the bound, and how many senders wait for room."""
 
     waiting: int
-    bound: float
+    bound: int
     senders_waiting: int
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(NamedTuple):
     """One child (or the root). Instants are the run's clock in seconds; ``*_utc`` are labels."""
 
     name: str
     path: str
-    kind: str  # "worker" or "supervisor"
+    kind: str  # "worker" or "supervisor" (also a worker that runs one inside)
     state: State
     incarnation: int  # 0: never started
     restarts: int  # automatic ones since the child was added
     last_exit: Exit | None
     since: float  # of the present state
-    since_utc: datetime.datetime
     next_restart_at: float | None
-    next_restart_utc: datetime.datetime | None
     mailbox: MailboxStatistics | None  # None: nobody has used it
-    children: tuple[Node, ...] = ()
+    children: tuple[Node, ...]
+    wall: float  # seconds since the epoch at the clock's zero
+
+    @property
+    def since_utc(self) -> datetime.datetime:
+        """``since`` as a date."""
+        return datetime.datetime.fromtimestamp(self.wall + self.since, datetime.UTC)
+
+    @property
+    def next_restart_utc(self) -> datetime.datetime | None:
+        """``next_restart_at`` as a date."""
+        if self.next_restart_at is None:
+            return None
+        return datetime.datetime.fromtimestamp(self.wall + self.next_restart_at, datetime.UTC)
 
     def walk(self) -> Iterator[Node]:
         """This node and all below it, parents first."""
@@ -55,37 +60,26 @@ class Node:
         return next((node for node in self.walk() if node.path == path), None)
 
 
-def node(slot: Slot, children: tuple[Node, ...], kind: str) -> Node:
-    """The picture of one slot."""
+def wall() -> float:
+    """Seconds since the epoch at the zero of the run's clock; only for people to read."""
+    return time.time() - trio.current_time()
+
+
+def node(slot: Slot, wall: float) -> Node:
+    """The picture of one slot and of what runs inside it."""
+    spec, box = slot.spec, slot.box
+    hosts = slot.hosts
     return Node(
-        name=slot.name,
-        path=slot.path,
-        kind=kind,
-        state=slot.state,
-        incarnation=slot.incarnation,
-        restarts=slot.restarts,
-        last_exit=slot.last_exit,
-        since=slot.since,
-        since_utc=utc(slot.since),
-        next_restart_at=slot.due,
-        next_restart_utc=None if slot.due is None else utc(slot.due),
-        mailbox=_mailbox(slot.box),
-        children=children,
-    )
-
-
-def utc(instant: float) -> datetime.datetime:
-    """The wall clock's label for an instant of the run's clock; only for people to read."""
-    wall = time.time() + (instant - trio.current_time())
-    return datetime.datetime.fromtimestamp(wall, datetime.UTC)
-
-
-def _mailbox(box: Mailbox | None) -> MailboxStatistics | None:
-    if box is None:
-        return None
-    statistics = box.sender.statistics()
-    return MailboxStatistics(
-        waiting=statistics.current_buffer_used,
-        bound=statistics.max_buffer_size,
-        senders_waiting=statistics.tasks_waiting_send,
+        spec.name,
+        slot.path,
+        "supervisor" if hosts or getattr(spec.run, "is_supervisor", False) else "worker",
+        slot.state,
+        slot.incarnation,
+        slot.restarts,
+        slot.last_exit,
+        slot.since,
+        slot.due,
+        None if box is None else MailboxStatistics(box.waiting, box.bound, box.senders_waiting),
+        tuple(child for host in hosts for child in host.tree()) if hosts else (),
+        wall,
     )

@@ -7,8 +7,8 @@ from typing import TypeVar
 
 import trio
 
-from supervisors._core import events as ev
-from supervisors._core.events import Event
+import supervisors.events as ev
+from supervisors.events import Event
 
 E = TypeVar("E", bound=Event)
 
@@ -89,11 +89,12 @@ class EventRecorder:
         return [path for path, number in count.items() if number]
 
 
-_LIVE = ("starting", "running", "stopping", "abandoned")
+_LIVE = ("starting", "running", "draining", "stopping", "abandoned")
 _STEPS: dict[type[Event], tuple[tuple[str, ...], str]] = {
     ev.ChildStarting: (("rest", "backoff", "waiting", "unparked"), "starting"),
     ev.ChildReady: (("starting",), "running"),
-    ev.ChildStopping: (("starting", "running"), "stopping"),
+    ev.ChildDraining: (("running",), "draining"),
+    ev.ChildStopping: (("starting", "running", "draining"), "stopping"),
     ev.ChildAbandoned: (("stopping",), "abandoned"),
     ev.ChildExited: (_LIVE, "rest"),
     ev.ChildRestarting: (("rest",), "backoff"),

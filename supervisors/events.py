@@ -4,6 +4,7 @@
 | --- | --- | --- |
 | ChildStarting | an incarnation was launched | debug |
 | ChildReady | it called ``ctx.ready()`` | info |
+| ChildDraining | it is to finish what it has in hand and end; ``why`` tells the reason | debug |
 | ChildStopping | it was cancelled; ``why`` tells the reason | debug |
 | ChildExited | it ended; exactly one per incarnation | info; crash: error |
 | ChildRestarting | it will be restarted at ``due`` | warning |
@@ -13,15 +14,19 @@
 | ChildStopped | it is at rest until a command starts it | info |
 | ChildDone | it ended for good by itself and stays in the tree | info |
 | ChildRemoved | its name is free again | debug |
-| ChildAbandoned | it did not end within ``stop_deadline`` | critical |
+| ChildStuck | it did not end within ``stop_deadline`` and is waited for | error |
+| ChildAbandoned | it did not end within ``stop_deadline``: the tree comes down | critical |
+| MessagesDropped | its mailbox went away with ``count`` messages in it | warning |
+| LoopBlocked | it kept the event loop from turning for ``seconds`` (found by ``Pulse``) | warning |
 | SupervisorReady | all its first children are ready, parked or done | info |
 | SupervisorStopping | it stops; ``escalated`` when it gives up | info; escalated: error |
 | SupervisorStopped | nothing of it is left | info |
 
 ``path`` names the child (or supervisor), ``at`` is the run's clock in seconds, ``incarnation``
 counts from 1. Logs, metrics and status pages derive from this table and from nothing else: the
-last event of a child (other than ChildExited, which the next one explains) tells its state, and one
-of whom nothing was told yet waits for its first turn.
+last event of a child that is named after a state tells its state (ChildExited is explained by the
+next one; ChildStuck, MessagesDropped and LoopBlocked change nothing), and one of whom nothing was
+told yet waits for its first turn.
 """
 
 from __future__ import annotations
@@ -48,6 +53,12 @@ class ChildStarting(Event):
 class ChildReady(Event):
     incarnation: int
     took: float  # seconds from launch
+
+
+@dataclass(frozen=True, slots=True)
+class ChildDraining(Event):
+    incarnation: int
+    why: Why
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +112,26 @@ class ChildRemoved(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class ChildStuck(Event):
+    incarnation: int
+    where: tuple[str, ...]  # the frames in which it hangs
+
+
+@dataclass(frozen=True, slots=True)
 class ChildAbandoned(Event):
     incarnation: int
+    where: tuple[str, ...]  # the frames in which it hangs
+
+
+@dataclass(frozen=True, slots=True)
+class MessagesDropped(Event):
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class LoopBlocked(Event):
+    seconds: float
+    where: tuple[str, ...]  # the frames that held the loop, as far as they were seen
 
 
 @dataclass(frozen=True, slots=True)

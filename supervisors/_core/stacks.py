@@ -1,0 +1,34 @@
+"""Stacks as text: the frames that tell something, ``file:line in function``, outermost first."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from types import CodeType
+
+OUTER = 6
+INNER = 10
+"""Frames kept at either end of a stack: its author's code is at the outer end, below any number of
+a client library's frames; what it waits for is at the inner one."""
+
+_HERE = str(Path(__file__).parents[1])
+_TESTING = str(Path(_HERE) / "testing")
+
+
+def lines(stack: Iterable[tuple[CodeType, int]]) -> tuple[str, ...]:
+    """The code objects and line numbers as text, without trio's and this library's own frames
+    (unless there are no others), the middle of a long stack left out."""
+    every = list(stack)
+    told = [step for step in every if not _is_ours(step[0].co_filename)] or every
+    text = [f"{code.co_filename}:{line} in {code.co_name}" for code, line in told]
+    if len(text) <= OUTER + INNER:
+        return tuple(text)
+    left_out = len(text) - OUTER - INNER
+    return (*text[:OUTER], f"... {left_out} more ...", *text[-INNER:])
+
+
+def _is_ours(filename: str) -> bool:
+    trio = sys.modules.get("trio")
+    homes = [_HERE, *getattr(trio, "__path__", ())]
+    return any(filename.startswith(home) for home in homes) and not filename.startswith(_TESTING)
