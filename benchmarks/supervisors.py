@@ -167,7 +167,7 @@ async def restart_supervised(number: int) -> float:
         max_children=number, initial=initial, intensity=Intensity(number, 1000)
     )
     begun = time.perf_counter()
-    async with open_supervisor(pool):
+    async with open_supervisor(pool, logger=None):
         await done.wait()
         return time.perf_counter() - begun
 
@@ -293,9 +293,9 @@ async def storm(number: int, seconds: float) -> dict[str, float]:
         return [ChildSpec(str(name), child, backoff=backoff) for name in range(number)]
 
     pool = DynamicSupervisor(max_children=number, initial=initial)
-    async with open_supervisor(pool, observers=[count]):
+    async with open_supervisor(pool, observers=[count], logger=None):
         await trio.sleep(seconds)
-        timers = len(pool.running().machine.timers._heap)
+        timers = len(pool.running().machine.board.timers._heap)
     return {
         "children": number,
         "seconds": seconds,
@@ -325,7 +325,7 @@ async def storm_with_budget(number: int, limit: int) -> dict[str, float]:
     pool = DynamicSupervisor(max_children=number, initial=initial, intensity=Intensity(limit, 60))
     begun = time.perf_counter()
     try:
-        async with open_supervisor(pool, observers=[count]):
+        async with open_supervisor(pool, observers=[count], logger=None):
             await trio.sleep_forever()
     except EscalationError:
         pass

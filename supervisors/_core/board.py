@@ -92,7 +92,8 @@ class Board:
     # ------------------------------------------------------------------ moves
 
     def to(self, slot: Slot, state: State, now: float) -> None:
-        slot.sick = slot.sickness(now)
+        if slot.sick_since is not None:
+            slot.sick += now - slot.sick_since
         slot.sick_since = now if state in SICK else None
         slot.state = state
         slot.since = now
@@ -118,8 +119,9 @@ class Board:
         if slot.spec.liveness is not None:
             self.timers.arm(slot, now + slot.spec.liveness)
         self.actions.append(ChildReady(slot.path, now, slot.incarnation, took))
-        self.settle(slot, Wait.START)
-        self.settle(slot, Wait.READY)
+        if slot.tickets:
+            self.settle(slot, Wait.START)
+            self.settle(slot, Wait.READY)
         self.settled(slot)
 
     def stop(self, slot: Slot, why: Why, now: float) -> None:

@@ -67,7 +67,7 @@ class Machine:
     @property
     def wants_tick(self) -> bool:
         """Whether there is more to do at once than was done in one step."""
-        return self._behind or self._plan.has_more
+        return self._behind or (self.board.policy.keyed and self._plan.has_more)
 
     def due(self) -> float:
         """When to tick next; infinity if nothing has a deadline."""

@@ -31,10 +31,8 @@ class Plan:
 
     @property
     def has_more(self) -> bool:
-        """Whether a step was cut short, so that another can be made at once."""
+        """Of a dynamic supervisor: whether a step was cut short, and another can be made at once."""
         board = self._board
-        if not board.policy.keyed or board.finished:
-            return False
         return bool(board.stops if board.ending is not None else board.queue)
 
     def take_along(self, slot: Slot, due: float, now: float) -> None:

@@ -31,7 +31,10 @@ LEVELS: dict[type[Event], int] = {
     events.SupervisorStopping: logging.INFO,
     events.SupervisorStopped: logging.INFO,
 }
-"""Level of each event; a crash and an escalation are errors."""
+"""Level of each event."""
+
+RAISED = frozenset({events.ChildExited, events.SupervisorStopping})
+"""Events that are errors when they tell of a crash or an escalation."""
 
 
 def log_events(logger: logging.Logger) -> Observer:
@@ -39,6 +42,8 @@ def log_events(logger: logging.Logger) -> Observer:
 
     def observe(event: Event) -> None:
         level = LEVELS[type(event)]
+        if type(event) not in RAISED and not logger.isEnabledFor(level):
+            return
         error: BaseException | None = None
         if isinstance(event, events.ChildExited):
             error = event.error

@@ -42,6 +42,9 @@ EXIT_STOP_OVERRUN = 70
 STOP_MARGIN = 5.0
 """Seconds that the default ``stop_limit`` leaves beyond the sum of the deadlines."""
 
+MAX_CRASHED = 100
+"""Crashes during a stop that its StopError holds; every one is logged."""
+
 Overrun = Callable[[NotStoppedError, "BaseException | None"], object]
 
 
@@ -306,7 +309,9 @@ class _Opened(AbstractAsyncContextManager[Root], News):
         self._scope.cancel(reason=f"{path} did not end within its stop deadline")
 
     def crashed_at_stop(self, path: str, error: BaseException) -> None:
-        if self._stopping.is_set() and not isinstance(error, EscalationError):
+        if len(self._crashed) == MAX_CRASHED or not self._stopping.is_set():
+            return
+        if not isinstance(error, EscalationError):
             if not isinstance(error, Exception):
                 error = RuntimeError(f"{path}: {describe(error)}").with_traceback(
                     error.__traceback__

@@ -188,6 +188,11 @@ class Run:
 
     def ready(self, slot: Slot) -> None:
         """The slot's live incarnation is ready."""
+        if self._fed < BURST and not self._backlog:  # as feed does: this is a start's whole cost
+            self._fed += 1
+            self.machine.ready(slot, trio.current_time())
+            self._pump()
+            return
         ctx = slot.current
 
         def act(now: float) -> None:
@@ -216,14 +221,19 @@ class Run:
             if isinstance(caught, GeneratorExit) and not trio.lowlevel.in_trio_task():
                 raise  # the task itself is thrown away, for trio has broken down
             error = _without_cancelled(caught)
+        why = slot.why  # of the end that it was told, if it was: not of one that is told too late
         ctx.close()
-        self.feed(lambda now: self._ended(slot, ctx, error, now))
+        self.feed(lambda now: self._ended(slot, ctx, why, error, now))
 
     def _ended(
-        self, slot: Slot, ctx: ChildContext[Any], error: BaseException | None, now: float
+        self,
+        slot: Slot,
+        ctx: ChildContext[Any],
+        why: Why | None,
+        error: BaseException | None,
+        now: float,
     ) -> None:
         slot.current = None
-        why = slot.why
         exit_ = judge(error, why, slot.spec.classify, ctx._where)
         if error is None:
             error = missed_deadline(exit_)
@@ -243,16 +253,17 @@ class Run:
         if self._pumping:
             return
         self._pumping = True
+        board = self.machine.board
         try:
-            while batch := self.machine.take():
-                for action in batch:
+            while board.actions:
+                for action in self.machine.take():
                     if isinstance(action, Event):
                         self.system.publish(action)
                     else:
                         _DO[type(action)](self, action)
         finally:
             self._pumping = False
-        upcoming = self.machine.due()
+        upcoming = board.timers.next()
         if upcoming < self._nap.deadline:
             self._nap.deadline = upcoming
         if self.machine.wants_tick:
@@ -260,7 +271,7 @@ class Run:
 
     def _launch(self, action: Launch) -> None:
         slot = action.slot
-        slot.current = ctx = ChildContext[Any](slot, self)
+        slot.current = ctx = ChildContext(slot, self)
         # mypy does not see start_soon's own arguments through those of run.
         self._context.run(
             self._nursery.start_soon,  # type: ignore[arg-type]
