@@ -31,7 +31,7 @@ class Plan:
 
     @property
     def has_more(self) -> bool:
-        """Of a dynamic supervisor: whether a step was cut short, and another can be made at once."""
+        """Of a dynamic supervisor: whether a step was cut short, so that there is more to do."""
         board = self._board
         return bool(board.stops if board.ending is not None else board.queue)
 
