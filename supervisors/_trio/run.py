@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextvars
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from typing import Any
 
 import trio
 
@@ -34,14 +34,16 @@ from supervisors._core.actions import (
 )
 from supervisors._core.board import Policy
 from supervisors._core.errors import EscalationError, SupervisionError, SupervisorDownError
-from supervisors._core.exits import Exit, ExitKind, Why, judge, missed_deadline
+from supervisors._core.exits import ExitKind, Why, judge, missed_deadline
 from supervisors._core.machine import Machine
 from supervisors._core.settings import ChildRules
 from supervisors._core.slot import Slot
 from supervisors._trio.context import ChildContext
 from supervisors._trio.hang import where
 from supervisors._trio.mailbox import Mailbox
-from supervisors._trio.system import System, unprotected
+from supervisors._trio.parent import Parent
+from supervisors._trio.ticket import Command, Ticket
+from supervisors._trio.user import unprotected, without_cancelled
 from supervisors.events import ChildAbandoned, ChildStuck, Event, MessagesDropped
 
 BURST = 100
@@ -49,45 +51,6 @@ BURST = 100
 
 PIECE = 100
 """News of the backlog that are acted on before others may run."""
-
-
-class Ticket:
-    """Somebody waits for the end of a command."""
-
-    __slots__ = ("_error", "_exit", "_settled")
-
-    def __init__(self) -> None:
-        self._settled = trio.Event()
-        self._error: BaseException | None = None
-        self._exit: Exit | None = None
-
-    def settle(self, error: BaseException | None, exit_: Exit | None = None) -> None:
-        """Ends the wait."""
-        self._error, self._exit = error, exit_
-        self._settled.set()
-
-    @trio.lowlevel.enable_ki_protection
-    async def wait(self) -> Exit | None:
-        """Returns the awaited exit, or raises how the command failed."""
-        await self._settled.wait()
-        if self._error is not None:
-            raise self._error
-        return self._exit
-
-
-Command = Callable[[Machine, float, Ticket], object]
-
-
-class Parent(Protocol):
-    """What a supervisor needs of the context it runs in."""
-
-    @property
-    def path(self) -> str: ...
-    @property
-    def system(self) -> System: ...
-    def ready(self) -> None: ...
-    def host(self, supervisor: Any) -> None: ...
-    def unhost(self, supervisor: Any) -> None: ...
 
 
 class Run:
@@ -220,7 +183,7 @@ class Run:
             # The scope has removed the cancellation that was ours, so nothing is swallowed here.
             if isinstance(caught, GeneratorExit) and not trio.lowlevel.in_trio_task():
                 raise  # the task itself is thrown away, for trio has broken down
-            error = _without_cancelled(caught)
+            error = without_cancelled(caught)
         why = slot.why  # of the end that it was told, if it was: not of one that is told too late
         ctx.close()
         self.feed(lambda now: self._ended(slot, ctx, why, error, now))
@@ -318,18 +281,6 @@ class Run:
             if dropped:
                 self.system.publish(MessagesDropped(slot.path, trio.current_time(), dropped))
 
-    def _settle(self, action: Settle) -> None:
-        action.ticket.settle(action.error, action.exit)
-
-    def _started(self, _action: Started) -> None:
-        self.parent.ready()
-
-    def _stopping(self, _action: Stopping) -> None:
-        self.system.news.stopping(self.machine.board.path)
-
-    def _finish(self, _action: Finish) -> None:
-        self._finished.set()
-
     # ------------------------------------------------------------------ mailboxes
 
     def box(self, slot: Slot) -> Mailbox[Any]:
@@ -348,27 +299,12 @@ _DO: dict[type[Action], Callable[[Run, Any], None]] = {
     Stuck: Run._stuck,
     Abandon: Run._abandon,
     Remove: Run._remove,
-    Settle: Run._settle,
-    Started: Run._started,
-    Stopping: Run._stopping,
-    Finish: Run._finish,
+    Settle: lambda _run, action: action.ticket.settle(action.error, action.exit),
+    Started: lambda run, _action: run.parent.ready(),
+    Stopping: lambda run, _action: run.system.news.stopping(run.machine.board.path),
+    Finish: lambda run, _action: run._finished.set(),
 }
 
 
 def _where(slot: Slot) -> tuple[str, ...]:
     return () if slot.current is None else where(slot.current._task)
-
-
-def _without_cancelled(error: BaseException) -> BaseException:
-    """Removes foreign cancellations from a group; one that came alone is a fault of the child."""
-    if isinstance(error, trio.Cancelled):
-        leak = SupervisionError("a Cancelled escaped from the child although nobody cancelled it")
-        leak.__cause__ = error
-        return leak
-    if isinstance(error, BaseExceptionGroup):
-        try:
-            rest = error.split(trio.Cancelled)[1]
-        except Exception:  # a group class of its own, or nested too deeply to be split
-            return error
-        return rest if rest is not None else _without_cancelled(error.exceptions[0])
-    return error

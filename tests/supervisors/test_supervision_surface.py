@@ -15,7 +15,7 @@ import pytest
 import supervisors
 import supervisors.testing
 from supervisors import Event
-from supervisors._core import events
+import supervisors.events as events
 from supervisors._trio.log import LEVELS
 
 HERE = Path(__file__).parent
