@@ -162,11 +162,9 @@ class SupervisorBase:
         return tuple(self.running().machine.slots)
 
     def tree(self) -> tuple[Node, ...]:
-        """A frozen picture of the children and all below them; empty when it is not running."""
-        if self._run is None:
-            return ()
-        zero = wall()
-        return tuple([node(slot, zero) for slot in self._run.machine.slots.values()])
+        """A frozen picture of the children and all below them."""
+        self.running()
+        return self.nodes()
 
     def node(self, name: str) -> Node:
         """One child's part of ``tree()``."""
@@ -217,6 +215,13 @@ class SupervisorBase:
         if self._run is None:
             raise SupervisorDownError("the supervisor is not running")
         return self._run
+
+    def nodes(self) -> tuple[Node, ...]:
+        """``tree()``, and nothing while it is not running."""
+        if self._run is None:
+            return ()
+        zero = wall()
+        return tuple([node(slot, zero) for slot in self._run.machine.slots.values()])
 
     def slot(self, name: str) -> Slot:
         """The child's slot. Raises NoSuchChildError, SupervisorDownError."""

@@ -118,6 +118,6 @@ class Root:
             since=self._since,
             next_restart_at=None,
             mailbox=None,
-            children=self.supervisor.tree(),
+            children=self.supervisor.nodes(),
             wall=wall(),
         )

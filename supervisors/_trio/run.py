@@ -291,7 +291,6 @@ class Run:
         return box
 
 
-# Each handler takes the action of its key.
 _DO: dict[type[Action], Callable[[Run, Any], None]] = {
     Launch: Run._launch,
     Drain: Run._drain,
