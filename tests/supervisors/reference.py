@@ -1,8 +1,9 @@
-"""Writes ``docs/supervision/reference.md`` from the docstrings: ``python tests/supervisors/reference.py``."""
+"""``python tests/supervisors/reference.py`` writes docs/supervision/reference.md from docstrings."""
 
 from __future__ import annotations
 
 import inspect
+from collections import ChainMap
 from pathlib import Path
 
 import supervisors
@@ -16,6 +17,25 @@ HEAD = """# Reference
 The docstrings, which are the specification. This page is made from them by
 `python tests/supervisors/reference.py`.
 """
+
+INTERNAL = frozenset(
+    [
+        "running",
+        "slot",
+        "box",
+        "nodes",
+        "may_wait",
+        "host",
+        "unhost",
+        "at_end",
+        "drain",
+        "close",
+        "push",
+        "end",
+        "derive",
+    ]
+)
+"""Members that one part of the library has for another."""
 
 GROUPS = {
     "Children and supervisors": """ChildSpec ChildContext Supervisor DynamicSupervisor
@@ -65,9 +85,10 @@ def entry(name: str, value: object) -> str:
     lines = [f"### {name}\n", "```text", f"{signature(name, value)}"]
     lines.append(inspect.cleandoc(value.__doc__ or ""))
     if inspect.isclass(value):
-        for member, function in vars(value).items():
+        bases = value.__mro__[:-1] if name == "Supervisor" else (value,)
+        for member, function in ChainMap(*(dict(vars(base)) for base in bases)).items():
             function = function.fget if isinstance(function, property) else function
-            if member.startswith("_") or not inspect.isfunction(function):
+            if member.startswith("_") or member in INTERNAL or not inspect.isfunction(function):
                 continue
             lines.append("")
             lines.append(signature(f"{name}.{member}", function))
