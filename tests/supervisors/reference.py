@@ -1,4 +1,4 @@
-"""``python tests/supervisors/reference.py`` writes docs/supervision/reference.md from docstrings."""
+"""``python tests/supervisors/reference.py`` writes docs/supervision/reference.md anew."""
 
 from __future__ import annotations
 
@@ -18,23 +18,11 @@ The docstrings, which are the specification. This page is made from them by
 `python tests/supervisors/reference.py`.
 """
 
-INTERNAL = frozenset(
-    [
-        "running",
-        "slot",
-        "box",
-        "nodes",
-        "may_wait",
-        "host",
-        "unhost",
-        "at_end",
-        "drain",
-        "close",
-        "push",
-        "end",
-        "derive",
-    ]
-)
+INTERNAL = {
+    *("running", "slot", "box", "nodes", "may_wait"),
+    *("host", "unhost", "at_end", "drain", "close"),
+    *("push", "end", "derive"),
+}
 """Members that one part of the library has for another."""
 
 GROUPS = {
