@@ -62,6 +62,7 @@ class Run:
         self.machine = Machine(parent.path, policy, parent.system.rng)
         self._finished = trio.Event()
         self._nap = trio.CancelScope()
+        self._napping = False
         self._pumping = False
         self._fed = 0  # news acted on at once since the loop came round
         self._backlog: deque[Callable[[float], object]] = deque()
@@ -100,8 +101,10 @@ class Run:
     async def _until_finished(self) -> None:
         while not self.machine.finished:
             if not self._backlog and not self.machine.wants_tick:
+                self._napping = True
                 with trio.CancelScope(deadline=self.machine.due()) as self._nap:
                     await self._finished.wait()
+            self._napping = False
             # Whoever is due at the same time, or was held up with us, goes first: a child that only
             # waited for its turn has not missed its deadline.
             await trio.lowlevel.checkpoint()
@@ -130,7 +133,7 @@ class Run:
             self._act(news)
         else:
             self._backlog.append(news)
-            self._nap.cancel()
+            self._wake()
 
     def command(self, command: Command) -> Ticket:
         """Gives a command; how it ends is told by the ticket."""
@@ -144,6 +147,12 @@ class Run:
 
         self.feed(act)
         return ticket
+
+    def _wake(self) -> None:
+        """The loop has something to do."""
+        if self._napping:
+            self._napping = False
+            self._nap.cancel()
 
     def _act(self, news: Callable[[float], object]) -> None:
         news(trio.current_time())
@@ -230,7 +239,7 @@ class Run:
         if upcoming < self._nap.deadline:
             self._nap.deadline = upcoming
         if self.machine.wants_tick:
-            self._nap.cancel()
+            self._wake()
 
     def _launch(self, action: Launch) -> None:
         slot = action.slot
