@@ -27,9 +27,10 @@ ChildExited ChildParked ChildReady ChildRemoved ChildRestarting ChildSpec ChildS
 ChildStateError ChildStopped ChildStopping ChildUnparked ChildWaiting Delays DynamicSupervisor
 EXIT_STOP_OVERRUN Escalate EscalationError Event Exit ExitKind Inbox Intensity Liveness
 LivenessError MailboxGoneError MailboxStatistics NoSuchChildError Node NotReadyError Park
-ProcessInfo Pulse Ref Restart Root State StaleIncarnationError StartFailedError Strategy
+ProcessInfo Program Pulse Ref Restart Root State StaleIncarnationError StartFailedError Strategy
 SubprocessChild SubprocessError SupervisionError Supervisor SupervisorDownError SupervisorReady
-SupervisorStopped SupervisorStopping TooManyChildrenError Why log_events open_supervisor
+SupervisorStopped SupervisorStopping TooManyChildrenError Why log_events open_program
+open_supervisor
 """
 
 PUBLIC_TESTING = """
