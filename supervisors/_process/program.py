@@ -98,8 +98,6 @@ class Program:
         self._control.close()
         if self._stdin is not None:
             await self._stdin.aclose()
-        if process.returncode is None:
-            raise SubprocessError(f"{self._settings.program} cannot be killed", None, self.stderr)
 
     async def _discard(self) -> None:
         """Lets a program end that has something left to write, unless somebody else reads it."""
@@ -142,6 +140,8 @@ async def running(settings: Settings, output: Output, *, lines: bool) -> AsyncIt
                 # For the last lines; a stray process that holds the pipe does not hold us.
                 for scope in scopes:
                     scope.deadline = trio.current_time() + DRAIN_WAIT
+                if program._process.returncode is None:
+                    raise SubprocessError(f"{settings.program} cannot be killed", None)
     except BaseExceptionGroup as group:
         if len(group.exceptions) > 1:
             raise

@@ -99,17 +99,24 @@ async def test_a_program_that_does_not_read_makes_the_sender_wait():
         assert waited.cancelled_caught
 
 
+async def test_what_the_program_closes_is_closed():
+    """Neither leash nor guardian holds its streams."""
+    async with open_program(["/bin/sh", "-c", "exec <&- >&- 2>&-; sleep 300"]) as program:
+        assert await program.stdout.receive_some() == b""
+        with pytest.raises(trio.BrokenResourceError):
+            await program.stdin.send_all(b"x")
+
+
 async def test_leaving_the_block_stops_it_by_its_signal():
     async with open_program(
         python("""
-            import signal, sys
+            import os, signal, sys
             def on(*_):
-                sys.stdout.write("x" * 500_000)
-                sys.stdout.flush()
+                print("x" * 500_000, flush=True)
                 print("was told", file=sys.stderr, flush=True)
                 sys.exit(5)
             signal.signal(signal.SIGINT, on)
-            print("up", flush=True)
+            os.write(1, b"up\n")  # not print, which a handler must not interrupt
             while True:
                 signal.pause()
         """),
