@@ -116,7 +116,7 @@ async def test_leaving_the_block_stops_it_by_its_signal():
                 print("was told", file=sys.stderr, flush=True)
                 sys.exit(5)
             signal.signal(signal.SIGINT, on)
-            os.write(1, b"up\n")  # not print, which a handler must not interrupt
+            os.write(1, b"up\\n")  # not print, which a handler must not interrupt
             while True:
                 signal.pause()
         """),
