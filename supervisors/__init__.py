@@ -63,6 +63,8 @@ from supervisors._core.slot import State as State
 from supervisors._process.child import ProcessInfo as ProcessInfo
 from supervisors._process.child import SubprocessChild as SubprocessChild
 from supervisors._process.child import SubprocessError as SubprocessError
+from supervisors._process.program import Program as Program
+from supervisors._process.program import open_program as open_program
 from supervisors._trio.call import Call as Call
 from supervisors._trio.context import ChildContext as ChildContext
 from supervisors._trio.inbox import Inbox as Inbox

@@ -331,9 +331,7 @@ class Reference:
     def _own_exit(self, kid, kind, now, due_of):
         restart = kid.spec.restart.value
         well = kind in ("normal", "done")
-        again = kind != "done" and (
-            restart == "permanent" or (restart == "transient" and not well)
-        )
+        again = kind != "done" and (restart == "permanent" or (restart == "transient" and not well))
         if kid.first is not None and (again or not well):
             back, kid.first = kid.first, None
             self._tell(kid, "start", "failed")

@@ -6,7 +6,16 @@ import math
 
 from supervision_pair import kinds_for
 
-from supervisors import AutoShutdown, Backoff, ChildSpec, ExitKind, Intensity, Restart, Strategy, Stuck
+from supervisors import (
+    AutoShutdown,
+    Backoff,
+    ChildSpec,
+    ExitKind,
+    Intensity,
+    Restart,
+    Strategy,
+    Stuck,
+)
 from supervisors._core.board import Policy
 
 BACKOFFS = (None, None, Backoff(1, 4, 2, reset_after=3), Backoff(0.5, 0.5, 1, reset_after=1))

@@ -31,7 +31,7 @@ MailboxStatistics MessagesDropped NoSuchChildError Node NotReadyError NotStopped
 ProcessInfo Pulse Ref Restart Root StaleIncarnationError StartFailedError State StopError Strategy
 Stuck SubprocessChild SubprocessError SupervisionError Supervisor SupervisorDownError
 SupervisorReady SupervisorStopped SupervisorStopping TooManyChildrenError Why hard_exit log_events
-open_supervisor
+Program open_program open_supervisor
 """
 
 PUBLIC_TESTING = """
