@@ -29,6 +29,8 @@ Layout::
     testing     what tests of supervised programs need
 """
 
+__version__ = "1.0.0"
+
 from supervisors._core.delays import Delays as Delays
 from supervisors._core.errors import CallCycleError as CallCycleError
 from supervisors._core.errors import ChildDownError as ChildDownError
