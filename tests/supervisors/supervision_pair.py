@@ -31,7 +31,7 @@ from supervisors import (
     TooManyChildrenError,
     Why,
 )
-from supervisors._core.actions import Cancel, Finish, Launch, Settle, Started
+from supervisors._core.actions import Abandon, Cancel, Finish, Launch, Settle, Started
 from supervisors._core.machine import Machine
 from supervisors.testing import EventRecorder, FixedJitter
 
@@ -175,6 +175,10 @@ class Pair:
                 if action.exit is not None:
                     word = action.exit.kind.value
                 self.settled.append((action.ticket, word))
+            elif isinstance(action, Abandon):  # told by the shell, which knows where it hangs
+                told = ChildAbandoned(action.slot.path, action.at, action.incarnation, ())
+                self.recorder(told)
+                self._follow(told)
             elif isinstance(action, Event):
                 self.recorder(action)
                 self._follow(action)

@@ -69,7 +69,6 @@ class Reference:
         self.kids: list[Kid] = []
         self.spent: list[tuple[float, Kid, float]] = []
         self.hold: float | None = None
-        self.held, self.hold_struck = math.inf, False  # its place among the deadlines
         self.ending: str | None = None
         self.started = False
         self.finished = False
@@ -150,15 +149,9 @@ class Reference:
         self.behind = False
         for _ in range(STEP):
             due = [kid for kid in self.kids if kid.deadline <= now]
-            hold = self.hold is not None and self.hold <= now
-            if not due and not hold:
+            if not due:
                 break
-            kid = min(due, key=lambda k: (k.deadline, k.armed), default=None)
-            if hold and (kid is None or (self.hold, self.held) < (kid.deadline, kid.armed)):
-                self.held, self.hold_struck = math.inf, True
-                if not due:
-                    break
-                continue
+            kid = min(due, key=lambda k: (k.deadline, k.armed))
             self._strike(kid, now)
         else:
             self.behind = any(kid.deadline <= now for kid in self.kids)
@@ -273,7 +266,7 @@ class Reference:
         kid.waiters.append(("start", ticket))
         if kid.queued:
             if self.hold is not None:
-                self.hold, self.held, self.hold_struck = now, math.inf, True
+                self.hold = now
             self._work(now)
         else:
             self._launch(kid, now)
@@ -386,13 +379,16 @@ class Reference:
             if other.state not in ("parked", "stopped"):
                 other.queued = True
         self.hold = max(kid.due, self.hold if self.hold is not None else kid.due)
-        self.clock += 1
-        self.held, self.hold_struck = self.clock, False
 
     def used(self, now):
-        """Restarts in the window; one grows older while its child is well."""
-        ages = [now - at - (kid.unwell(now) - unwell) for at, kid, unwell in self.spent]
-        return sum(1 for age in ages if age <= self.policy.intensity.window)
+        """Restarts in the window; one grows older while its child is well. What was too old once is
+        forgotten, even if its child turns out to have hung since."""
+        self.spent = [
+            (at, kid, unwell)
+            for at, kid, unwell in self.spent
+            if now - at - (kid.unwell(now) - unwell) <= self.policy.intensity.window
+        ]
+        return len(self.spent)
 
     def _restart_at(self, kid, now, due_of):
         rule = kid.spec.backoff
