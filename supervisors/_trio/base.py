@@ -210,6 +210,11 @@ class SupervisorBase:
 
     # ------------------------------------------------------------------ for the library's own use
 
+    @property
+    def present(self) -> Run | None:
+        """The present run, if there is one."""
+        return self._run
+
     def running(self) -> Run:
         """The present run. Raises SupervisorDownError."""
         if self._run is None:

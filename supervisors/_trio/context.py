@@ -42,9 +42,9 @@ class ChildContext(Generic[M]):
         "_scope",
         "_slot",
         "_stopping",
-        "_task",
         "_where",
         "incarnation",
+        "task",
     )
 
     def __init__(self, slot: Slot, run: Supervising) -> None:
@@ -53,7 +53,7 @@ class ChildContext(Generic[M]):
         self._run = run
         self._scope = trio.CancelScope(shield=True)
         self._stopping: trio.Event | None = None
-        self._task: trio.lowlevel.Task | None = None
+        self.task: trio.lowlevel.Task | None = None
         self._inbox: Inbox[M] | None = None
         self._where: tuple[str, ...] = ()
         self._endings: tuple[Callable[[], None], ...] = ()
@@ -151,7 +151,7 @@ class ChildContext(Generic[M]):
     def close(self) -> None:
         """This incarnation has ended."""
         self._over = True
-        self._task = None
+        self.task = None
         if self._inbox is not None:
             self._inbox.close()
         for action in self._endings:

@@ -19,8 +19,8 @@ from supervisors._core.errors import (
 )
 from supervisors._core.exits import describe, leaves
 from supervisors._core.settings import check_name
-from supervisors._core.slot import LIVE
 from supervisors._trio.base import SupervisorBase
+from supervisors._trio.leftovers import describe as describe_leftovers
 from supervisors._trio.log import log_events
 from supervisors._trio.root import Root
 from supervisors._trio.system import News, Observer, System, logger
@@ -197,14 +197,10 @@ class _Opened(AbstractAsyncContextManager[Root], News):
                 self._overran(limit)
 
     def _overran(self, limit: float) -> None:
-        stuck = self._abandoned[0] if self._abandoned else None
-        reason = f"did not stop within {limit:g} s"
-        if stuck is not None:
-            reason = f"{reason}: {stuck}"
-        else:
-            names = [n.path for n in self._root.tree().walk() if n.state in LIVE and not n.children]
-            reason = f"{reason} (still there: {', '.join(names[:20]) or 'unknown'})"
-        self._late = error = NotStoppedError(self._name, reason)
+        there = describe_leftovers(self._supervisor)
+        self._late = error = NotStoppedError(
+            self._name, f"did not stop within {limit:g} s; still there:", there
+        )
         if self._overrun is not None:
             self._overrun(error, self._cause)
         else:

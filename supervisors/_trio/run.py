@@ -186,7 +186,7 @@ class Run:
         error: BaseException | None = None
         try:
             with ctx._scope:
-                ctx._task = trio.lowlevel.current_task()
+                ctx.task = trio.lowlevel.current_task()
                 await unprotected(slot.spec.run, ctx)
         except BaseException as caught:
             # The scope has removed the cancellation that was ours, so nothing is swallowed here.
@@ -261,7 +261,7 @@ class Run:
         ctx: ChildContext[Any] | None = action.slot.current
         if ctx is not None:
             if action.why in (Why.HUNG, Why.NOT_READY):
-                ctx._where = where(ctx._task)
+                ctx._where = where(ctx.task)
             if ctx._stopping is not None:
                 ctx._stopping.set()
             ctx._scope.cancel(reason=f"{action.slot.path}: {action.why.value}")
@@ -315,4 +315,4 @@ _DO: dict[type[Action], Callable[[Run, Any], None]] = {
 
 
 def _where(slot: Slot) -> tuple[str, ...]:
-    return () if slot.current is None else where(slot.current._task)
+    return () if slot.current is None else where(slot.current.task)

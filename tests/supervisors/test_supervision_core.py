@@ -219,6 +219,7 @@ def test_what_is_kept_for_its_sick_child_counts():
     budget = Budget(Intensity(2, 10))
     assert budget.spend(slot, 0)
     slot.sick_since = 0.0
+    assert budget.used(50) == 1
     assert [budget.spend(other, 100), budget.spend(other, 101)] == [True, False]
 
 
