@@ -55,7 +55,7 @@ class SupervisorBase:
         try:
             ctx.host(self)
             specs = await self._first_children()
-            self._run = run = Run(ctx, self._policy)
+            self._run = run = Run(ctx, self._policy, self)
             await run.serve(specs)
         finally:
             self._run = None

@@ -12,6 +12,7 @@ from supervisors._core.errors import StaleIncarnationError
 from supervisors._core.slot import ENDING, Slot
 from supervisors._trio.inbox import Inbox
 from supervisors._trio.mailbox import Mailbox
+from supervisors._trio.ref import Ref
 from supervisors._trio.system import System
 from supervisors._trio.typevars import M
 
@@ -25,6 +26,7 @@ class Supervising(Protocol):
     def host(self, slot: Slot, supervisor: Any) -> None: ...
     def unhost(self, slot: Slot, supervisor: Any) -> None: ...
     def box(self, slot: Slot) -> Mailbox[Any]: ...
+    def ref(self, slot: Slot) -> Ref[Any]: ...
 
 
 class ChildContext(Generic[M]):
@@ -120,6 +122,11 @@ class ChildContext(Generic[M]):
             if self._slot.state in ENDING:
                 self._inbox.drain()
         return self._inbox
+
+    @property
+    def ref(self) -> Ref[M]:
+        """A reference to this child, to give to others."""
+        return self._run.ref(self._slot)
 
     # ------------------------------------------------------------------ for the library's own use
 

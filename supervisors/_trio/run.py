@@ -42,6 +42,7 @@ from supervisors._trio.context import ChildContext
 from supervisors._trio.hang import where
 from supervisors._trio.mailbox import Mailbox
 from supervisors._trio.parent import Parent
+from supervisors._trio.ref import Home, Ref
 from supervisors._trio.ticket import Command, Ticket
 from supervisors._trio.user import unprotected, without_cancelled
 from supervisors.events import ChildAbandoned, ChildStuck, Event, MessagesDropped
@@ -56,8 +57,9 @@ PIECE = 100
 class Run:
     """See the module's text. Lives as long as one call of the supervisor."""
 
-    def __init__(self, parent: Parent, policy: Policy) -> None:
+    def __init__(self, parent: Parent, policy: Policy, home: Home) -> None:
         self.parent = parent
+        self._home = home
         self.system = parent.system
         self.machine = Machine(parent.path, policy, parent.system.rng)
         self._finished = trio.Event()
@@ -291,6 +293,10 @@ class Run:
                 self.system.publish(MessagesDropped(slot.path, trio.current_time(), dropped))
 
     # ------------------------------------------------------------------ mailboxes
+
+    def ref(self, slot: Slot) -> Ref[Any]:
+        """How others reach the slot's child."""
+        return Ref(self._home, slot.name)
 
     def box(self, slot: Slot) -> Mailbox[Any]:
         """The slot's mailbox, made when somebody first asks for it."""
