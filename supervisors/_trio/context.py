@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any, Generic, Protocol
 
@@ -50,7 +50,7 @@ class ChildContext(Generic[M]):
     )
 
     def __init__(self, slot: Slot, run: Supervising) -> None:
-        self.incarnation = slot.incarnation
+        self.incarnation: int = slot.incarnation
         self._slot = slot
         self._run = run
         self._scope = trio.CancelScope(shield=True)
@@ -90,7 +90,7 @@ class ChildContext(Generic[M]):
         self._slot.beat = trio.current_time()
 
     @contextmanager
-    def idle(self) -> Iterator[None]:
+    def idle(self) -> Generator[None, None, None]:
         """``with ctx.idle(): await next_request()``: a wait that may take as long as it likes is
         not a hang. (To wait in the own mailbox needs no such mark.)"""
         self._check()

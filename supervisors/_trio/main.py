@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Generator, Iterable
 from contextlib import contextmanager, suppress
 from types import FrameType
 
@@ -110,7 +110,7 @@ class _Stop:
         self._token: trio.lowlevel.TrioToken | None = None
 
     @contextmanager
-    def listening(self) -> Iterator[trio.CancelScope]:
+    def listening(self) -> Generator[trio.CancelScope, None, None]:
         """The scope that is cancelled when a stop is asked for, or was before."""
         self._token = trio.lowlevel.current_trio_token()
         self._scope = trio.CancelScope()
@@ -139,7 +139,7 @@ class _Stop:
 
 
 @contextmanager
-def _handlers(stop: _Stop) -> Iterator[None]:
+def _handlers(stop: _Stop) -> Generator[None, None, None]:
     names = ("SIGTERM", "SIGINT", "SIGBREAK")
     numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
     before = {number: signal.signal(number, stop.on_signal) for number in numbers}

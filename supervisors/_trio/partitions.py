@@ -35,7 +35,7 @@ class Partitions(Supervisor, Generic[P]):
     ) -> None:
         if count < 1:
             raise ValueError(f"count must be 1 or more, got {count}")
-        self.partitions = tuple(make(index) for index in range(count))
+        self.partitions: tuple[P, ...] = tuple(make(index) for index in range(count))
         children = [ChildSpec(str(index), part) for index, part in enumerate(self.partitions)]
         super().__init__(children, intensity=intensity)
 

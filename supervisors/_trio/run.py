@@ -43,6 +43,7 @@ from supervisors._trio.hang import where
 from supervisors._trio.mailbox import Mailbox
 from supervisors._trio.parent import Parent
 from supervisors._trio.ref import Home, Ref
+from supervisors._trio.system import System
 from supervisors._trio.ticket import Command, Ticket
 from supervisors._trio.user import unprotected, without_cancelled
 from supervisors.events import ChildAbandoned, ChildStuck, Event, MessagesDropped
@@ -58,10 +59,10 @@ class Run:
     """See the module's text. Lives as long as one call of the supervisor."""
 
     def __init__(self, parent: Parent, policy: Policy, home: Home) -> None:
-        self.parent = parent
+        self.parent: Parent = parent
         self._home = home
-        self.system = parent.system
-        self.machine = Machine(parent.path, policy, parent.system.rng)
+        self.system: System = parent.system
+        self.machine: Machine = Machine(parent.path, policy, parent.system.rng)
         self._finished = trio.Event()
         self._nap = trio.CancelScope()
         self._napping = False

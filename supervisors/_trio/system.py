@@ -34,7 +34,7 @@ class System:
 
     def __init__(self, rng: random.Random, observers: Iterable[Observer], news: News) -> None:
         self.rng = rng
-        self.observers = tuple(observers)
+        self.observers: tuple[Observer, ...] = tuple(observers)
         self.news = news
 
     def subscribe(self, observer: Observer) -> Callable[[], None]:

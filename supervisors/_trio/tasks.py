@@ -26,7 +26,7 @@ class Task(Generic[R_co]):
     __slots__ = ("_error", "_home", "_over", "_value", "name")
 
     def __init__(self, home: DynamicSupervisor, name: str) -> None:
-        self.name = name
+        self.name: str = name
         self._home = home
         self._over = trio.Event()
         self._value: Any = None
