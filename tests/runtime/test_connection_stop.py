@@ -37,6 +37,8 @@ class Bridge:
     def __init__(self) -> None:
         self.port = 0
         self.sent: list[str] = []
+        self.replies = trio.Event()  # those to "send" wait for it
+        self.replies.set()
         self._socket = None
         self._events = 0
 
@@ -60,6 +62,7 @@ class Bridge:
                 await self._tell("state", generation=1, state="open", me=ME)
             case "send":
                 self.sent.append(frame["messageId"])
+                await self.replies.wait()
         if "requestId" in frame:
             await self._tell("reply", requestId=frame["requestId"], ok=True, data={})
 
@@ -138,8 +141,11 @@ def state(book) -> str:
     return book.supervisor.node("loja").state.value
 
 
-async def test_a_message_that_whatsapp_has_is_acknowledged_and_not_sent_again(tmp_path):
+@pytest.mark.parametrize("replied", [True, False])
+async def test_a_message_that_whatsapp_has_is_acknowledged_and_not_sent_again(tmp_path, replied):
     async with connections(tmp_path) as (book, journal, bridge):
+        if not replied:
+            bridge.replies = trio.Event()
         await submit(book, journal, "m1")
         await until(lambda: bridge.sent)
         async with trio.open_nursery() as nursery:
@@ -147,6 +153,7 @@ async def test_a_message_that_whatsapp_has_is_acknowledged_and_not_sent_again(tm
             await until(lambda: state(book) == "draining")
             await submit(book, journal, "m2")
             await trio.testing.wait_all_tasks_blocked(0.05)
+            bridge.replies.set()
             await bridge.acknowledge("m1")
             await until(lambda: state(book) == "stopped", seconds=5)
         assert (await journal.command("m1", "loja")).state is CommandState.SENT
