@@ -92,7 +92,8 @@ class ChildContext(Generic[M]):
     @contextmanager
     def idle(self) -> Generator[None, None, None]:
         """``with ctx.idle(): await next_request()``: a wait that may take as long as it likes is
-        not a hang. (To wait in the own mailbox needs no such mark.)"""
+        not a hang. (To wait in the own mailbox needs no such mark.) As long as one of the child's
+        tasks is idle, none of them is watched."""
         self._check()
         slot = self._slot
         slot.idle += 1

@@ -293,6 +293,10 @@ class Run:
             if dropped:
                 self.system.publish(MessagesDropped(slot.path, trio.current_time(), dropped))
 
+    def _finish(self, _action: Finish) -> None:
+        self._finished.set()
+        self.system.news.over(self.machine.board.path)
+
     # ------------------------------------------------------------------ mailboxes
 
     def ref(self, slot: Slot) -> Ref[Any]:
@@ -317,7 +321,7 @@ _DO: dict[type[Action], Callable[[Run, Any], None]] = {
     Settle: lambda _run, action: action.ticket.settle(action.error, action.exit),
     Started: lambda run, _action: run.parent.ready(),
     Stopping: lambda run, _action: run.system.news.stopping(run.machine.board.path),
-    Finish: lambda run, _action: run._finished.set(),
+    Finish: Run._finish,
 }
 
 

@@ -19,6 +19,9 @@ class News:
     def stopping(self, path: str) -> None:
         """The stop of that supervisor begins."""
 
+    def over(self, path: str) -> None:
+        """Nothing of that supervisor is waited for any more."""
+
     def abandoned(self, path: str, where: tuple[str, ...]) -> None:
         """That child did not end."""
 
