@@ -16,17 +16,20 @@ Layout::
         board, plan, judgement, machine    state and moves; order; consequences; events and commands
     _trio/      the shell: carries the decisions out
         spec        ChildSpec
-        run         one run of one supervisor
-        supervisor  Supervisor, DynamicSupervisor and their commands
-        root        open_supervisor
+        run, ticket, user   one run of one supervisor: its children, commands, user code
+        base        the commands of a supervisor
+        supervisor  Supervisor, DynamicSupervisor
+        opened, root, overrun   open_supervisor, the handle that it gives, its last resort
         context     what a child is given
-        mailbox, ref    actors
+        mailbox, inbox, call, ref    actors
         tree, hang, log     looking: pictures, stacks, logs
         pulse, systemd      is the process alive?
         system      what a whole tree shares
     _process/   a program as a child
     testing     what tests of supervised programs need
 """
+
+__version__ = "1.0.0"
 
 from supervisors._core.delays import Delays as Delays
 from supervisors._core.errors import CallCycleError as CallCycleError
@@ -62,18 +65,20 @@ from supervisors._core.slot import State as State
 from supervisors._process.child import ProcessInfo as ProcessInfo
 from supervisors._process.child import SubprocessChild as SubprocessChild
 from supervisors._process.child import SubprocessError as SubprocessError
+from supervisors._process.program import Program as Program
+from supervisors._process.program import open_program as open_program
+from supervisors._trio.call import Call as Call
 from supervisors._trio.context import ChildContext as ChildContext
+from supervisors._trio.inbox import Inbox as Inbox
 from supervisors._trio.log import log_events as log_events
-from supervisors._trio.mailbox import Call as Call
-from supervisors._trio.mailbox import Inbox as Inbox
+from supervisors._trio.opened import open_supervisor as open_supervisor
+from supervisors._trio.overrun import EXIT_STOP_OVERRUN as EXIT_STOP_OVERRUN
+from supervisors._trio.overrun import hard_exit as hard_exit
 from supervisors._trio.pulse import Liveness as Liveness
 from supervisors._trio.pulse import Pulse as Pulse
 from supervisors._trio.ref import Exits as Exits
 from supervisors._trio.ref import Ref as Ref
-from supervisors._trio.root import EXIT_STOP_OVERRUN as EXIT_STOP_OVERRUN
 from supervisors._trio.root import Root as Root
-from supervisors._trio.root import hard_exit as hard_exit
-from supervisors._trio.root import open_supervisor as open_supervisor
 from supervisors._trio.spec import ChildSpec as ChildSpec
 from supervisors._trio.supervisor import DynamicSupervisor as DynamicSupervisor
 from supervisors._trio.supervisor import Supervisor as Supervisor

@@ -58,6 +58,7 @@ class Postgres:
                 cwd="/",
                 env={"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"},
                 ready_probe=serving.wait,
+                success_codes=(),
                 on_line=on_line,
                 stop_signal=signal.SIGINT,
                 stop_grace=STOP_GRACE,

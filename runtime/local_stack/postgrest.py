@@ -80,6 +80,7 @@ async def run(ctx: ChildContext, program: Path, cluster: Cluster, keys: Keys) ->
         cwd="/",
         env=environment(cluster, keys),
         ready_probe=partial(_wait_until_serving, socket_path(cluster), keys),
+        success_codes=(),
         on_line=lambda stream, line: log.debug("%s", line),
         stop_grace=STOP_GRACE,
     )

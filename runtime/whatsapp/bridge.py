@@ -120,6 +120,7 @@ class Bridge:
             env=self._environment(),
             cwd=self._parts.bridge,
             ready_line=self._listens,
+            success_codes=(),
             on_line=self._log,
             stop_grace=STOP_GRACE,
             stdin_eof_stops=True,

@@ -111,6 +111,7 @@ class StopError(ExceptionGroup[Exception], SupervisionError):
     """Children that were told to stop crashed instead: what they raised. The tree did stop."""
 
     def derive(self, excs: Sequence[Exception]) -> StopError:  # type: ignore[override]
+        """As ``ExceptionGroup.derive``."""
         return StopError(self.message, excs)
 
 

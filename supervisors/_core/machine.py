@@ -86,7 +86,7 @@ class Machine:
         if self.board.policy.keyed:
             self.board.unsettled.update(slots)
         self.board.queue.extend(slots)
-        self._plan.advance(now)
+        self._plan.advance(now, step=True)
 
     def ready(self, slot: Slot, now: float) -> None:
         """The live incarnation is ready. Twice, or when it is to end: no effect."""
@@ -125,12 +125,12 @@ class Machine:
                 self._judgement.on_deadline(owner, deadline, now)
         else:
             self._behind = timers.next() <= now
-        self._plan.advance(now)
+        self._plan.advance(now, step=True)
 
     def stop(self, now: float, reason: str = "told to stop") -> None:
         """The supervisor is to end: children stop in reverse order (keyed ones side by side)."""
         self._plan.end(Ending(EndKind.STOP, reason), now)
-        self._plan.advance(now)
+        self._plan.advance(now, step=True)
 
     # ------------------------------------------------------------------ commands
 

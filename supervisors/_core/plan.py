@@ -67,13 +67,15 @@ class Plan:
             hold.until = now
             self._board.timers.disarm(hold)
 
-    def advance(self, now: float) -> None:
-        """Does whatever the plan allows now."""
+    def advance(self, now: float, *, step: bool = False) -> None:
+        """Does whatever the plan allows now. Those of a dynamic supervisor that are to start or to
+        stop side by side take a turn with each ``step``."""
         board = self._board
-        if board.stops:
-            self._stop_next(now)
-        if not board.stops and board.ending is None:
-            self._start_next(now)
+        if step or not board.policy.keyed:
+            if board.stops:
+                self._stop_next(now)
+            if not board.stops and board.ending is None:
+                self._start_next(now)
         if board.ending is not None:
             if not board.live and not board.finished:
                 board.finished = True
@@ -89,15 +91,14 @@ class Plan:
         why = Why.GROUP if board.ending is None else Why.SHUTDOWN
         budget = BATCH
         while board.stops and budget:
-            last = next(reversed(board.stops))
+            last, _ = board.stops.popitem()
             if last.state not in LIVE:
-                del board.stops[last]
                 continue
             if last.state not in ENDING:
                 board.stop(last, why, now)
             if not board.policy.keyed:
+                board.stops[last] = None  # until it has ended
                 return
-            del board.stops[last]
             budget -= 1
 
     def _start_next(self, now: float) -> None:

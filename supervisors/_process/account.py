@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import grp
 import os
-import pwd
 from dataclasses import dataclass
-from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,10 +14,8 @@ class Account:
     gid: int | None
     groups: tuple[int, ...] | None
 
-    def for_popen(self) -> dict[str, Any]:
-        return {"user": self.uid, "group": self.gid, "extra_groups": self.groups}
-
-    def for_leash(self) -> list[str]:
+    def options(self) -> list[str]:
+        """As the leash is told."""
         options: list[str] = []
         if self.uid is not None:
             options += ["--uid", str(self.uid)]
@@ -34,6 +29,9 @@ def resolve(user: str | int | None, group: str | int | None) -> Account:
 
     Raises KeyError for an unknown name.
     """
+    import grp  # here, for not every platform has them
+    import pwd
+
     uid = gid = None
     groups: tuple[int, ...] | None = None
     if user is not None:

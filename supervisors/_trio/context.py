@@ -10,8 +10,10 @@ import trio
 
 from supervisors._core.errors import StaleIncarnationError
 from supervisors._core.slot import ENDING, Slot
-from supervisors._trio.mailbox import Inbox, M, Mailbox
+from supervisors._trio.inbox import Inbox
+from supervisors._trio.mailbox import Mailbox
 from supervisors._trio.system import System
+from supervisors._trio.typevars import M
 
 
 class Supervising(Protocol):

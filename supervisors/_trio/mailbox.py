@@ -7,88 +7,14 @@ is gone; messages still in the mailbox wait for the next incarnation.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from typing import TYPE_CHECKING, Any, Generic
+from typing import Any, Generic
 
 import trio
 
-from supervisors._core.errors import (
-    CallCycleError,
-    ChildDownError,
-    MailboxGoneError,
-    StaleIncarnationError,
-)
-
-if TYPE_CHECKING:
-    from typing_extensions import TypeVar
-
-    from supervisors._core.slot import Slot
-
-    M = TypeVar("M", default=Any)
-    Q = TypeVar("Q", default=Any)
-    A = TypeVar("A", default=Any)
-    Q_co = TypeVar("Q_co", default=Any, covariant=True)
-    A_contra = TypeVar("A_contra", default=Any, contravariant=True)
-    T = TypeVar("T", default=Any)
-else:  # without defaults at run time: that takes Python 3.13
-    from typing import TypeVar
-
-    M = TypeVar("M")
-    Q = TypeVar("Q")
-    A = TypeVar("A")
-    Q_co = TypeVar("Q_co", covariant=True)
-    A_contra = TypeVar("A_contra", contravariant=True)
-    T = TypeVar("T")
-
-Task = trio.lowlevel.Task
-
-
-class Call(Generic[Q_co, A_contra]):
-    """A request that somebody waits for; the child gets it from its mailbox.
-
-    ``message`` is what the caller passed. The child must answer with ``reply`` or ``fail`` once;
-    a later answer, and one that nobody waits for any more, has no effect.
-    """
-
-    __slots__ = ("_answered", "_box", "_error", "_scope", "_value", "message", "over")
-
-    def __init__(self, message: Q_co, box: Mailbox[Any]) -> None:
-        self.message: Q_co = message
-        self.over = False
-        self._box = box
-        self._answered = trio.Event()
-        self._value: Any = None
-        self._error: BaseException | None = None
-        self._scope: trio.CancelScope | None = None
-
-    def reply(self, value: A_contra) -> None:
-        """Resolves the caller's ``call`` with the value."""
-        self._resolve(value, None)
-
-    def fail(self, error: BaseException) -> None:
-        """Raises the exception from the caller's ``call``."""
-        self._resolve(None, error)
-
-    def _resolve(self, value: Any, error: BaseException | None) -> None:
-        if not self.over:
-            self.over = True
-            self._value, self._error = value, error
-            self._answered.set()
-            if self._scope is not None:
-                self._scope.cancel()
-
-    @trio.lowlevel.enable_ki_protection
-    async def _wait(self) -> Any:
-        box = self._box
-        try:
-            box.send_nowait(self)
-        except trio.WouldBlock:
-            with trio.CancelScope() as self._scope:  # for when the child dies meanwhile
-                await box.send(self)
-            self._scope = None
-        await self._answered.wait()
-        if self._error is not None:
-            raise self._error
-        return self._value
+from supervisors._core.errors import CallCycleError, ChildDownError, MailboxGoneError
+from supervisors._core.slot import Slot
+from supervisors._trio.call import Call, Task, is_circle, waiting
+from supervisors._trio.typevars import T
 
 
 class Waiter(Generic[T]):
@@ -96,7 +22,7 @@ class Waiter(Generic[T]):
 
     __slots__ = ("error", "inbox", "message", "task")
 
-    def __init__(self, inbox: Inbox[Any] | None, message: T | None = None) -> None:
+    def __init__(self, inbox: object, message: T | None = None) -> None:
         self.task = trio.lowlevel.current_task()
         self.inbox = inbox
         self.message = message
@@ -178,17 +104,17 @@ class Mailbox(Generic[T]):
     async def call(self, message: Any) -> Any:
         """Sends a ``Call`` and waits for its answer."""
         task = trio.lowlevel.current_task()
-        if _is_circle(self, task):
+        if is_circle(self, task):
             raise CallCycleError(
                 f"{self.slot.path} would wait for itself: whoever is to answer waits for this call"
             )
         call: Call[Any, Any] = Call(message, self)
         self.calls.add(call)
-        _waiting[task] = self
+        waiting[task] = self
         try:
-            return await call._wait()
+            return await call.wait()
         finally:
-            del _waiting[task]
+            del waiting[task]
             call.over = True
             self.calls.discard(call)
             self._forget(call)
@@ -224,7 +150,7 @@ class Mailbox(Generic[T]):
         raise trio.WouldBlock
 
     @trio.lowlevel.enable_ki_protection
-    async def receive(self, inbox: Inbox[Any]) -> T:
+    async def receive(self, inbox: object) -> T:
         """Waits for the next message. To wait in one's own mailbox is no sign of a hang."""
         waiter: Waiter[T] = Waiter(inbox)
         self.readers.add(waiter.task)
@@ -239,7 +165,7 @@ class Mailbox(Generic[T]):
                 slot.beat = trio.current_time()
         return waiter.message  # type: ignore[return-value]
 
-    def wake(self, inbox: Inbox[Any], error: BaseException) -> None:
+    def wake(self, inbox: object, error: BaseException) -> None:
         """Raises the error in the tasks that wait through the inbox."""
         for task, waiter in list(self._receivers.items()):
             if waiter.inbox is inbox:
@@ -265,106 +191,3 @@ class Mailbox(Generic[T]):
             _, sender = self._senders.popitem(last=False)
             sender.wake(error=MailboxGoneError(f"{self.slot.path} no longer exists"))
         return dropped
-
-
-_waiting: dict[Task, Mailbox[Any]] = {}
-"""The mailbox whose answer a task waits for; an entry lives as long as the call."""
-
-
-def _is_circle(box: Mailbox[Any], caller: Task) -> bool:
-    """Whether nobody can ever take the caller's message from the mailbox: each task that reads it
-    is the caller, or waits for a mailbox of which the same is true. A child that has not read yet,
-    or has a reader that does something else, may still do it."""
-    seen: set[int] = set()
-    todo = [box]
-    while todo:
-        present = todo.pop()
-        if id(present) in seen:
-            continue
-        seen.add(id(present))
-        if not present.readers:
-            return False
-        for reader in present.readers:
-            if reader is caller:
-                continue
-            further = _waiting.get(reader)
-            if further is None:
-                return False
-            todo.append(further)
-    return True
-
-
-class Inbox(Generic[M]):
-    """The child's side, valid for one incarnation: ``async for message in ctx.mailbox``.
-
-    The loop ends when the child is told to end and has a ``drain_deadline``: at once, or after what
-    waits in the mailbox, as ``drain_mailbox`` says.
-    """
-
-    __slots__ = ("_box", "_closed", "_draining")
-
-    def __init__(self, box: Mailbox[Any]) -> None:
-        self._box = box
-        self._closed = False
-        self._draining = False
-
-    async def receive(self) -> M:
-        """The next message. Calls that nobody waits for any more are passed over.
-
-        Raises trio.EndOfChannel when the child is to end and the mailbox has nothing more for it,
-        StaleIncarnationError when this incarnation has ended.
-        """
-        await trio.lowlevel.checkpoint_if_cancelled()
-        self._check()
-        try:
-            message: M = self._box.take()
-        except trio.WouldBlock:
-            if self._draining:
-                raise trio.EndOfChannel from None
-        else:
-            self._box.readers.add(trio.lowlevel.current_task())
-            await trio.lowlevel.cancel_shielded_checkpoint()
-            return message
-        while True:
-            message = await self._box.receive(self)
-            if not (isinstance(message, Call) and message.over):
-                return message
-
-    def receive_nowait(self) -> M:
-        """Like ``receive``; raises trio.WouldBlock when there is nothing."""
-        self._check()
-        try:
-            message: M = self._box.take()
-        except trio.WouldBlock:
-            if self._draining:
-                raise trio.EndOfChannel from None
-            raise
-        return message
-
-    def _check(self) -> None:
-        if self._closed:
-            raise self._stale()
-        if self._draining and not self._box.slot.spec.drain_mailbox:
-            raise trio.EndOfChannel
-
-    def _stale(self) -> StaleIncarnationError:
-        return StaleIncarnationError(f"{self._box.slot.path}: this incarnation has ended")
-
-    def __aiter__(self) -> Inbox[M]:
-        return self
-
-    async def __anext__(self) -> M:
-        try:
-            return await self.receive()
-        except trio.EndOfChannel:
-            raise StopAsyncIteration from None
-
-    def drain(self) -> None:
-        """The child is to end: whoever waits here for a message has had the last one."""
-        self._draining = True
-        self._box.wake(self, trio.EndOfChannel())
-
-    def close(self) -> None:
-        """Ends it: whoever still waits here gets StaleIncarnationError."""
-        self._closed = True
-        self._box.wake(self, self._stale())

@@ -5,24 +5,17 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Generic, Protocol
+from typing import Any, Generic, Protocol
 
 import trio
 
 from supervisors._core.errors import ChildDownError, MailboxGoneError
 from supervisors._core.exits import Exit
 from supervisors._core.slot import LIVE, Slot, State
-from supervisors._trio.mailbox import A, Call, Mailbox, Q
+from supervisors._trio.call import Call
+from supervisors._trio.mailbox import Mailbox
 from supervisors._trio.tree import Node
-
-if TYPE_CHECKING:
-    from typing_extensions import TypeVar
-
-    S = TypeVar("S", default=Any, contravariant=True)
-else:
-    from typing import TypeVar
-
-    S = TypeVar("S", contravariant=True)
+from supervisors._trio.typevars import A, Q, S_contra
 
 MONITOR_BOUND = 1000
 """Exits that a monitor keeps for a reader that is behind; the oldest go first."""
@@ -71,7 +64,7 @@ class Exits:
         return self._exits.popleft()
 
 
-class Ref(Generic[S]):
+class Ref(Generic[S_contra]):
     """How others reach a child. Made by ``child(name)``, ``child(spec)`` or ``find(path)``; ``S``
     is the type of the messages that it takes.
 
@@ -102,7 +95,7 @@ class Ref(Generic[S]):
 
     # ------------------------------------------------------------------ messages
 
-    async def send(self, message: S) -> None:
+    async def send(self, message: S_contra) -> None:
         """Puts a message into the child's mailbox; waits while it is full.
 
         The child need not be running at this moment if it comes back by itself (it is to start, or
@@ -117,7 +110,7 @@ class Ref(Generic[S]):
         except MailboxGoneError:
             await self._find_box().send(message)
 
-    def send_nowait(self, message: S) -> None:
+    def send_nowait(self, message: S_contra) -> None:
         """Like ``send``; raises trio.WouldBlock when the mailbox is full."""
         try:
             self._open_box().send_nowait(message)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextvars
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from typing import Any
 
 import trio
 
@@ -34,14 +34,16 @@ from supervisors._core.actions import (
 )
 from supervisors._core.board import Policy
 from supervisors._core.errors import EscalationError, SupervisionError, SupervisorDownError
-from supervisors._core.exits import Exit, ExitKind, Why, judge, missed_deadline
+from supervisors._core.exits import ExitKind, Why, judge, missed_deadline
 from supervisors._core.machine import Machine
 from supervisors._core.settings import ChildRules
 from supervisors._core.slot import Slot
 from supervisors._trio.context import ChildContext
 from supervisors._trio.hang import where
 from supervisors._trio.mailbox import Mailbox
-from supervisors._trio.system import System, unprotected
+from supervisors._trio.parent import Parent
+from supervisors._trio.ticket import Command, Ticket
+from supervisors._trio.user import unprotected, without_cancelled
 from supervisors.events import ChildAbandoned, ChildStuck, Event, MessagesDropped
 
 BURST = 100
@@ -49,45 +51,6 @@ BURST = 100
 
 PIECE = 100
 """News of the backlog that are acted on before others may run."""
-
-
-class Ticket:
-    """Somebody waits for the end of a command."""
-
-    __slots__ = ("_error", "_exit", "_settled")
-
-    def __init__(self) -> None:
-        self._settled = trio.Event()
-        self._error: BaseException | None = None
-        self._exit: Exit | None = None
-
-    def settle(self, error: BaseException | None, exit_: Exit | None = None) -> None:
-        """Ends the wait."""
-        self._error, self._exit = error, exit_
-        self._settled.set()
-
-    @trio.lowlevel.enable_ki_protection
-    async def wait(self) -> Exit | None:
-        """Returns the awaited exit, or raises how the command failed."""
-        await self._settled.wait()
-        if self._error is not None:
-            raise self._error
-        return self._exit
-
-
-Command = Callable[[Machine, float, Ticket], object]
-
-
-class Parent(Protocol):
-    """What a supervisor needs of the context it runs in."""
-
-    @property
-    def path(self) -> str: ...
-    @property
-    def system(self) -> System: ...
-    def ready(self) -> None: ...
-    def host(self, supervisor: Any) -> None: ...
-    def unhost(self, supervisor: Any) -> None: ...
 
 
 class Run:
@@ -99,6 +62,7 @@ class Run:
         self.machine = Machine(parent.path, policy, parent.system.rng)
         self._finished = trio.Event()
         self._nap = trio.CancelScope()
+        self._napping = False
         self._pumping = False
         self._fed = 0  # news acted on at once since the loop came round
         self._backlog: deque[Callable[[float], object]] = deque()
@@ -137,8 +101,10 @@ class Run:
     async def _until_finished(self) -> None:
         while not self.machine.finished:
             if not self._backlog and not self.machine.wants_tick:
+                self._napping = True
                 with trio.CancelScope(deadline=self.machine.due()) as self._nap:
                     await self._finished.wait()
+            self._napping = False
             # Whoever is due at the same time, or was held up with us, goes first: a child that only
             # waited for its turn has not missed its deadline.
             await trio.lowlevel.checkpoint()
@@ -167,7 +133,7 @@ class Run:
             self._act(news)
         else:
             self._backlog.append(news)
-            self._nap.cancel()
+            self._wake()
 
     def command(self, command: Command) -> Ticket:
         """Gives a command; how it ends is told by the ticket."""
@@ -181,6 +147,12 @@ class Run:
 
         self.feed(act)
         return ticket
+
+    def _wake(self) -> None:
+        """The loop has something to do."""
+        if self._napping:
+            self._napping = False
+            self._nap.cancel()
 
     def _act(self, news: Callable[[float], object]) -> None:
         news(trio.current_time())
@@ -220,7 +192,7 @@ class Run:
             # The scope has removed the cancellation that was ours, so nothing is swallowed here.
             if isinstance(caught, GeneratorExit) and not trio.lowlevel.in_trio_task():
                 raise  # the task itself is thrown away, for trio has broken down
-            error = _without_cancelled(caught)
+            error = without_cancelled(caught)
         why = slot.why  # of the end that it was told, if it was: not of one that is told too late
         ctx.close()
         self.feed(lambda now: self._ended(slot, ctx, why, error, now))
@@ -267,7 +239,7 @@ class Run:
         if upcoming < self._nap.deadline:
             self._nap.deadline = upcoming
         if self.machine.wants_tick:
-            self._nap.cancel()
+            self._wake()
 
     def _launch(self, action: Launch) -> None:
         slot = action.slot
@@ -318,18 +290,6 @@ class Run:
             if dropped:
                 self.system.publish(MessagesDropped(slot.path, trio.current_time(), dropped))
 
-    def _settle(self, action: Settle) -> None:
-        action.ticket.settle(action.error, action.exit)
-
-    def _started(self, _action: Started) -> None:
-        self.parent.ready()
-
-    def _stopping(self, _action: Stopping) -> None:
-        self.system.news.stopping(self.machine.board.path)
-
-    def _finish(self, _action: Finish) -> None:
-        self._finished.set()
-
     # ------------------------------------------------------------------ mailboxes
 
     def box(self, slot: Slot) -> Mailbox[Any]:
@@ -340,7 +300,6 @@ class Run:
         return box
 
 
-# Each handler takes the action of its key.
 _DO: dict[type[Action], Callable[[Run, Any], None]] = {
     Launch: Run._launch,
     Drain: Run._drain,
@@ -348,27 +307,12 @@ _DO: dict[type[Action], Callable[[Run, Any], None]] = {
     Stuck: Run._stuck,
     Abandon: Run._abandon,
     Remove: Run._remove,
-    Settle: Run._settle,
-    Started: Run._started,
-    Stopping: Run._stopping,
-    Finish: Run._finish,
+    Settle: lambda _run, action: action.ticket.settle(action.error, action.exit),
+    Started: lambda run, _action: run.parent.ready(),
+    Stopping: lambda run, _action: run.system.news.stopping(run.machine.board.path),
+    Finish: lambda run, _action: run._finished.set(),
 }
 
 
 def _where(slot: Slot) -> tuple[str, ...]:
     return () if slot.current is None else where(slot.current._task)
-
-
-def _without_cancelled(error: BaseException) -> BaseException:
-    """Removes foreign cancellations from a group; one that came alone is a fault of the child."""
-    if isinstance(error, trio.Cancelled):
-        leak = SupervisionError("a Cancelled escaped from the child although nobody cancelled it")
-        leak.__cause__ = error
-        return leak
-    if isinstance(error, BaseExceptionGroup):
-        try:
-            rest = error.split(trio.Cancelled)[1]
-        except Exception:  # a group class of its own, or nested too deeply to be split
-            return error
-        return rest if rest is not None else _without_cancelled(error.exceptions[0])
-    return error

@@ -8,7 +8,7 @@ from typing import Generic
 
 from supervisors._core.settings import ChildRules
 from supervisors._trio.context import ChildContext
-from supervisors._trio.mailbox import M
+from supervisors._trio.typevars import M
 
 
 @dataclass(frozen=True)

@@ -4,25 +4,13 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Awaitable, Callable, Iterable
-from typing import TypeVar, TypeVarTuple
-
-import trio
+from collections.abc import Callable, Iterable
 
 from supervisors.events import Event
 
 logger = logging.getLogger("supervisors")
 
 Observer = Callable[[Event], None]
-
-R = TypeVar("R")
-Ts = TypeVarTuple("Ts")
-
-
-@trio.lowlevel.disable_ki_protection
-async def unprotected(function: Callable[[*Ts], Awaitable[R]], *args: *Ts) -> R:
-    """User code, called from this library's: Ctrl-C may strike it anywhere."""
-    return await function(*args)
 
 
 class News:

@@ -80,6 +80,6 @@ def node(slot: Slot, wall: float) -> Node:
         slot.since,
         slot.due,
         None if box is None else MailboxStatistics(box.waiting, box.bound, box.senders_waiting),
-        tuple(child for host in hosts for child in host.tree()) if hosts else (),
+        tuple(child for host in hosts for child in host.nodes()) if hosts else (),
         wall,
     )

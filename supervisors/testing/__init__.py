@@ -24,3 +24,8 @@ from supervisors.testing.scripted import park as park
 from supervisors.testing.scripted import ready as ready
 from supervisors.testing.scripted import sleep as sleep
 from supervisors.testing.scripted import stubborn as stubborn
+
+for _value in tuple(globals().values()):  # what users see is where they import it from
+    if getattr(_value, "__module__", "").startswith("supervisors.testing."):
+        _value.__module__ = __name__
+del _value

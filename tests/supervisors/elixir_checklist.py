@@ -103,14 +103,14 @@ DYNAMIC_SUPERVISOR = {
         "test_children_stop_all_at_once",
     ),
     "terminate/2 terminates children with infinity shutdown and abnormal reason": (
-        "test_a_crash_while_stopping_is_recorded",
+        "test_crashes_while_stopping_come_out",
     ),
     "terminate/2 terminates children with integer shutdown": ("test_children_stop_all_at_once",),
     "terminate/2 terminates children with integer shutdown and abnormal reason": (
-        "test_a_crash_while_stopping_is_recorded",
+        "test_crashes_while_stopping_come_out",
     ),
     "terminate/2 terminates children with expired integer shutdown": (
-        "test_a_stop_beyond_its_limit_ends_the_process",
+        "test_a_stop_beyond_its_limit_is_told_and_raised",
         "test_a_child_that_outlives_its_stop_deadline_brings_the_tree_down",
     ),
     "terminate/2 terminates children with permanent restart and normal reason": (

@@ -9,6 +9,8 @@ from supervision_reference import Reference
 from supervisors import (
     ChildAbandoned,
     ChildDone,
+    ChildDownError,
+    ChildDraining,
     ChildExistsError,
     ChildParked,
     ChildReady,
@@ -23,12 +25,13 @@ from supervisors import (
     Exit,
     ExitKind,
     NoSuchChildError,
+    NotStoppedError,
     State,
     SupervisorDownError,
     TooManyChildrenError,
     Why,
 )
-from supervisors._core.actions import Cancel, Finish, Launch, Settle, Started
+from supervisors._core.actions import Abandon, Cancel, Finish, Launch, Settle, Started
 from supervisors._core.machine import Machine
 from supervisors.testing import EventRecorder, FixedJitter
 
@@ -38,12 +41,15 @@ ERRORS = {
     TooManyChildrenError: "too_many",
     NoSuchChildError: "unknown",
     ChildStateError: "state",
+    ChildDownError: "child_down",
+    NotStoppedError: "not_stopped",
 }
 
 
 STATES = {
     ChildStarting: State.STARTING,
     ChildReady: State.RUNNING,
+    ChildDraining: State.DRAINING,
     ChildStopping: State.STOPPING,
     ChildRestarting: State.BACKOFF,
     ChildWaiting: State.WAITING,
@@ -64,7 +70,7 @@ class Pair:
         self.told = {}  # path: state, from events alone
         self.now = now
         self.started = self.finished = 0
-        self.tickets = 0
+        self.tickets = set()
         self.settled = []
         self.launched = []  # slots in launch order
         self.cancelled = []
@@ -78,7 +84,7 @@ class Pair:
 
     def live(self):
         """The slots that have an incarnation, an abandoned one included."""
-        states = ("starting", "running", "stopping", "abandoned")
+        states = ("starting", "running", "draining", "stopping", "abandoned")
         return [s for s in self.machine.slots.values() if s.state.value in states]
 
     def names(self):
@@ -93,6 +99,13 @@ class Pair:
     def beat(self, name):
         self.machine.slots[name].beat = self.now
         self.model.beat(name, self.now)
+
+    def idle(self, name):
+        """It begins to wait for what may take any time, or stops doing so."""
+        slot = self.machine.slots[name]
+        more = -1 if slot.idle else 1
+        slot.idle += more
+        self.model.idle(name, more)
 
     def exit(self, name, kind):
         self.machine.exited(self.machine.slots[name], Exit(kind, "x"), self.now, None)
@@ -116,16 +129,23 @@ class Pair:
 
     def command(self, word, argument):
         """Returns the error's word, or None when the command was taken."""
-        self.tickets += 1
-        ticket = self.tickets
-        extra = () if word == "delete" else (ticket,)
+        ticket = len(self.tickets) + 1
+        extra = (self.now, ticket)
+        if word == "delete":
+            extra = (self.now,)
+        elif word.startswith("await"):
+            extra = (ticket,)
         try:
-            getattr(self.machine, word)(argument, self.now, *extra)
+            getattr(self.machine, word)(argument, *extra)
             error = None
         except tuple(ERRORS) as raised:
             error = ERRORS[type(raised)]
+        if error is None and word != "delete":
+            self.tickets.add(ticket)
         self._drain()
-        expected = getattr(self.model, word)(argument, self.now, *extra)
+        if word.startswith("await"):
+            extra = (self.now, ticket)
+        expected = getattr(self.model, word)(argument, *extra)
         assert error == expected, f"{word}: {error}, the model says {expected}"
         self._compare()
         return error
@@ -140,8 +160,7 @@ class Pair:
         return due
 
     def _drain(self):
-        actions, self.machine.actions = self.machine.actions, []
-        for action in actions:
+        for action in self.machine.take():
             if isinstance(action, Launch):
                 self.launched.append(action.slot.name)
             elif isinstance(action, Cancel):
@@ -153,7 +172,13 @@ class Pair:
             elif isinstance(action, Settle):
                 error = action.error
                 word = "ok" if error is None else ERRORS.get(type(error), "failed")
+                if action.exit is not None:
+                    word = action.exit.kind.value
                 self.settled.append((action.ticket, word))
+            elif isinstance(action, Abandon):  # told by the shell, which knows where it hangs
+                told = ChildAbandoned(action.slot.path, action.at, action.incarnation, ())
+                self.recorder(told)
+                self._follow(told)
             elif isinstance(action, Event):
                 self.recorder(action)
                 self._follow(action)
@@ -183,17 +208,21 @@ class Pair:
         assert ending == self.model.ending
         assert (self.started, self.finished) == (self.model.started, self.model.finished)
         assert Counter(self.settled) == Counter(self.model.settled)
-        window = self.machine.policy.intensity.window
-        recent = sum(1 for t in self.model.spent if t >= self.now - window)
-        assert self.machine.budget.used(self.now) == recent
-        self.recorder.check()
+        answered = [ticket for ticket, _ in self.settled]
+        assert len(set(answered)) == len(answered), "a ticket was settled twice"
+        if self.finished:
+            assert set(answered) == self.tickets, "a ticket was never settled"
+        assert self.machine.wants_tick == self.model.wants_tick
+        assert self.machine.board.budget.used(self.now) == self.model.used(self.now)
+        if len(self.machine.slots) < 50:
+            self.recorder.check()
 
 
 def kinds_for(slot):
     """The exits that the shell could report of this slot now."""
-    asked = slot.why in (Why.COMMAND, Why.SHUTDOWN, Why.GROUP) or slot.state.value == "abandoned"
-    if asked:
-        return [ExitKind.STOPPED, ExitKind.CRASHED, ExitKind.PARKED, ExitKind.ESCALATED]
-    if slot.why is not None:
-        return [ExitKind.CRASHED, ExitKind.PARKED, ExitKind.ESCALATED]
-    return [ExitKind.NORMAL, ExitKind.CRASHED, ExitKind.PARKED]
+    verdicts = [ExitKind.CRASHED, ExitKind.PARKED, ExitKind.ESCALATED, ExitKind.DONE]
+    if slot.why in (Why.HUNG, Why.NOT_READY):
+        return verdicts
+    if slot.why is not None or slot.state.value == "abandoned":
+        return [ExitKind.STOPPED, *verdicts]
+    return [ExitKind.NORMAL, ExitKind.CRASHED, ExitKind.PARKED, ExitKind.DONE]

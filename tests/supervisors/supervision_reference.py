@@ -10,7 +10,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-LIVE = ("starting", "running", "stopping")
+LIVE = ("starting", "running", "draining", "stopping")
+SICK = ("waiting", "starting", "draining", "stopping", "backoff")
+STEP = 100  # children of a keyed supervisor that start or stop, and deadlines, in one step
 
 
 @dataclass
@@ -32,12 +34,31 @@ class Kid:
     doomed: bool = False  # to be stopped, the last one first
     pending: bool = False  # keyed: first start not over
     first: str | None = None  # a commanded start, and where its failure leads
-    starters: list = field(default_factory=list)
-    stoppers: list = field(default_factory=list)
+    graced: bool = False  # this deadline has begun anew once
+    idle: int = 0
+    last: str | None = None  # kind of its last exit
+    sick: float = 0.0  # seconds spent unwell, until the present state began
+    since: float = 0.0  # of the present state, where it is unwell
+    waiters: list = field(default_factory=list)  # (what for, ticket)
 
     @property
     def live(self):
         return self.state in LIVE
+
+    @property
+    def comes_back(self):
+        if self.state in ("draining", "stopping"):
+            return self.why not in ("command", "shutdown")
+        return self.state not in ("stopped", "done", "parked", "abandoned")
+
+    def unwell(self, now):
+        return self.sick + (now - self.since if self.state in SICK else 0.0)
+
+    def turn(self, state, now):
+        """Into another state, in which nothing is due yet."""
+        self.sick = self.unwell(now)
+        self.state, self.since, self.graced = state, now, False
+        self.deadline = math.inf
 
 
 class Reference:
@@ -46,13 +67,22 @@ class Reference:
         self.keyed = policy.keyed
         self.grouped = policy.strategy.value != "one_for_one"
         self.kids: list[Kid] = []
-        self.spent: list[float] = []
+        self.spent: list[tuple[float, Kid, float]] = []
         self.hold: float | None = None
         self.ending: str | None = None
         self.started = False
         self.finished = False
         self.settled: list[tuple[object, str]] = []
         self.clock = 0
+        self.behind = False  # deadlines that are due were left for the next step
+        self.stepping = False
+
+    @property
+    def wants_tick(self):
+        if not self.keyed:
+            return self.behind
+        left = "doomed" if self.ending else "queued"
+        return self.behind or any(getattr(kid, left) for kid in self.kids)
 
     def kid(self, name):
         return next((kid for kid in self.kids if kid.name == name), None)
@@ -61,85 +91,111 @@ class Reference:
 
     def begin(self, specs, now):
         for spec in specs:
-            self.kids.append(Kid(spec.name, spec))
-        for kid in list(self.kids):
-            if self.keyed:
-                kid.pending = True
-                self._launch(kid, now)
-            else:
-                kid.queued = True
-        self._work(now)
+            kid = Kid(spec.name, spec, queued=True, pending=self.keyed, since=now, beat=now)
+            self.kids.append(kid)
+        self._step(now)
 
     def ready(self, name, now):
         kid = self.kid(name)
         if kid.state == "starting":
-            kid.state, kid.ready_at, kid.beat = "running", now, now
-            kid.first = None
+            kid.turn("running", now)
+            kid.ready_at, kid.beat, kid.first = now, now, None
             self._arm(kid, now + kid.spec.liveness if kid.spec.liveness else math.inf)
-            self._tell_starters(kid, "ok")
+            self._tell(kid, "start", "ok")
+            self._tell(kid, "ready", "ok")
             self._over(kid)
-        self._work(now)
+            self._work(now)
 
     def beat(self, name, now):
         self.kid(name).beat = now
 
+    def idle(self, name, more):
+        self.kid(name).idle += more
+
     def exited(self, kid, kind, now, due_of):
         was, why = kid.state, kid.why
         kid.why = None
+        kid.last = kind
+        doomed, kid.doomed = kid.doomed, False
+        self._tell(kid, "exit", kind)
         if kind == "fatal":
-            self._rest(kid, "failed")
+            self._rest(kid, now)
             self._end("fatal", now)
         elif was == "abandoned" or self.ending:
-            self._rest(kid, "failed")
+            self._rest(kid, now)
         elif kind == "escalated":
-            self._rest(kid, "failed")
+            self._rest(kid, now)
             self._end("escalated", now)
         elif why == "command":
-            self._rest(kid, "failed")
+            self._rest(kid, now)
         elif kind == "parked":
-            kid.state, kid.first = "parked", None
-            self._arm(kid, math.inf)
-            self._tell_starters(kid, "ok")
-            self._over(kid)
-        elif kid.doomed:
+            kid.first = None
+            kid.turn("parked", now)
+            self._tell(kid, "start", "ok")
+            self._at_rest(kid)
+        elif why == "restart":
+            kid.first = "stopped"
+            self._launch(kid, now)
+        elif doomed:
             if kid.spec.restart.value == "temporary":
-                self._remove(kid)
+                self._remove(kid, now)
             else:
-                kid.state = "waiting"
-                self._arm(kid, math.inf)
+                kid.turn("waiting", now)
         else:
             self._own_exit(kid, kind, now, due_of)
         self._work(now)
 
     def tick(self, now):
-        while True:
+        self.behind = False
+        for _ in range(STEP):
             due = [kid for kid in self.kids if kid.deadline <= now]
             if not due:
                 break
             kid = min(due, key=lambda k: (k.deadline, k.armed))
-            if kid.state == "backoff":
-                self._launch(kid, now)
-            elif now - kid.deadline > 1.0:
-                spans = {"starting": kid.spec.ready_deadline, "stopping": kid.spec.stop_deadline}
+            self._strike(kid, now)
+        else:
+            self.behind = any(kid.deadline <= now for kid in self.kids)
+        self._step(now)
+
+    def _strike(self, kid, now):
+        deadline, kid.deadline = kid.deadline, math.inf
+        spec = kid.spec
+        spans = {
+            "starting": spec.ready_limit,
+            "draining": spec.drain_deadline,
+            "stopping": spec.stop_limit,
+        }
+        if kid.state == "backoff":
+            self._launch(kid, now)
+        elif now - deadline > 1.0 and not kid.graced:
+            kid.graced = True
+            self._arm(kid, now + spans.get(kid.state, spec.liveness))
+        elif kid.state == "starting":
+            self._cancel(kid, "not_ready", now)
+        elif kid.state == "draining":
+            self._cancel(kid, kid.why, now)
+        elif kid.state == "stopping":
+            self._tell(kid, "start", "failed")
+            if spec.stuck.value == "wait":
+                self._tell(kid, "stop", "not_stopped")
+                return
+            kid.turn("abandoned", now)
+            for wait in ("stop", "ready", "exit"):
+                self._tell(kid, wait, "down")
+            self._end("escalated", now)
+        else:
+            if kid.idle:
                 kid.beat = now
-                self._arm(kid, now + spans.get(kid.state, kid.spec.liveness))
-            elif kid.state == "starting":
-                self._cancel(kid, "not_ready", now)
-            elif kid.state == "stopping":
-                kid.state = "abandoned"
-                self._arm(kid, math.inf)
-                self._tell_starters(kid, "failed")
-                self._tell_stoppers(kid, "down")
-                self._end("escalated", now)
-            elif kid.beat + kid.spec.liveness > now:
-                self._arm(kid, kid.beat + kid.spec.liveness)
+            if kid.beat + spec.liveness > now:
+                kid.graced = False
+                self._arm(kid, kid.beat + spec.liveness)
             else:
                 self._cancel(kid, "hung", now)
-        self._work(now)
+                kid.since = kid.beat
 
     def stop(self, now):
         self._end("stop", now)
-        self._work(now)
+        self._step(now)
 
     # -------------------------------------------------------------- commands
 
@@ -150,27 +206,41 @@ class Reference:
             return "exists"
         if self.policy.max_children is not None and len(self.kids) >= self.policy.max_children:
             return "too_many"
-        kid = Kid(spec.name, spec, first="added", starters=[ticket])
+        kid = Kid(spec.name, spec, first="added", since=now, waiters=[("start", ticket)])
         self.kids.append(kid)
         self._launch(kid, now)
+        return None
+
+    def get_or_start(self, spec, now, ticket):
+        kid = self.kid(spec.name)
+        if self.ending or kid is None:
+            return self.start(spec, now, ticket)
+        if kid.state in ("running", "parked"):
+            self.settled.append((ticket, "ok"))
+        elif kid.state in ("stopped", "done"):
+            self._commanded(kid, now, ticket)
+        elif kid.comes_back:
+            kid.waiters.append(("start", ticket))
+        else:
+            return "state"
         return None
 
     def terminate(self, name, now, ticket):
         kid = self.kid(name)
         if self.ending or kid is None:
             return "down" if self.ending else "unknown"
-        kid.stoppers.append(ticket)
+        kid.waiters.append(("stop", ticket))
         kid.queued = False
         if kid.state in ("starting", "running"):
-            self._cancel(kid, "command", now)
-        elif kid.state == "stopping":
+            self._ask(kid, "command", now)
+        elif kid.state in ("draining", "stopping"):
             kid.why = "command"
         elif kid.state == "stopped":
-            self._tell_stoppers(kid, "ok")
+            self._tell(kid, "stop", "ok")
         elif kid.spec.restart.value == "temporary":
-            self._remove(kid)
+            self._remove(kid, now)
         else:
-            self._to_rest(kid)
+            self._to_rest(kid, now)
         self._work(now)
         return None
 
@@ -178,11 +248,28 @@ class Reference:
         kid = self.kid(name)
         if self.ending or kid is None:
             return "down" if self.ending else "unknown"
-        if kid.state not in ("stopped", "done"):
+        if kid.state in ("stopped", "done"):
+            self._commanded(kid, now, ticket)
+        elif kid.state in ("starting", "running"):
+            kid.waiters.append(("start", ticket))
+            self._ask(kid, "restart", now)
+        else:
             return "state"
-        kid.first = "stopped"
-        kid.starters.append(ticket)
-        self._launch(kid, now)
+        return None
+
+    def retry(self, name, now, ticket):
+        kid = self.kid(name)
+        if self.ending or kid is None:
+            return "down" if self.ending else "unknown"
+        if kid.state != "backoff":
+            return "state"
+        kid.waiters.append(("start", ticket))
+        if kid.queued:
+            if self.hold is not None:
+                self.hold = now
+            self._work(now)
+        else:
+            self._launch(kid, now)
         return None
 
     def delete(self, name, now):
@@ -191,7 +278,7 @@ class Reference:
             return "down" if self.ending else "unknown"
         if kid.state not in ("stopped", "done", "parked"):
             return "state"
-        self._remove(kid)
+        self._remove(kid, now)
         return None
 
     def unpark(self, name, now, ticket):
@@ -201,32 +288,60 @@ class Reference:
         if kid.state != "parked":
             return "state"
         kid.bound = 0.0
-        kid.starters.append(ticket)
+        kid.waiters.append(("start", ticket))
         self._launch(kid, now)
         return None
+
+    def await_ready(self, name, _now, ticket):
+        kid = self.kid(name)
+        if self.ending or kid is None:
+            return "down" if self.ending else "unknown"
+        if kid.state == "running":
+            self.settled.append((ticket, "ok"))
+        elif kid.comes_back:
+            kid.waiters.append(("ready", ticket))
+        else:
+            return "child_down"
+        return None
+
+    def await_exit(self, name, _now, ticket):
+        kid = self.kid(name)
+        if self.ending or kid is None:
+            return "down" if self.ending else "unknown"
+        if kid.state in ("stopped", "done", "parked", "abandoned"):
+            self.settled.append((ticket, kid.last or "child_down"))
+        else:
+            kid.waiters.append(("exit", ticket))
+        return None
+
+    def _commanded(self, kid, now, ticket):
+        kid.first = "stopped"
+        kid.waiters.append(("start", ticket))
+        self._launch(kid, now)
 
     # -------------------------------------------------------------- consequences
 
     def _own_exit(self, kid, kind, now, due_of):
         restart = kid.spec.restart.value
-        again = restart == "permanent" or (restart == "transient" and kind != "normal")
-        if kid.first is not None and (again or kind != "normal"):
+        well = kind in ("normal", "done")
+        again = kind != "done" and (restart == "permanent" or (restart == "transient" and not well))
+        if kid.first is not None and (again or not well):
             back, kid.first = kid.first, None
-            self._tell_starters(kid, "failed")
+            self._tell(kid, "start", "failed")
             if back == "stopped" and restart != "temporary":
-                self._to_rest(kid)
+                self._to_rest(kid, now)
             else:
-                self._remove(kid)
+                self._remove(kid, now)
             return
         if not again:
-            self._tell_starters(kid, "ok" if kind == "normal" else "failed")
+            self._tell(kid, "start", "ok" if well else "failed")
             significant = kid.spec.significant
             if self.keyed or restart == "temporary":
-                self._remove(kid)
+                self._remove(kid, now)
             else:
-                kid.state = "done"
-                self._arm(kid, math.inf)
-                self._over(kid)
+                kid.first = None
+                kid.turn("done", now)
+                self._at_rest(kid)
             mode = self.policy.auto_shutdown.value
             left = [k for k in self.kids if k.spec.significant]
             if significant and mode == "any_significant":
@@ -236,18 +351,16 @@ class Reference:
                 self._end("auto_shutdown", now)
             return
         if kid.spec.uses_budget:
-            self.spent.append(now)
-            window = [t for t in self.spent if t >= now - self.policy.intensity.window]
-            if len(window) > self.policy.intensity.max_restarts:
-                self._rest(kid, "failed")
+            self.spent.append((now, kid, kid.unwell(now)))
+            if self.used(now) > self.policy.intensity.max_restarts:
+                self._rest(kid, now)
                 self._end("escalated", now)
                 return
-        self._tell_starters(kid, "failed")
+        self._tell(kid, "start", "failed")
         kid.restarts += 1
         kid.pending = False
         kid.due = self._restart_at(kid, now, due_of)
-        kid.state = "backoff"
-        self._arm(kid, math.inf)
+        kid.turn("backoff", now)
         if not self.grouped:
             self._arm(kid, kid.due)
             if kid.due == now:
@@ -262,11 +375,20 @@ class Reference:
             if other.live:
                 other.doomed = True
             elif other.state in ("backoff", "done") and other is not kid:
-                other.state = "waiting"
-                self._arm(other, math.inf)
+                other.turn("waiting", now)
             if other.state not in ("parked", "stopped"):
                 other.queued = True
         self.hold = max(kid.due, self.hold if self.hold is not None else kid.due)
+
+    def used(self, now):
+        """Restarts in the window; one grows older while its child is well. What was too old once is
+        forgotten, even if its child turns out to have hung since."""
+        self.spent = [
+            (at, kid, unwell)
+            for at, kid, unwell in self.spent
+            if now - at - (kid.unwell(now) - unwell) <= self.policy.intensity.window
+        ]
+        return len(self.spent)
 
     def _restart_at(self, kid, now, due_of):
         rule = kid.spec.backoff
@@ -276,6 +398,13 @@ class Reference:
             kid.bound = 0.0
         kid.bound = min(rule.cap, kid.bound * rule.factor) if kid.bound else rule.first
         return due_of(kid.bound)
+
+    def _step(self, now):
+        """One step of a keyed supervisor's plan: at most STEP of its children start or stop."""
+        self.left = STEP
+        self.stepping = True
+        self._work(now)
+        self.stepping = False
 
     def _work(self, now):
         """Order: stop the doomed from the last to the first, wait, start the queued in order."""
@@ -287,12 +416,14 @@ class Reference:
             self.started = True
 
     def _work_once(self, now):
+        if self.keyed:
+            return self.stepping and self._keyed_once(now)
         for kid in self.kids:
             kid.doomed = kid.doomed and kid.live
         doomed = [kid for kid in self.kids if kid.doomed]
         if doomed:
-            if doomed[-1].state != "stopping":
-                self._cancel(doomed[-1], "shutdown" if self.ending else "group", now)
+            if doomed[-1].state not in ("draining", "stopping"):
+                self._ask(doomed[-1], "shutdown" if self.ending else "group", now)
             return False
         if self.ending:
             return False
@@ -310,6 +441,24 @@ class Reference:
             self._launch(kid, now)
         return True
 
+    def _keyed_once(self, now):
+        doomed = [kid for kid in self.kids if kid.doomed]
+        queued = [kid for kid in self.kids if kid.queued]
+        if not self.left or not (doomed or queued):
+            return False
+        if doomed:
+            doomed[-1].doomed = False
+            if doomed[-1].live:
+                self.left -= 1
+                if doomed[-1].state not in ("draining", "stopping"):
+                    self._ask(doomed[-1], "shutdown", now)
+        else:
+            queued[0].queued = False
+            if queued[0].state in ("waiting", "backoff"):
+                self.left -= 1
+                self._launch(queued[0], now)
+        return True
+
     def _end(self, kind, now):
         if self.ending:
             if kind == "fatal" or self.ending == "auto_shutdown":
@@ -320,13 +469,11 @@ class Reference:
         for kid in list(self.kids):
             kid.queued = kid.gating = kid.pending = kid.doomed = False
             if kid.live:
-                if not self.keyed:
-                    kid.doomed = True
-                elif kid.state != "stopping":
-                    self._cancel(kid, "shutdown", now)
+                kid.doomed = True
             elif kid.state in ("backoff", "waiting", "parked"):
-                self._tell_starters(kid, "down")
-                self._to_rest(kid)
+                self._tell(kid, "start", "down")
+                self._tell(kid, "ready", "down")
+                self._to_rest(kid, now)
 
     # -------------------------------------------------------------- moves
 
@@ -336,38 +483,51 @@ class Reference:
 
     def _launch(self, kid, now):
         kid.incarnation += 1
-        kid.state, kid.due, kid.ready_at = "starting", None, None
-        self._arm(kid, now + kid.spec.ready_deadline)
-        kid.beat = now
+        kid.turn("starting", now)
+        kid.due, kid.ready_at, kid.idle = None, None, 0
+        self._arm(kid, now + kid.spec.ready_limit)
+
+    def _ask(self, kid, why, now):
+        if kid.state == "running" and kid.spec.drain_deadline is not None:
+            kid.turn("draining", now)
+            kid.why = why
+            self._arm(kid, now + kid.spec.drain_deadline)
+        else:
+            self._cancel(kid, why, now)
 
     def _cancel(self, kid, why, now):
-        kid.state, kid.why = "stopping", why
-        self._arm(kid, now + kid.spec.stop_deadline)
+        kid.turn("stopping", now)
+        kid.why = why
+        self._arm(kid, now + kid.spec.stop_limit)
 
-    def _rest(self, kid, outcome):
-        self._tell_starters(kid, outcome)
+    def _rest(self, kid, now):
+        self._tell(kid, "start", "failed")
         if kid.spec.restart.value == "temporary":
-            self._remove(kid)
+            self._remove(kid, now)
         else:
-            self._to_rest(kid)
+            self._to_rest(kid, now)
 
-    def _to_rest(self, kid):
-        kid.state, kid.due, kid.first = "stopped", None, None
-        self._arm(kid, math.inf)
-        self._tell_stoppers(kid, "ok")
-        self._over(kid)
+    def _to_rest(self, kid, now):
+        kid.due, kid.first = None, None
+        kid.turn("stopped", now)
+        self._at_rest(kid)
 
-    def _remove(self, kid):
+    def _remove(self, kid, now):
+        kid.turn("stopped", now)
         self.kids.remove(kid)
-        self._tell_stoppers(kid, "ok")
+        kid.queued = False
+        self._at_rest(kid)
+
+    def _at_rest(self, kid):
+        self._over(kid)
+        self._tell(kid, "stop", "ok")
+        self._tell(kid, "exit", kid.last or "child_down")
+        self._tell(kid, "start", "failed")
+        self._tell(kid, "ready", "child_down")
 
     def _over(self, kid):
         kid.gating = kid.pending = False
 
-    def _tell_starters(self, kid, outcome):
-        self.settled += [(ticket, outcome) for ticket in kid.starters]
-        kid.starters = []
-
-    def _tell_stoppers(self, kid, outcome):
-        self.settled += [(ticket, outcome) for ticket in kid.stoppers]
-        kid.stoppers = []
+    def _tell(self, kid, wait, outcome):
+        self.settled += [(ticket, outcome) for kind, ticket in kid.waiters if kind == wait]
+        kid.waiters = [entry for entry in kid.waiters if entry[0] != wait]

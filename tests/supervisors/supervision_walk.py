@@ -6,10 +6,24 @@ import math
 
 from supervision_pair import kinds_for
 
-from supervisors import AutoShutdown, Backoff, ChildSpec, ExitKind, Intensity, Restart, Strategy
+from supervisors import (
+    AutoShutdown,
+    Backoff,
+    ChildSpec,
+    ExitKind,
+    Intensity,
+    Restart,
+    Strategy,
+    Stuck,
+)
 from supervisors._core.board import Policy
 
 BACKOFFS = (None, None, Backoff(1, 4, 2, reset_after=3), Backoff(0.5, 0.5, 1, reset_after=1))
+
+COMMANDS = [
+    *("start", "get_or_start", "terminate", "restart", "retry", "delete", "unpark"),
+    *("await_ready", "await_exit"),
+]
 
 
 async def unused(_ctx):
@@ -26,6 +40,8 @@ def spec(name, choose, significant_allowed):
         backoff=backoff,
         ready_deadline=choose([1.0, 2.0, math.inf]),
         stop_deadline=choose([1.0, 2.0, math.inf]),
+        drain_deadline=choose([None, None, 1.0, 2.0]),
+        stuck=choose([Stuck.ESCALATE, Stuck.WAIT]),
         liveness=choose([None, 1.5]),
         significant=significant_allowed
         and restart is not Restart.PERMANENT
@@ -51,7 +67,8 @@ def walk(pair, choose, steps):
 
 def step(pair, choose):
     live = [s for s in pair.live() if s.state.value != "abandoned"]
-    word = choose(["ready"] * 4 + ["exit"] * 4 + ["time"] * 4 + ["command"] * 3 + ["beat", "rare"])
+    often = ["ready", "exit", "time", "command"] * 4
+    word = choose([*often, "beat", "idle", "rare"])
     if word == "ready" and live:
         waiting = [s for s in live if s.state.value == "starting"] or live
         pair.ready(choose(waiting).name)
@@ -62,6 +79,8 @@ def step(pair, choose):
         pass_time(pair, choose)
     elif word == "beat" and live:
         pair.beat(choose(live).name)
+    elif word == "idle" and live:
+        pair.idle(choose(live).name)
     elif word == "command":
         command(pair, choose)
     elif word == "rare":
@@ -69,7 +88,7 @@ def step(pair, choose):
 
 
 def pass_time(pair, choose):
-    due = pair.machine.timers.next()
+    due = pair.machine.due()
     targets = [pair.now, pair.now + 0.5, pair.now + 1.0]
     if math.inf > due >= pair.now:
         targets += [due, due, max(pair.now, due - 0.25), due + 1.0, due + 1.25]
@@ -78,13 +97,13 @@ def pass_time(pair, choose):
 
 def command(pair, choose):
     names = [*pair.names(), "nobody"]
-    word = choose(["start", "terminate", "restart", "delete", "unpark"])
-    if word != "start":
+    word = choose(COMMANDS)
+    if "start" != word != "get_or_start":
         pair.command(word, choose(names))
         return
-    keyed = pair.machine.policy.keyed
-    significant = pair.machine.policy.auto_shutdown is not AutoShutdown.NEVER and not keyed
-    pair.command("start", spec(choose([*names, "x", "y", "z"]), choose, significant))
+    rules = pair.machine.board.policy
+    significant = rules.auto_shutdown is not AutoShutdown.NEVER and not rules.keyed
+    pair.command(word, spec(choose([*names, "x", "y", "z"]), choose, significant))
 
 
 def rare(pair, choose):

@@ -301,3 +301,58 @@ async def test_a_call_to_a_child_that_does_not_end_is_not_left_waiting(virtual_c
             nursery.start_soon(caller)
             await trio.sleep(1)
             await root.terminate_child("a")
+
+
+async def test_to_wait_in_the_own_mailbox_is_no_hang(virtual_clock, recorder):
+    async def run(ctx):
+        ctx.ready()
+        async for message in ctx.mailbox:
+            await trio.sleep(message)
+
+    tree = Supervisor([ChildSpec("a", run, liveness=60)])
+    async with open_supervisor(tree, observers=[recorder]):
+        ref = tree.child("a")
+        await trio.sleep(3600)
+        assert ref.node().incarnation == 1
+        await ref.send(59)
+        await trio.sleep(3600)
+        assert ref.node().incarnation == 1
+        await ref.send(61)
+        await trio.sleep(3600)
+        assert ref.node().incarnation == 2
+        assert ref.node().last_exit.code == "hung"
+
+
+async def test_what_is_marked_as_idle_is_no_hang(virtual_clock, recorder):
+    async def run(ctx):
+        ctx.ready()
+        with ctx.idle():
+            await trio.sleep(3600)
+        await trio.sleep(61)
+
+    tree = Supervisor([ChildSpec("a", run, liveness=60)])
+    async with open_supervisor(tree, observers=[recorder]):
+        ref = tree.child("a")
+        await trio.sleep(3659)
+        assert ref.node().incarnation == 1
+        await trio.sleep(2)
+        assert ref.node().incarnation == 2
+
+
+async def test_where_it_hangs_shows_the_users_frames(virtual_clock, recorder):
+    async def client_library(depth):
+        if depth:
+            await client_library(depth - 1)
+        else:
+            await trio.sleep_forever()
+
+    async def my_business_code(ctx):
+        ctx.ready()
+        await client_library(50)
+
+    tree = Supervisor([ChildSpec("a", my_business_code, liveness=5)])
+    async with open_supervisor(tree, observers=[recorder]):
+        exit_ = await tree.child("a").wait_exit()
+    assert any("my_business_code" in line for line in exit_.where)
+    assert any("more" in line for line in exit_.where)
+    assert not any("/trio/" in line for line in exit_.where)

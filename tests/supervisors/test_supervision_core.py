@@ -15,6 +15,7 @@ from supervisors import (
     ChildReady,
     ChildSpec,
     Delays,
+    Done,
     Escalate,
     ExitKind,
     Intensity,
@@ -22,22 +23,25 @@ from supervisors import (
     Restart,
     State,
     Strategy,
+    Stuck,
     Supervisor,
     SupervisorStopping,
     Why,
 )
+from supervisors._core import stacks
 from supervisors._core.board import Policy
 from supervisors._core.budget import Budget
 from supervisors._core.exits import (
-    MAX_FRAMES,
     MAX_REASON,
+    MAX_TOLD,
     describe,
     frames,
     judge,
     leaves,
     missed_deadline,
 )
-from supervisors._core.settings import MAX_NAME, check_budget
+from supervisors._core.settings import MAX_NAME
+from supervisors._core.slot import Slot
 from supervisors._core.timers import Timers
 from supervisors.testing import FixedJitter
 
@@ -98,13 +102,15 @@ def test_delays_grow_to_the_cap_and_begin_anew():
 def test_child_spec_defaults():
     worker = ChildSpec("a", unused)
     assert worker.restart is Restart.PERMANENT
-    assert (worker.ready_deadline, worker.stop_deadline) == (30.0, 5.0)
+    assert (worker.ready_limit, worker.stop_limit, worker.drain_deadline) == (30.0, 5.0, None)
+    assert worker.stuck is Stuck.ESCALATE
     assert (worker.liveness, worker.mailbox, worker.significant) == (None, 100, False)
     assert worker.uses_budget
     nested = ChildSpec("s", Supervisor([]))
-    assert (nested.ready_deadline, nested.stop_deadline) == (math.inf, math.inf)
+    assert nested.stop_limit == 5.0
+    assert ChildSpec("s", Supervisor([worker, nested])).stop_limit == 15.0
     bounded = ChildSpec("s", Supervisor([]), ready_deadline=9, stop_deadline=8)
-    assert (bounded.ready_deadline, bounded.stop_deadline) == (9, 8)
+    assert (bounded.ready_limit, bounded.stop_limit) == (9, 8)
 
 
 def test_child_spec_names():
@@ -122,6 +128,9 @@ def test_child_spec_contradictions():
     refused(make(ready_deadline=0), "ready_deadline")
     refused(make(stop_deadline=0), "stop_deadline")
     refused(make(stop_deadline=-1), "stop_deadline")
+    refused(make(drain_deadline=0), "drain_deadline")
+    refused(make(drain_mailbox=True), "drain_mailbox")
+    ChildSpec("a", unused, drain_mailbox=True, drain_deadline=0.1)
     refused(make(liveness=0), "liveness")
     refused(make(liveness=-1), "liveness")
     refused(make(liveness=math.inf), "liveness")
@@ -143,6 +152,7 @@ def test_child_spec_leaves_room_for_the_stop_that_its_run_needs():
         raise AssertionError
 
     run.stop_needs = 6.0
+    assert ChildSpec("a", run).stop_limit == 6
     ChildSpec("a", run, stop_deadline=6)
     refused(lambda: ChildSpec("a", run, stop_deadline=5.9), "shorter than")
 
@@ -150,18 +160,6 @@ def test_child_spec_leaves_room_for_the_stop_that_its_run_needs():
 def test_budget_use_follows_backoff_unless_told():
     assert not ChildSpec("a", unused, backoff=Backoff()).uses_budget
     assert ChildSpec("a", unused, backoff=Backoff(), counts_intensity=True).uses_budget
-
-
-def test_a_backoff_that_would_keep_the_budget_from_tripping_is_refused():
-    counted = ChildSpec("a", unused, backoff=Backoff(1, 60, 2), counts_intensity=True)
-    # The gaps between the first four restarts: at most 2 + 4 + 8 seconds.
-    check_budget(counted, Intensity(3, 14))
-    refused(lambda: check_budget(counted, Intensity(3, 13.9)), "4 restarts .* never trip")
-    check_budget(counted, Intensity(0, 0.1))
-    uncounted = ChildSpec("a", unused, backoff=Backoff(60, 60, 1))
-    check_budget(uncounted, Intensity(10, 1))
-    check_budget(ChildSpec("a", unused), Intensity(10, 1))
-    refused(lambda: Supervisor([counted], intensity=Intensity(3, 13.9)), "never trip")
 
 
 def test_supervisor_contradictions():
@@ -176,18 +174,50 @@ def test_supervisor_contradictions():
 # ---------------------------------------------------------------------- budget and timers
 
 
+def well(at=0.0):
+    """A slot whose child has been well since."""
+    slot = Slot(ChildSpec("a", unused), "root/a", at)
+    slot.sick_since = None
+    return slot
+
+
 def test_budget_window_has_its_edge():
+    slot = well()
     budget = Budget(Intensity(2, 10))
-    assert [budget.spend(0), budget.spend(5)] == [True, True]
+    assert [budget.spend(slot, 0), budget.spend(slot, 5)] == [True, True]
     assert budget.used(10) == 2
     assert budget.used(10.1) == 1
-    assert not budget.spend(10)  # the one at 0 is exactly as old as the window
     budget = Budget(Intensity(2, 10))
-    assert [budget.spend(at) for at in (0, 5, 10.1, 15.1, 15.1)] == [True, True, True, True, False]
+    assert [budget.spend(slot, at) for at in (0, 5, 10)] == [True, True, False]
+    budget = Budget(Intensity(2, 10))  # the one at 0 is older than the window in the third
+    times = (0, 5, 10.1, 15.2, 15.2)
+    assert [budget.spend(slot, at) for at in times] == [True, True, True, True, False]
 
 
 def test_budget_of_zero():
-    assert not Budget(Intensity(0, 10)).spend(0)
+    assert not Budget(Intensity(0, 10)).spend(well(), 0)
+
+
+def test_a_restart_grows_no_older_while_its_child_is_unwell():
+    slot, other = well(), well()
+    budget = Budget(Intensity(2, 10))
+    assert budget.spend(slot, 0)
+    slot.sick_since = 0.0
+    assert budget.used(1000) == 1
+    slot.sick, slot.sick_since = 1000.0, None  # well from 1000 on
+    assert budget.used(1010) == 1
+    assert budget.used(1010.5) == 0
+    assert [budget.spend(other, 2000), budget.spend(slot, 2005)] == [True, True]
+    slot.sick_since = 2005.0
+    assert budget.used(2011) == 1  # the other's has grown old
+
+
+def test_a_budget_holds_what_it_needs_only():
+    slot = well()
+    budget = Budget(Intensity(3, 10))
+    for at in range(0, 1000, 4):
+        budget.spend(slot, at)
+        assert len(budget._recent) + len(budget._kept) <= 4
 
 
 class Owner:
@@ -317,27 +347,102 @@ def test_the_classifier_is_asked_about_crashes_only():
 
 
 def test_a_classifier_that_fails_leaves_a_crash_with_a_note():
-    def classify(_error):
-        raise RuntimeError("broken")
+    for failure in (RuntimeError("broken"), GeneratorExit("broken"), KeyboardInterrupt("broken")):
 
-    exit_ = judge(ValueError("bad"), classify=classify)
-    assert exit_.kind is ExitKind.CRASHED
-    assert exit_.reason.startswith("ValueError: bad")
-    assert "broken" in exit_.reason
+        def classify(_error, failure=failure):
+            raise failure
+
+        exit_ = judge(ValueError("bad"), classify=classify)
+        assert exit_.kind is ExitKind.CRASHED
+        assert exit_.reason.startswith("ValueError: bad")
+        assert "broken" in exit_.reason
 
 
-def test_reasons_and_frames_are_bounded():
+def test_done_is_a_verdict():
+    done = judge(Done("all read"))
+    assert (done.kind, done.reason, done.code) == (ExitKind.DONE, "all read", "done")
+    assert judge(ExceptionGroup("g", [Done(), Done()])).kind is ExitKind.DONE
+    assert judge(ExceptionGroup("g", [Done(), Park("x")])).kind is ExitKind.CRASHED
+    assert judge(ExceptionGroup("g", [Done(), ValueError()])).kind is ExitKind.CRASHED
+
+
+class NoTextError(Exception):
+    def __str__(self):
+        raise ValueError("no text for you")
+
+
+def test_whatever_is_raised_is_judged():
+    plain = ValueError("x")
+    plain.__notes__ = 7
+    walked = ValueError("x")
+
+    class Notes:
+        def __iter__(self):
+            raise GeneratorExit
+
+    walked.__notes__ = Notes()
+    unsaid = ValueError("x")
+    unsaid.__notes__ = [NoTextError(), "a note"]
+    park = Park("x")
+    park.reason = NoTextError()
+    escalate = Escalate("x")
+    escalate.code = None
+    assert judge(NoTextError()).reason == "NoTextError: (its text cannot be had: ValueError)"
+    for odd in (plain, walked):
+        assert judge(odd).reason.startswith("ValueError: x\nits notes cannot be read")
+    assert judge(unsaid).reason.endswith("a note")
+    assert judge(park).kind is ExitKind.PARKED
+    assert judge(escalate).code == "None"
+    assert judge(GeneratorExit()).kind is ExitKind.CRASHED
+
+
+def test_groups_however_deep_or_wide_are_judged():
+    deep = wide = ValueError("x")
+    for _ in range(100_000):
+        deep = ExceptionGroup("g", [deep])
+    for _ in range(60):
+        wide = ExceptionGroup("g", [wide, wide])
+    assert judge(deep).reason == "ValueError: x"
+    assert judge(wide).code == "ValueError"
+    many = ExceptionGroup("g", [ValueError(str(number)) for number in range(1000)])
+    assert judge(many).reason.count("ValueError") == MAX_TOLD
+    last = BaseExceptionGroup("g", [*many.exceptions, KeyboardInterrupt()])
+    assert judge(last).kind is ExitKind.FATAL
+    while isinstance(deep, ExceptionGroup):  # or its deallocation would recurse
+        deep = deep.exceptions[0]
+
+
+def test_reasons_and_codes_are_bounded():
+    assert len(describe(ValueError("x" * 5000))) == MAX_REASON
+    assert describe(ValueError()) == "ValueError"
+    assert len(judge(Park("x" * 5000, "y" * 5000)).reason) == MAX_REASON
+    assert len(judge(Park("x" * 5000, "y" * 5000)).code) == 200
+    assert len(judge(ValueError("x" * 5000), Why.HUNG).reason) == MAX_REASON
+
+
+def test_stacks_keep_both_ends_and_leave_the_library_out():
     def deep(level):
         if level:
             deep(level - 1)
-        raise ValueError("x" * 5000)
+        raise ValueError
 
-    with pytest.raises(ValueError, match="x") as caught:
-        deep(20)
-    assert len(describe(caught.value)) == MAX_REASON
-    assert len(frames(caught.value)) == MAX_FRAMES
-    assert "in deep" in frames(caught.value)[-1]
-    assert describe(ValueError()) == "ValueError"
+    def outermost():
+        deep(50)
+
+    with pytest.raises(ValueError) as caught:  # noqa: PT011  the stack is what matters
+        outermost()
+    lines = frames(caught.value)
+    assert len(lines) == stacks.OUTER + stacks.INNER + 1
+    assert any("in outermost" in line for line in lines[: stacks.OUTER])
+    assert "in deep" in lines[-1]
+    assert "... 37 more ..." in lines
+    own = compile("pass", str(stacks.Path(stacks.__file__).parent / "x.py"), "exec")
+    theirs = compile("pass", "theirs.py", "exec")
+    assert stacks.lines([(own, 1), (theirs, 2)]) == ("theirs.py:2 in <module>",)
+    assert len(stacks.lines([(own, 1)])) == 1  # better than nothing
+    exactly = [(theirs, number) for number in range(stacks.OUTER + stacks.INNER)]
+    assert len(stacks.lines(exactly)) == stacks.OUTER + stacks.INNER
+    assert not any("more" in line for line in stacks.lines(exactly))
 
 
 # ---------------------------------------------------------------------- the machine
@@ -367,11 +472,11 @@ def test_deadlines_strike_exactly_when_due():
 def test_liveness_strikes_exactly_when_due():
     p = pair(ChildSpec("a", unused, liveness=2))
     p.ready("a")
-    assert p.machine.timers.next() == 2
+    assert p.machine.due() == 2
     p.advance(1)
     p.beat("a")
     p.advance(2)
-    assert p.machine.timers.next() == 3
+    assert p.machine.due() == 3
     p.advance(2.99)
     assert states(p) == [State.RUNNING]
     p.advance(3)
@@ -381,14 +486,14 @@ def test_liveness_strikes_exactly_when_due():
 def test_deadlines_that_are_seen_late_begin_anew():
     p = pair(ChildSpec("a", unused, ready_deadline=2, stop_deadline=3, liveness=4))
     p.advance(3.01)
-    assert (states(p), p.machine.timers.next()) == ([State.STARTING], 5.01)
+    assert (states(p), p.machine.due()) == ([State.STARTING], 5.01)
     p.ready("a")
     p.advance(8.02)
-    assert (states(p), p.machine.timers.next()) == ([State.RUNNING], 12.02)
+    assert (states(p), p.machine.due()) == ([State.RUNNING], 12.02)
     p.advance(13.02)  # a second is not too late
     assert states(p) == [State.STOPPING]
     p.advance(17.03)
-    assert (states(p), p.machine.timers.next()) == ([State.STOPPING], 20.03)
+    assert (states(p), p.machine.due()) == ([State.STOPPING], 20.03)
     p.advance(20.03)
     assert states(p) == [State.ABANDONED]
 

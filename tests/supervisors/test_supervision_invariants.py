@@ -292,7 +292,8 @@ def test_invariant_11_no_queue_without_a_bound_and_no_wait_without_a_way_out():
         "_trio/context.py": 1,  # each child: ended by the core's deadlines
         "_trio/run.py": 1,  # the ordered stop: the sum of the children's deadlines
         "_trio/root.py": 3,  # the root, its stop, its guard: stop_limit
-        "_process/child.py": 3,  # spawn: SPAWN_WAIT; stop: stop_grace + KILL_WAIT; DRAIN_WAIT
+        "_process/start.py": 1,  # START_WAIT, twice at most
+        "_process/program.py": 2,  # the stop: stop_grace + KILL_WAIT; the last lines: DRAIN_WAIT
     }
     assert "sleep(" not in "".join(sources[name] for name in sources if name.startswith("_core"))
     signature = inspect.signature(supervisors.ChildSpec)

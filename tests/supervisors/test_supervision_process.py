@@ -16,10 +16,12 @@ import trio
 from supervision_processes import descendants, strays
 
 from supervisors import (
+    Backoff,
     ChildExited,
     ChildReady,
     ChildSpec,
     ChildStopped,
+    ExitKind,
     Intensity,
     Restart,
     State,
@@ -104,7 +106,7 @@ async def test_starts_streams_and_stops(recorder, direct):
         async with open_supervisor(tree, observers=[recorder]):
             info = program.process
             assert os.getpgid(info.pid) == info.pid != os.getpgid(0)
-            assert (info.leash_pid is None) is direct
+            assert os.getpgid(info.leash_pid) == info.leash_pid
             assert info.started_at <= trio.current_time()
     assert gone(info.pid)
     assert program.process is None
@@ -170,6 +172,64 @@ async def test_the_whole_group_goes(recorder, direct):
             grandchild = int(lines[0].split()[1])
             assert not gone(grandchild)
         await wait_gone(grandchild)
+
+
+async def test_a_one_shot_program_is_done_when_it_has_succeeded(recorder):
+    spec = ChildSpec("p", SubprocessChild(["true"]), restart=Restart.TRANSIENT, **ROOM)
+    with trio.fail_after(LIMIT):
+        async with open_supervisor(Supervisor([spec]), observers=[recorder]) as root:
+            record = await recorder.wait_for(ChildExited)
+            assert root.find("p").state is State.DONE
+    assert record.exit.kind is ExitKind.NORMAL
+
+
+async def test_a_server_that_ends_well_is_restarted(recorder):
+    program = SubprocessChild(["true"])
+    spec = ChildSpec("p", program, backoff=Backoff(first=0.01, cap=0.01), **ROOM)
+    with trio.fail_after(LIMIT):
+        async with open_supervisor(Supervisor([spec]), observers=[recorder]):
+            await recorder.wait_for(ChildReady, count=3)
+    assert {event.exit.kind for event in recorder.of(ChildExited)[:2]} == {ExitKind.NORMAL}
+
+
+@pytest.mark.parametrize(
+    ("script", "success", "crashed"),
+    [
+        ("exit 0", (0,), False),
+        ("exit 1", (0,), True),
+        ("exit 1", (0, 1), False),
+        ("exit 0", (), True),
+        ("kill -9 $$", range(256), True),
+    ],
+)
+async def test_the_codes_of_success(recorder, script, success, crashed):
+    program = SubprocessChild(["/bin/sh", "-c", script], success_codes=success)
+    spec = ChildSpec("p", program, restart=Restart.TEMPORARY, **ROOM)
+    with trio.fail_after(LIMIT):
+        async with open_supervisor(Supervisor([spec]), observers=[recorder]):
+            record = await recorder.wait_for(ChildExited)
+    assert record.exit.kind is (ExitKind.CRASHED if crashed else ExitKind.NORMAL)
+
+
+@pytest.mark.parametrize(
+    "readiness", [{"ready_line": is_up}, {"ready_probe": trio.sleep_forever}], ids=["line", "probe"]
+)
+async def test_ending_well_before_being_ready_is_a_normal_return(recorder, readiness):
+    spec = ChildSpec("p", SubprocessChild(["true"], **readiness), restart=Restart.TRANSIENT, **ROOM)
+    with trio.fail_after(LIMIT):
+        async with open_supervisor(Supervisor([spec]), observers=[recorder]) as root:
+            assert root.find("p").state is State.DONE
+    assert recorder.of(ChildReady) == []
+
+
+async def test_a_program_that_says_it_is_ready_and_ends_was_ready(recorder):
+    spec = ChildSpec(
+        "p", SubprocessChild(["echo", "up"], ready_line=is_up), restart=Restart.TEMPORARY, **ROOM
+    )
+    with trio.fail_after(LIMIT):
+        async with open_supervisor(Supervisor([spec]), observers=[recorder]):
+            await recorder.wait_for(ChildExited)
+    assert len(recorder.of(ChildReady)) == 1
 
 
 async def test_killing_the_real_process_is_seen_as_a_crash(recorder):
@@ -354,9 +414,10 @@ RUNTIME = """
         watching, a = child("a", {watching!r}, stdin_eof_stops=True, ready_line=lambda l: l == "up")
         sleeping, b = child("b", ["/bin/sleep", "300"])
         deaf, c = child("c", {deaf!r}, ready_line=lambda l: l == "up")
-        async with open_supervisor(Supervisor([a, b, c])):
-            for program in (watching, sleeping, deaf):
-                print(program.process.pid, program.process.leash_pid or 0, flush=True)
+        deafer, d = child("d", {deaf!r}, ready_line=lambda l: l == "up", stdin_eof_stops=True)
+        async with open_supervisor(Supervisor([a, b, c, d])):
+            for program in (watching, sleeping, deaf, deafer):
+                print(program.process.pid, program.process.leash_pid, flush=True)
             await trio.sleep_forever()
 
     trio.run(main)
@@ -369,11 +430,11 @@ async def test_nothing_is_left_when_the_runtime_is_killed():
     with subprocess.Popen(  # noqa: ASYNC220
         [sys.executable, "-c", text], stdout=subprocess.PIPE, text=True, cwd=root
     ) as runtime:
-        pids = [int(word) for _ in range(3) for word in runtime.stdout.readline().split()]
-        assert len(pids) == 6
-        assert not any(gone(pid) for pid in pids if pid)
+        pids = [int(word) for _ in range(4) for word in runtime.stdout.readline().split()]
+        assert len(pids) == 8
+        assert not any(gone(pid) for pid in pids)
         runtime.kill()
-    await wait_gone(*[pid for pid in pids if pid])
+    await wait_gone(*pids)
 
 
 async def test_terminate_and_restart(recorder):
@@ -396,5 +457,59 @@ def test_contradictory_settings():
         SubprocessChild(["x"], ready_line=is_up, ready_probe=trio.sleep_forever)
     with pytest.raises(ValueError, match="stop_grace"):
         SubprocessChild(["x"], stop_grace=0)
+    with pytest.raises(ValueError, match="success_codes"):
+        SubprocessChild(["x"], success_codes=[-9])
     with pytest.raises(ValueError, match="shorter than"):
         ChildSpec("p", SubprocessChild(["x"], stop_grace=3), stop_deadline=5)
+
+
+WITHOUT_POSIX = """
+import os, signal, socket, sys
+import trio  # has its own way with platforms
+for name in ("grp", "pwd", "resource", "fcntl"):
+    sys.modules[name] = None
+for name in ("killpg", "fork", "setpgid", "geteuid", "getuid", "setsid"):
+    delattr(os, name)
+for name in ("SIGKILL", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGCHLD", "pthread_sigmask"):
+    delattr(signal, name)
+family = socket.AF_UNIX
+del socket.AF_UNIX
+sys.platform = "win32"
+
+import supervisors, supervisors.testing
+
+for make in (supervisors.SubprocessChild, supervisors.open_program):
+    try:
+        make(["x"])
+    except NotImplementedError as error:
+        print(error)
+
+async def child(ctx):
+    ctx.ready()
+    await trio.sleep_forever()
+
+sys.platform, socket.AF_UNIX = "linux", family  # trio itself runs on what it was imported on
+
+async def main():
+    tree = supervisors.Supervisor([supervisors.ChildSpec("a", child)])
+    async with supervisors.open_supervisor(tree) as root:
+        print(root.find("a").state.value)
+
+trio.run(main)
+"""
+
+
+def test_without_posix_everything_works_but_programs():
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_POSIX],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).parents[2],
+    )
+    assert done.stderr == ""
+    first, second, third = done.stdout.splitlines()
+    assert first == second
+    assert "POSIX" in first
+    assert "win32" in first
+    assert third == "running"

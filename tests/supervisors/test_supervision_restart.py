@@ -26,6 +26,7 @@ from supervisors import (
     Restart,
     StartFailedError,
     State,
+    StopError,
     Strategy,
     Supervisor,
     Why,
@@ -317,8 +318,9 @@ async def test_a_group_of_cancelled_and_crash_is_the_crash(virtual_clock, record
         except trio.Cancelled as cancelled:
             raise BaseExceptionGroup("mixed", [cancelled, ValueError("while stopping")]) from None
 
-    async with open_supervisor(Supervisor([ChildSpec("a", run)]), observers=[recorder]):
-        pass
+    with pytest.raises(StopError):
+        async with open_supervisor(Supervisor([ChildSpec("a", run)]), observers=[recorder]):
+            pass
     record = recorder.of(ChildExited)[0]
     assert record.exit.kind is ExitKind.CRASHED
     assert record.exit.reason == "ValueError: while stopping"

@@ -24,7 +24,9 @@ from supervisors import (
     ExitKind,
     Intensity,
     NoSuchChildError,
+    NotStoppedError,
     State,
+    StopError,
     Supervisor,
     SupervisorReady,
     SupervisorStopped,
@@ -227,41 +229,108 @@ async def test_context_variables_do_not_leak_between_children(virtual_clock, rec
         assert seen == ["by the program"]
 
 
-async def test_a_stop_beyond_its_limit_ends_the_process(virtual_clock, recorder, caplog):
-    codes = []
+async def test_a_stop_beyond_its_limit_is_told_and_raised(virtual_clock, recorder, caplog):
     child = worker("a", [ready, stubborn(1000)], stop_deadline=5)
-    with pytest.raises(EscalationError, match="a did not end"):
+    with pytest.raises(EscalationError, match="a did not end") as caught:
         async with open_supervisor(
-            Supervisor([worker("z"), child]),
-            observers=[recorder],
-            stop_limit=60,
-            overrun=lambda code: codes.append((code, trio.current_time())),
+            Supervisor([worker("z"), child]), observers=[recorder], stop_limit=60
         ):
             pass
-    assert codes == [(EXIT_STOP_OVERRUN, 60)]
-    assert "root/a" in caplog.text
+    assert trio.current_time() == 1000
+    (report,) = [r for r in caplog.records if "did not stop within 60 s" in r.getMessage()]
+    assert report.levelname == "CRITICAL"
+    assert "root/a" in report.getMessage()
+    assert "in stubborn" in report.getMessage() or "in step" in report.getMessage()
+    assert isinstance(caught.value.__cause__, NotStoppedError)
+    assert caught.value.__cause__.path == "root/a"
     assert recorder.of(ChildStopped, "root/z")[0].at == 5
 
 
-async def test_a_body_that_does_not_leave_is_bounded_too(virtual_clock, recorder):
-    codes = []
+async def test_the_first_cause_is_told_to_whoever_ends_the_process(virtual_clock, recorder):
+    ends = []
+    child = worker("a", [ready, stubborn(1000)], stop_deadline=5)
+    with pytest.raises(ExceptionGroup):
+        async with open_supervisor(
+            Supervisor([child]),
+            observers=[recorder],
+            stop_limit=60,
+            overrun=lambda stuck, cause: ends.append((stuck, cause, trio.current_time())),
+        ):
+            raise KeyError("why it all ends")
+    ((stuck, cause, at),) = ends
+    assert isinstance(stuck, NotStoppedError)
+    assert isinstance(cause, KeyError)
+    assert at == 60
+
+
+async def test_the_default_limit_is_what_the_deadlines_allow(virtual_clock, recorder, caplog):
+    async def slow(ctx):
+        ctx.ready()
+        try:
+            await trio.sleep_forever()
+        finally:
+            with trio.CancelScope(shield=True):
+                await trio.sleep(4)
+
+    tree = Supervisor([ChildSpec(f"c{i}", slow) for i in range(20)])
+    async with open_supervisor(tree, observers=[recorder]):
+        pass
+    assert trio.current_time() == 80
+    assert not [r for r in caplog.records if r.levelname == "CRITICAL"]
+
+
+async def test_the_time_of_the_block_is_not_the_trees(virtual_clock, recorder, caplog):
     child = worker("a", [ready, sleep(1), crash()])
     with pytest.raises(EscalationError):
         async with open_supervisor(
-            Supervisor([child], intensity=Intensity(0, 1)),
-            observers=[recorder],
-            stop_limit=60,
-            overrun=codes.append,
+            Supervisor([child], intensity=Intensity(0, 1)), observers=[recorder], stop_limit=60
         ):
             with trio.CancelScope(shield=True):
                 await trio.sleep(500)
-    assert codes == [EXIT_STOP_OVERRUN]
+    assert not [r for r in caplog.records if r.levelname == "CRITICAL"]
 
 
-def test_the_real_exit_code_of_an_overrun():
+async def test_a_limit_shorter_than_the_deadlines_is_refused():
+    tree = Supervisor([worker("a", stop_deadline=10), worker("b", drain_deadline=7)])
+    assert tree.stop_needs == 10 + 7 + 5
+    open_supervisor(tree, stop_limit=22)
+    with pytest.raises(ValueError, match="22 s"):
+        open_supervisor(tree, stop_limit=21.9)
+
+
+async def test_an_observer_that_raises_what_is_no_exception_ends_the_tree(virtual_clock, recorder):
+    class Outcome(BaseException):
+        pass
+
+    def observe(event):
+        if isinstance(event, ChildReady):
+            raise Outcome
+
+    with pytest.raises(Outcome):
+        async with open_supervisor(
+            Supervisor([worker("a"), worker("b")]), observers=[observe, recorder]
+        ):
+            await trio.sleep_forever()
+    assert recorder.unfinished() == []
+    assert isinstance(recorder.events[-1], SupervisorStopped)
+
+
+async def test_crashes_are_logged_by_default(virtual_clock, caplog):
+    child = worker("a", [ready, crash(ValueError("boom"))], [ready, forever])
+    async with open_supervisor(Supervisor([child])):
+        await trio.sleep(1)
+    assert "ValueError: boom" in caplog.text
+    caplog.clear()
+    child = worker("a", [ready, crash(ValueError("boom"))], [ready, forever])
+    async with open_supervisor(Supervisor([child]), logger=None):
+        await trio.sleep(1)
+    assert caplog.text == ""
+
+
+def test_a_hard_exit_flushes_and_tells_stacks_and_cause():
     program = """
-        import trio
-        from supervisors import ChildSpec, Supervisor, open_supervisor
+        import sys, trio
+        from supervisors import ChildSpec, Supervisor, hard_exit, open_supervisor
 
         async def deaf(ctx):
             ctx.ready()
@@ -270,19 +339,23 @@ def test_the_real_exit_code_of_an_overrun():
 
         async def main():
             tree = Supervisor([ChildSpec("deaf", deaf, stop_deadline=0.05)])
-            async with open_supervisor(tree, stop_limit=0.2):
-                pass
+            async with open_supervisor(tree, stop_limit=0.2, overrun=hard_exit):
+                print("an important line", end="")
+                raise ValueError("the reason why it ends")
 
         trio.run(main)
     """
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(program)],
         capture_output=True,
+        text=True,
         timeout=60,
         check=False,
     )
     assert done.returncode == EXIT_STOP_OVERRUN == 70
-    assert b"root/deaf" in done.stderr
+    assert done.stdout == "an important line"
+    for part in ("root/deaf", "in deaf", "the reason why it ends", "most recent call first"):
+        assert part in done.stderr
 
 
 def test_ctrl_c_stops_the_tree_in_order():
@@ -321,18 +394,24 @@ def test_ctrl_c_stops_the_tree_in_order():
         ]
 
 
-async def test_a_crash_while_stopping_is_recorded(virtual_clock, recorder):
+async def test_crashes_while_stopping_come_out(virtual_clock, recorder):
     async def run(ctx):
         ctx.ready()
         try:
             await trio.sleep_forever()
         finally:
-            raise OSError("flush failed")
+            raise OSError(f"flush of {ctx.name} failed")
 
-    async with open_supervisor(Supervisor([ChildSpec("a", run)]), observers=[recorder]):
-        pass
-    record = recorder.of(ChildExited)[0]
-    assert (record.exit.kind, record.exit.reason) == (ExitKind.CRASHED, "OSError: flush failed")
+    tree = Supervisor([ChildSpec("inner", Supervisor([ChildSpec("a", run)])), ChildSpec("b", run)])
+    with pytest.raises(StopError) as caught:
+        async with open_supervisor(tree, observers=[recorder]):
+            pass
+    assert [str(e) for e in caught.value.exceptions] == ["flush of b failed", "flush of a failed"]
+    record = recorder.of(ChildExited, "root/b")[0]
+    assert (record.exit.kind, record.exit.reason) == (
+        ExitKind.CRASHED,
+        "OSError: flush of b failed",
+    )
 
 
 def test_bad_arguments():
