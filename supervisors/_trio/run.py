@@ -83,9 +83,9 @@ class Run:
                     with trio.CancelScope(shield=True):
                         self._act(self.machine.stop)
                         await self._until_finished()
+            await self._leave()
         finally:
-            self._release()
-        await self._leave()
+            self._release()  # last of all: from here on nobody can begin to wait for this run
 
     @trio.lowlevel.enable_ki_protection
     async def _leave(self) -> None:
