@@ -158,6 +158,7 @@ class Run:
         news(trio.current_time())
         self._pump()
 
+    @trio.lowlevel.enable_ki_protection
     def ready(self, slot: Slot) -> None:
         """The slot's live incarnation is ready."""
         if self._fed < BURST and not self._backlog:  # as feed does: this is a start's whole cost
