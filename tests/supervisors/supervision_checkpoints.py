@@ -6,7 +6,7 @@ import trio
 import trio._core._run as scheduler
 import trio.testing
 
-from supervisors import ChildDownError, ChildExited, EscalationError, SupervisionError
+from supervisors import ChildDownError, ChildExited, EscalationError, StopError, SupervisionError
 from supervisors._core.exits import leaves
 from supervisors.testing import EventRecorder
 
@@ -79,6 +79,9 @@ def play(scenario, step, seed, virtual=True):
             except EscalationError:
                 if world.finished:  # not one that the scenario expects
                     raise
+            except StopError as error:  # those whom scenarios let crash when they are stopped
+                assert all(isinstance(part, CrashError) for part in error.exceptions)
+                assert world.raised
             world.finished = True
             await trio.lowlevel.checkpoint()
         if outer is world.target and outer.cancel_called:

@@ -97,9 +97,11 @@ async def works_well(me):
 @misdeed
 async def hangs_shielded(me):
     me.ctx.ready()
-    await me.nap(2)
-    with trio.CancelScope(shield=True):
-        await trio.sleep(me.dice.choice([0.5, 2, 4] + [12] * me.world.may_hang))
+    try:
+        await trio.sleep(me.dice.choice([1, 1000]))
+    finally:
+        with trio.CancelScope(shield=True):
+            await trio.sleep(me.dice.choice([0.5, 2, 4] + [12] * 3 * me.world.may_hang))
 
 
 @misdeed
@@ -267,7 +269,7 @@ async def is_done(me):
 
 @misdeed
 async def exits_the_program(me):
-    await me.nap(30)
+    await me.nap(8)
     if me.world.may_end:
         raise SystemExit(3)
 

@@ -48,6 +48,7 @@ class Story:
         self.numbers = {}
         self.why = {}
         self.judged = {}  # (path, number of its life): event
+        self.exits = {}  # path: all exits told of
         self.lives = {}  # path: incarnations told of, over all its supervisors
         self.running = {}  # supervisors: whether their end was told
         self.ending = set()  # supervisors that stop
@@ -108,6 +109,7 @@ class Story:
         if life in self.judged:
             self.fault(f"{event}: judged twice")
         self.judged[life] = event
+        self.exits.setdefault(path, []).append(event.exit)
         if event.exit.kind is ExitKind.STOPPED and self.why[path] is None:
             self.fault(f"{event} although nobody stopped it")
         if event.exit.kind is ExitKind.CRASHED and self.stopping:

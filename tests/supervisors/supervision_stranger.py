@@ -1,11 +1,12 @@
 """Random trees of children that do wrong whatever they can, commanded at random from all sides.
 
-Nothing of ``supervisors.testing`` is used here: whoever looks is no relative. ``python
+Nothing of ``supervisors.testing`` is used here: whoever looks is no relative. ``PYTHONPATH=. python
 supervision_stranger.py SEED`` tells one story again.
 """
 
 from __future__ import annotations
 
+import logging
 import random
 import sys
 import traceback
@@ -34,10 +35,11 @@ from supervisors import (
     Stuck,
     SupervisionError,
     Supervisor,
+    SupervisorDownError,
     open_supervisor,
 )
 from supervisors._core.exits import leaves
-from supervisors._trio import mailbox
+from supervisors._trio import call as calls
 from supervisors._trio.log import describe
 
 AFTERWARDS = 25.0
@@ -45,6 +47,19 @@ AFTERWARDS = 25.0
 
 TOO_LONG = 2000.0
 """Virtual seconds after which a story hangs."""
+
+
+class Loud(logging.Handler):
+    """Makes the text of every record, for nobody; what cannot be told is a fault."""
+
+    def emit(self, record):
+        self.format(record)
+
+
+LOUD = logging.getLogger("strangers")
+LOUD.addHandler(Loud())
+LOUD.setLevel(logging.DEBUG)
+LOUD.propagate = False
 
 
 class Me:
@@ -96,9 +111,10 @@ class Stranger:
         self.told = []  # (life, what was raised)
         self.late = []  # what overran its stop
         self.ended = None
+        self.out = ""  # what came out of the block
         chance = self.dice.random
         self.may_escalate, self.may_end = chance() < 0.2, chance() < 0.1
-        self.may_hang = chance() < 0.2
+        self.may_hang = chance() < 0.3
         self.kindness = self.dice.choice([0.1, 0.4, 0.8])
 
     def fault(self, text):
@@ -129,7 +145,9 @@ class Stranger:
             partial(self._child, home),
             restart=restart,
             backoff=None if restart is Restart.TEMPORARY else backoff,
-            counts_intensity=None if backoff is None else pick([None, True, False])
+            counts_intensity=None
+            if backoff is None
+            else pick([None, True, False])
             if restart is not Restart.TEMPORARY
             else None,
             ready_deadline=pick([None, 1, 4]),
@@ -275,15 +293,23 @@ class Stranger:
             elif word in ("wait_ready", "wait_exit"):
                 await getattr(home.child(name), word)()
             elif word == "monitor":
-                with home.child(name).monitor() as exits:
-                    async for _ in exits:
-                        pass
+                await self._monitor(home.child(name))
             else:
                 await getattr(home, word)(name)
         except (SupervisionError, OnPurposeError):
             pass
         except Exception as error:
             self.fault(f"{word} {name}: {error!r}")
+
+    async def _monitor(self, ref):
+        with ref.monitor() as exits:
+            path = ref.path
+            known = len(self.story.exits.get(path, ()))
+            seen = 0
+            async for exit_ in exits:
+                if exit_ is not self.story.exits[path][known + seen]:
+                    self.fault(f"{path}: a monitor missed an exit")
+                seen += 1
 
     async def _commander(self):
         while True:
@@ -322,9 +348,13 @@ class Stranger:
         way = self.dice.choice(["left", "left", "cancelled", "raised"])
         rng = random.Random(self.seed)
         opened = open_supervisor(
-            supervisor, observers=[self.story], rng=rng, logger=None, overrun=self._overran
+            supervisor,
+            observers=[self.story],
+            rng=rng,
+            logger=LOUD if self.seed % 8 == 0 else None,
+            overrun=self._overran,
         )
-        for _ in range(2):
+        for _ in range(3):
             self.outer.start_soon(self._commander)
         began = trio.current_time()
         error = None
@@ -346,6 +376,7 @@ class Stranger:
         self.late.append(late)
 
     def _check_way_out(self, error, way):
+        self.out = type(error).__name__
         expected = (EscalationError, StopError, NotStoppedError, OnPurposeError, OfItsOwn)
         for part in [] if error is None else leaves(error):
             if isinstance(part, StopError | SystemExit) or isinstance(part, expected):
@@ -371,11 +402,13 @@ class Stranger:
             todo.extend(t for nursery in task.child_nurseries for t in nursery.child_tasks)
             if task.name.startswith("root"):
                 self.fault(f"a task is left: {task.name}")
-        if mailbox._waiting:
-            self.fault(f"calls are left: {mailbox._waiting}")
+        if calls.waiting:
+            self.fault(f"calls are left: {calls.waiting}")
         for path, home in self.homes:
-            if home.is_running or home.tree():
-                self.fault(f"{path} still runs")
+            try:
+                self.fault(f"{path} still runs: {home.tree()}")
+            except SupervisorDownError:
+                continue
         for life, error in self.told:
             told = self.story.judged.get(life)
             if told is None or not any(error is part for part in _all(told.error)):
