@@ -8,6 +8,7 @@ a JSON object: ``lines``, ``struck`` (number of runs) and ``faults``.
 from __future__ import annotations
 
 import collections
+import contextlib
 import json
 import logging
 import random
@@ -167,10 +168,8 @@ class Program:
             await pool.terminate_child("a")
             await ref.wait_exit()
             await pool.delete_child("a")
-            try:
+            with contextlib.suppress(SupervisionError):
                 await ref.send("to nobody")
-            except SupervisionError:
-                pass
             await root.unpark("root/inner/parks")
             await root.find("root/inner/answers").call("from outside")
             await pool.start_child(

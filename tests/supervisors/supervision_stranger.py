@@ -10,36 +10,22 @@ import logging
 import random
 import sys
 import traceback
-from functools import partial
 
 import trio
 import trio._core._run as scheduler
 import trio.testing
-from supervision_misdeeds import MISDEEDS, OfItsOwn, OnPurposeError
+from supervision_meddlers import OnPurposeError
+from supervision_misdeeds import MISDEEDS
 from supervision_story import Story
+from supervision_strange_checks import Checks
+from supervision_strange_trees import Trees
 
 from supervisors import (
-    AutoShutdown,
-    Backoff,
     Call,
-    ChildSpec,
-    DynamicSupervisor,
-    Escalate,
-    EscalationError,
-    Intensity,
-    NotStoppedError,
-    Park,
-    Restart,
-    StopError,
-    Strategy,
-    Stuck,
     SupervisionError,
-    Supervisor,
-    SupervisorDownError,
     open_supervisor,
 )
 from supervisors._core.exits import leaves
-from supervisors._trio import call as calls
 from supervisors._trio.log import describe
 
 AFTERWARDS = 25.0
@@ -94,7 +80,7 @@ class Me:
         return self.dice.choice(self.world.names[id(self.home)])
 
 
-class Stranger:
+class Stranger(Trees, Checks):
     """One story. ``run()`` tells it; ``faults`` are what went wrong."""
 
     def __init__(self, seed):
@@ -106,6 +92,7 @@ class Stranger:
         self.names = {}  # of the children of a supervisor, by its id
         self.live = {}
         self.kinds = {}  # how often each misdeed was done
+        self.news = trio.Event()
         self.waiting = {}  # commands that nobody answered yet
         self.commands = 0
         self.told = []  # (life, what was raised)
@@ -132,100 +119,6 @@ class Stranger:
                 raise
             self.fault("".join(traceback.format_exception(error))[-6000:])
         return self
-
-    # ------------------------------------------------------------------ the tree
-
-    def _spec(self, home, name):
-        pick, chance = self.dice.choice, self.dice.random
-        restart = pick([Restart.PERMANENT, Restart.PERMANENT, Restart.TRANSIENT, Restart.TEMPORARY])
-        backoff = pick([None, Backoff(0.2, 2, 2, reset_after=6), Backoff(3, 3, 1)])
-        drain = pick([None, None, 0.5, 3])
-        return ChildSpec(
-            name,
-            partial(self._child, home),
-            restart=restart,
-            backoff=None if restart is Restart.TEMPORARY else backoff,
-            counts_intensity=None
-            if backoff is None
-            else pick([None, True, False])
-            if restart is not Restart.TEMPORARY
-            else None,
-            ready_deadline=pick([None, 1, 4]),
-            stop_deadline=pick([None, 1, 6]),
-            drain_deadline=drain,
-            drain_mailbox=drain is not None and chance() < 0.5,
-            stuck=pick(list(Stuck)),
-            liveness=pick([None, None, 2]),
-            mailbox=pick([0, 1, 3]),
-            significant=restart is not Restart.PERMANENT and self._ends(home) and chance() < 0.5,
-            classify=pick([None, None, self._classify]),
-        )
-
-    @staticmethod
-    def _ends(home):
-        return home._policy.auto_shutdown is not AutoShutdown.NEVER
-
-    def _classify(self, _error):
-        verdict = self.dice.choice([None, None, Park("classified"), Escalate("c"), 7, OfItsOwn()])
-        if isinstance(verdict, Escalate) and not self.may_escalate:
-            return None
-        if isinstance(verdict, OfItsOwn):
-            raise verdict
-        return verdict
-
-    def _supervisor(self, path, depth):
-        pick, chance = self.dice.choice, self.dice.random
-        intensity = Intensity(pick([0, 3, 20, 200]), pick([0.5, 5, 20]))
-        names = list("abcd"[: pick([0, 1, 2, 3, 4])])
-        if path == "root" and chance() < 0.8:  # most stories are to last
-            intensity, names = Intensity(500, 5), list("abcd")
-        if chance() < 0.3:
-            home = DynamicSupervisor(max_children=6, intensity=intensity, initial=lambda: first())
-        else:
-            auto = pick([*[AutoShutdown.NEVER] * 4, AutoShutdown.ANY_SIGNIFICANT])
-            strategy = pick(list(Strategy))
-            home = Supervisor([], strategy=strategy, intensity=intensity, auto_shutdown=auto)
-        self.homes.append((path, home))
-        self.names[id(home)] = [*names, "a", "x", "y"]
-        specs = [self._member(home, path, name, depth) for name in names]
-
-        async def first():
-            await trio.sleep(pick([0, 0.5]))
-            if chance() < 0.05:
-                raise OnPurposeError("initial")
-            return specs
-
-        if isinstance(home, Supervisor):
-            home._children = tuple(specs)  # whose specs know the home
-        return home
-
-    def _member(self, home, path, name, depth):
-        if depth and self.dice.random() < 0.35:
-            return self._nested(path, name, depth)
-        return self._spec(home, name)
-
-    def _nested(self, path, name, depth):
-        inner = self._supervisor(f"{path}/{name}", depth - 1)
-        pick = self.dice.choice
-        restart = pick([Restart.PERMANENT, Restart.PERMANENT, Restart.TRANSIENT])
-
-        async def hosts(ctx):
-            await trio.sleep(pick([0, 0.3]))
-            try:
-                await inner(ctx)
-            finally:
-                with trio.CancelScope(shield=True):
-                    await trio.sleep(pick([0, 0.3]))
-            if self.dice.random() < 0.1:
-                raise OnPurposeError("the host itself")
-
-        return ChildSpec(
-            name,
-            pick([inner, inner, hosts]),
-            restart=restart,
-            backoff=pick([None, Backoff(0.2, 2)]),
-            drain_deadline=pick([None, None, 1]),
-        )
 
     # ------------------------------------------------------------------ children
 
@@ -267,6 +160,7 @@ class Stranger:
                 await function(*args)
             finally:
                 del self.waiting[number]
+                self.news.set()
 
         self.outer.start_soon(task)
 
@@ -335,12 +229,17 @@ class Stranger:
             for word in WORDS:  # the dead are asked, too
                 self.later(f"{word} after the end", self._give, *self.somebody(), word)
             with trio.move_on_after(AFTERWARDS):
-                while self.waiting:
-                    await trio.sleep(0.5)
+                await self.answered()
             for what in self.waiting.values():
                 self.fault(f"never answered: {what}")
             self.outer.cancel_scope.cancel()
         self._check_remains()
+
+    async def answered(self):
+        """Returns when no command is waited for any more."""
+        while self.waiting:
+            self.news = trio.Event()
+            await self.news.wait()
 
     async def _tell(self):
         supervisor = self._supervisor("root", 4)
@@ -375,56 +274,10 @@ class Stranger:
     def _overran(self, late, _cause):
         self.late.append(late)
 
-    def _check_way_out(self, error, way):
-        self.out = type(error).__name__
-        expected = (EscalationError, StopError, NotStoppedError, OnPurposeError, OfItsOwn)
-        for part in [] if error is None else leaves(error):
-            if isinstance(part, StopError | SystemExit) or isinstance(part, expected):
-                continue
-            if not self.story.crashed_at_the_stop:
-                self.fault(f"out came {part!r}, {way}")
-        if error is None and self.story.crashed_at_the_stop and way != "cancelled":
-            self.fault("children crashed when stopped, and nobody was told")
-        if self.late and not self._somebody_hung():
-            self.fault(f"the stop took longer than it may: {self.late}")
-
-    def _somebody_hung(self):
-        names = {type(event).__name__ for event in self.story.events}
-        return bool(names & {"ChildAbandoned", "ChildStuck"})
-
-    def _check_remains(self):
-        self.story.end()
-        if any(self.live.values()):
-            self.fault(f"still live: {self.live}")
-        todo = [trio.lowlevel.current_root_task()]
-        while todo:
-            task = todo.pop()
-            todo.extend(t for nursery in task.child_nurseries for t in nursery.child_tasks)
-            if task.name.startswith("root"):
-                self.fault(f"a task is left: {task.name}")
-        if calls.waiting:
-            self.fault(f"calls are left: {calls.waiting}")
-        for path, home in self.homes:
-            try:
-                self.fault(f"{path} still runs: {home.tree()}")
-            except SupervisorDownError:
-                continue
-        for life, error in self.told:
-            told = self.story.judged.get(life)
-            if told is None or not any(error is part for part in _all(told.error)):
-                self.fault(f"{life}: {type(error).__name__} was lost: {told}")
-
     async def _break_off(self):
         await trio.sleep(TOO_LONG)
         self.fault(f"the story hangs; waiting: {self.waiting}; {self.story.last}")
         scheduler.GLOBAL_RUN_CONTEXT.runner.clock = None  # nothing less ends a shielded wait
-
-
-def _all(error):
-    """What is inside the error, and what was raised in place of something else."""
-    while error is not None:
-        yield from leaves(error)
-        error = error.__context__
 
 
 WORDS = (
