@@ -28,7 +28,7 @@ from typing import Any
 
 READY_SECONDS = 180.0
 # terminationGracePeriodSeconds, stop_grace_period and TimeoutStopSec of the manifests.
-GRACE_SECONDS = 90.0
+GRACE_SECONDS = 240.0
 # Handed to the container from this process: where Supabase is, or a simulator in place of WhatsApp.
 PASSED = (
     *("SUPABASE_URL", "SUPABASE_SECRET_KEY", "SUPABASE_SERVICE_ROLE_KEY"),

@@ -114,8 +114,8 @@ class TreeNode(Answer):
     state: Annotated[
         str,
         Field(
-            description="waiting, starting, running, stopping, backoff, parked, stopped, done ou "
-            "abandoned.",
+            description="waiting, starting, running, draining (termina o que tem em mãos), "
+            "stopping, backoff, parked, stopped, done ou abandoned.",
             examples=["running"],
         ),
     ]

@@ -32,7 +32,6 @@ BATCH = 200
 READ_BATCH = 500
 RECENT = 2000
 """Events kept in memory for readers."""
-BEAT_SECONDS = 15.0
 HEALTH_SECONDS = 60.0
 """Between two ``healthCheck`` events."""
 LAST_WORDS_SECONDS = 2.0
@@ -197,7 +196,7 @@ class EventLog:
                 self._grown.set()
                 self._grown = trio.Event()
             else:
-                with trio.move_on_after(BEAT_SECONDS):
+                with ctx.idle():
                     await news.wait()
 
     async def _insist(self, ctx: ChildContext, call: Callable[[], Awaitable[T]]) -> T:
@@ -206,8 +205,7 @@ class EventLog:
             try:
                 return await call()
             except JournalUnavailable:
-                ctx.beat()
-                with trio.move_on_after(BEAT_SECONDS):
+                with ctx.idle():
                     await self._journal.wait_open()
 
 

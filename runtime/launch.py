@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from supervisors import ChildSpec, Supervisor, open_supervisor
+from supervisors import ChildSpec, Supervisor, hard_exit, open_supervisor
 
 from .app import Application
 from .errors import Invalid
@@ -25,7 +25,8 @@ async def running(
     """Run the product while the block runs; ``http`` makes the API's child.
 
     Raises DataDirectoryInUse when another runtime works on the same data directory, and what
-    ``open_supervisor`` raises when the tree gives up.
+    ``open_supervisor`` raises when the tree gives up. A stop that does not end, ends the process
+    with code 70.
     """
     data = settings.data_dir.resolve()
     data.mkdir(parents=True, exist_ok=True)
@@ -45,7 +46,11 @@ async def running(
             intensity=BUDGET,
         )
         async with open_supervisor(
-            tree, name="zapvisor", observers=[application.telemetry]
+            tree,
+            name="zapvisor",
+            observers=[application.telemetry],
+            logger=None,  # the telemetry logs them
+            overrun=hard_exit,  # what is on the disk goes on after the next start
         ) as root:
             application.begin(root)
             yield application

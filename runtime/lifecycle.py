@@ -53,7 +53,7 @@ from .whatsapp.proxies import Proxies
 from .whatsapp.services import Services
 from .whatsapp.sessions import Sessions
 
-RESTART_DEADLINE = 180.0
+RESTART_DEADLINE = 300.0
 """Seconds; beyond all the deadlines of the parts that stop and start."""
 
 
@@ -179,8 +179,7 @@ class Lifecycle:
 
     async def initialize(self) -> dict[str, Any]:
         """Start the tree if it is not running; returns the status."""
-        if not self.report.is_running():
-            await self.root.restart_child(CORE)
+        await self._start()
         return self.status()
 
     async def shutdown(self) -> None:
@@ -195,6 +194,14 @@ class Lifecycle:
         """
         with trio.move_on_after(RESTART_DEADLINE, shield=True):
             await self.shutdown()
+            await self._start()
+
+    async def _start(self) -> None:
+        """What runs or is starting stays so: the command would begin it anew."""
+        node = self.report.node(CORE)
+        if node is not None and node.state in (State.STARTING, State.RUNNING):
+            await self.root.child(CORE).wait_ready()
+        else:
             await self.root.restart_child(CORE)
 
     def status(self) -> dict[str, Any]:

@@ -35,6 +35,7 @@ KEPT_FILES = 20
 """Of each log, besides the one that is written: a file for each day, or more on busy ones."""
 KEPT_SECONDS = 14 * 24 * 3600
 QUEUE_RECORDS = 10_000
+FLUSH_SECONDS = 1.0
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _LIBRARIES = ("httpx", "httpcore", "hypercorn", "hpack", "trio-websocket", "wsproto", "postgrest")
@@ -106,6 +107,15 @@ class ConsoleFormatter(logging.Formatter):
 
 class _LossyQueueHandler(logging.handlers.QueueHandler):
     """Drops a record when the queue is full instead of printing a traceback about it."""
+
+    queue: queue.Queue[logging.LogRecord]
+
+    def flush(self) -> None:
+        """Until the thread has written what is queued, for a moment at most: for a process that
+        ends on the spot."""
+        until = time.monotonic() + FLUSH_SECONDS
+        while self.queue.unfinished_tasks and time.monotonic() < until:
+            time.sleep(0.01)
 
     def enqueue(self, record: logging.LogRecord) -> None:
         with contextlib.suppress(queue.Full):

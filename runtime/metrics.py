@@ -75,6 +75,18 @@ _SECTIONS: dict[str, tuple[Metric, ...]] = {
             "Times that a supervisor gave up to the one above",
             _CHILD,
         ),
+        Metric(
+            "child_messages_dropped",
+            "counter",
+            "Messages to a child that nobody will read: it went away before",
+            _CHILD,
+        ),
+        Metric(
+            "child_loop_blocks",
+            "counter",
+            "Times that a child kept the event loop from turning",
+            _CHILD,
+        ),
         Metric("children_parked", "gauge", "Children that wait for a person now", _CHILD),
         Metric(
             "event_loop_lag_seconds",

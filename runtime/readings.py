@@ -84,6 +84,8 @@ def _supervision(app: Lifecycle) -> Iterator[Reading]:
         ("child_restarts", telemetry.restarts),
         ("child_parks", telemetry.parks),
         ("child_escalations", telemetry.escalations),
+        ("child_messages_dropped", telemetry.dropped),
+        ("child_loop_blocks", telemetry.blocks),
     ):
         for child, count in counts.items():
             yield Reading(metric, count, (child,))

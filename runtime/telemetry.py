@@ -12,6 +12,8 @@ from supervisors import (
     ChildRestarting,
     ChildStarting,
     Event,
+    LoopBlocked,
+    MessagesDropped,
     SupervisorReady,
     SupervisorStopping,
     log_events,
@@ -29,6 +31,8 @@ class Telemetry:
     Attributes:
         restarts, parks: since the start, by child (see `child_label`); 0 for those without.
         escalations: the same for supervisors that gave up.
+        dropped: messages in mailboxes that went away, by child.
+        blocks: times that a child kept the event loop from turning.
     """
 
     def __init__(self, events: EventBus) -> None:
@@ -36,6 +40,8 @@ class Telemetry:
         self.restarts: Counter[str] = Counter()
         self.parks: Counter[str] = Counter()
         self.escalations: Counter[str] = Counter()
+        self.dropped: Counter[str] = Counter()
+        self.blocks: Counter[str] = Counter()
 
     def __call__(self, event: Event) -> None:
         """Log a transition, count it, and publish it when it is a restart."""
@@ -54,10 +60,16 @@ class Telemetry:
             case ChildStarting():
                 self.restarts[child] += 0
                 self.parks[child] += 0
+                self.dropped[child] += 0
+                self.blocks[child] += 0
             case ChildRestarting():
                 self.restarts[child] += 1
             case ChildParked():
                 self.parks[child] += 1
+            case MessagesDropped():
+                self.dropped[child] += event.count
+            case LoopBlocked():
+                self.blocks[child] += 1
             case SupervisorReady():
                 self.escalations[child] += 0
             case SupervisorStopping(escalated=True):

@@ -11,6 +11,7 @@ from .local_stack import LocalStack
 from .media.worker import MediaWorker
 from .notifier import Notifier
 from .robot import Robot
+from .stopping import IN_HAND_SECONDS
 from .storage import Probe, Writer
 from .whatsapp.bridge import Bridge
 from .whatsapp.manager import Connections
@@ -44,7 +45,13 @@ def core_tree(
     storage = Supervisor(
         [
             ChildSpec("probe", probe.run, backoff=STEADY, liveness=60.0),
-            ChildSpec("writer", writer.run, backoff=STEADY, liveness=120.0, stop_deadline=15.0),
+            ChildSpec(
+                "writer",
+                writer.run,
+                backoff=STEADY,
+                liveness=120.0,
+                drain_deadline=IN_HAND_SECONDS,
+            ),
         ],
         strategy=Strategy.REST_FOR_ONE,
     )
@@ -60,9 +67,13 @@ def core_tree(
         ChildSpec("events", event_log.run, backoff=STEADY, liveness=60.0),
         ChildSpec("storage", storage),
         ChildSpec("whatsapp", whatsapp),
-        ChildSpec("media", media.run, backoff=STEADY, liveness=120.0, stop_deadline=15.0),
+        ChildSpec(
+            "media", media.run, backoff=STEADY, liveness=120.0, drain_deadline=IN_HAND_SECONDS
+        ),
         ChildSpec("robot", robot.run, backoff=STEADY, liveness=180.0),
-        ChildSpec("notifier", notifier.run, backoff=STEADY, liveness=60.0),
+        ChildSpec(
+            "notifier", notifier.run, backoff=STEADY, liveness=60.0, drain_deadline=IN_HAND_SECONDS
+        ),
         ChildSpec("janitor", janitor.run, backoff=STEADY, liveness=300.0),
         ChildSpec("self_tests", self_tests),
     ]

@@ -20,10 +20,12 @@ Layout::
         base        the commands of a supervisor
         supervisor  Supervisor, DynamicSupervisor
         opened, root, overrun   open_supervisor, the handle that it gives, its last resort
+        tasks, registry, partitions     work with results, keys, shares
+        main, init  run_supervisor: signals, exit codes, process 1
         context     what a child is given
         mailbox, inbox, call, ref    actors
-        tree, hang, log     looking: pictures, stacks, logs
-        pulse, systemd      is the process alive?
+        tree, hang, leftovers, log      looking: pictures, stacks, logs
+        pulse, sampler, systemd         is the process alive, and who holds it up?
         system      what a whole tree shares
     _process/   a program as a child
     testing     what tests of supervised programs need
@@ -71,17 +73,22 @@ from supervisors._trio.call import Call as Call
 from supervisors._trio.context import ChildContext as ChildContext
 from supervisors._trio.inbox import Inbox as Inbox
 from supervisors._trio.log import log_events as log_events
+from supervisors._trio.main import run_supervisor as run_supervisor
 from supervisors._trio.opened import open_supervisor as open_supervisor
 from supervisors._trio.overrun import EXIT_STOP_OVERRUN as EXIT_STOP_OVERRUN
 from supervisors._trio.overrun import hard_exit as hard_exit
+from supervisors._trio.partitions import Partitions as Partitions
 from supervisors._trio.pulse import Liveness as Liveness
 from supervisors._trio.pulse import Pulse as Pulse
 from supervisors._trio.ref import Exits as Exits
 from supervisors._trio.ref import Ref as Ref
+from supervisors._trio.registry import Registry as Registry
 from supervisors._trio.root import Root as Root
 from supervisors._trio.spec import ChildSpec as ChildSpec
 from supervisors._trio.supervisor import DynamicSupervisor as DynamicSupervisor
 from supervisors._trio.supervisor import Supervisor as Supervisor
+from supervisors._trio.tasks import Task as Task
+from supervisors._trio.tasks import TaskSupervisor as TaskSupervisor
 from supervisors._trio.tree import MailboxStatistics as MailboxStatistics
 from supervisors._trio.tree import Node as Node
 from supervisors.events import ChildAbandoned as ChildAbandoned

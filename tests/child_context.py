@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+
 import trio
 
 
@@ -13,9 +15,14 @@ class Context:
     def __init__(self) -> None:
         self.is_ready = trio.Event()
         self.beats = 0
+        self.stopping = trio.Event()
 
     def ready(self) -> None:
         self.is_ready.set()
 
     def beat(self) -> None:
         self.beats += 1
+
+    @contextmanager
+    def idle(self):
+        yield

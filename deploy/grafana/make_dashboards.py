@@ -205,6 +205,19 @@ INSIDE = Dashboard(
                 ("sum by (child) (increase(zapvisor_child_parks_total[15m])) > 0", "{{child}}"),
             ),
         ),
+        Panel(
+            "Loop held up, and messages nobody will read (15 minutes)",
+            (
+                (
+                    "sum by (child) (increase(zapvisor_child_loop_blocks_total[15m])) > 0",
+                    "{{child}} held it up",
+                ),
+                (
+                    "sum by (child) (increase(zapvisor_child_messages_dropped_total[15m])) > 0",
+                    "{{child}} dropped",
+                ),
+            ),
+        ),
         Panel("Calls of the journal", _quantiles("zapvisor_journal_commit_seconds"), "s"),
         Panel(
             "Lateness of the event loops",

@@ -164,7 +164,7 @@ async def _run(path: Path, work: Callable[[Journal], Awaitable[T]]) -> T:
     journal = Journal(path)
     tree = Supervisor([ChildSpec("journal", journal.run)])
     try:
-        async with open_supervisor(tree, name="journal"):
+        async with open_supervisor(tree, name="journal", logger=None):
             return await work(journal)
     except (ZapvisorError, SupervisionError, ExceptionGroup) as error:
         if journal.state.code == "data_directory_in_use":

@@ -25,6 +25,7 @@ from supervisors import (
     EscalationError,
     Park,
     StartFailedError,
+    StopError,
     SupervisionError,
 )
 
@@ -126,6 +127,10 @@ def _expected_failures(logs: Path) -> Iterator[None]:
             if isinstance(cause, Escalate | Park):
                 raise Problem(f"{cause.reason} ({cause.code})") from None
         for cause in _causes(error):
+            if isinstance(cause, StopError):
+                raise Problem(
+                    f"a part failed while it was stopped; why is in {logs / 'logs' / 'error.log'}"
+                ) from None
             if isinstance(cause, SupervisionError):
                 part = cause.path if isinstance(cause, EscalationError | StartFailedError) else ""
                 raise Problem(

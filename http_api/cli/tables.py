@@ -20,6 +20,7 @@ COLOURS = {
     "running": "green",
     "connecting": "yellow",
     "starting": "yellow",
+    "draining": "yellow",
     "stopping": "yellow",
     "backoff": "yellow",
     "error": "red",

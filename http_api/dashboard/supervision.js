@@ -5,7 +5,9 @@ import { api } from "./api.js";
 import { ago, number, t } from "./i18n.js";
 import { Card, Empty, Pill } from "./ui.js";
 
-const TONES = { running: "good", parked: "bad", backoff: "warn", starting: "warn", stopping: "warn" };
+const TONES = {
+  running: "good", parked: "bad", backoff: "warn", starting: "warn", draining: "warn", stopping: "warn",
+};
 
 export const nodes = (node) => (node ? [node, ...node.children.flatMap(nodes)] : []);
 

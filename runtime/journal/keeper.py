@@ -112,7 +112,8 @@ class Keeper:
                 extra={"text": fault.text},
             )
             ctx.ready()
-            await self._rest(ctx, delay)
+            with ctx.idle():
+                await trio.sleep(delay)
 
     async def _serve(self, ctx: ChildContext) -> Exception:
         """Serve with one connection until it fails; returns why."""
@@ -147,12 +148,6 @@ class Keeper:
                 self._judge_room(await engine.execute(room))
         except JournalUnavailable:
             return  # the engine has failed and says why itself
-
-    async def _rest(self, ctx: ChildContext, seconds: float) -> None:
-        until = trio.current_time() + seconds
-        while (left := until - trio.current_time()) > 0:
-            ctx.beat()
-            await trio.sleep(min(left, PULSE_SECONDS))
 
     def _close(self, fault: Fault) -> None:
         self._state = _unavailable(fault)

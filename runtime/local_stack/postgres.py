@@ -40,7 +40,7 @@ class Postgres:
     async def __call__(self, ctx: ChildContext) -> None:
         """Make the cluster where there is none, stop an orphan of an earlier run, then serve.
 
-        Raises SubprocessError, in a group, when the server ends, and Escalate where starting again
+        Raises SubprocessError, in a group, when the server fails, and Escalate where starting again
         cannot help.
         """
         claim, programs, account = await trio.to_thread.run_sync(self._prepare)

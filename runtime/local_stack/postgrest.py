@@ -73,7 +73,7 @@ def environment(cluster: Cluster, keys: Keys) -> dict[str, str]:
 async def run(ctx: ChildContext, program: Path, cluster: Cluster, keys: Keys) -> None:
     """Serve until cancelled; ready when the schema is loaded and a call succeeds.
 
-    Raises SubprocessError, in a group, when PostgREST ends by itself.
+    Raises SubprocessError, in a group, when PostgREST fails.
     """
     server = SubprocessChild(
         [program],

@@ -23,11 +23,12 @@ async def serve(
 ) -> None:
     """Run the program; beat whenever ``ask`` got an answer.
 
-    Raises SubprocessError, in a group, when the program ends by itself.
+    Raises SubprocessError, in a group, when the program fails.
     """
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_beat, ctx, ask)
         await server(ctx)
+        nursery.cancel_scope.cancel(reason="the program has ended")
 
 
 async def _beat(ctx: ChildContext, ask: Callable[[], Awaitable[object]]) -> None:

@@ -18,6 +18,7 @@ from ..errors import JournalUnavailable
 from ..events import EventBus, EventName
 from ..journal import Journal, Media, MediaTask
 from ..journal import media as table
+from ..stopping import Waits, waits_of
 from .spool import Spool
 from .tasks import GiveUp, Later, Tasks
 
@@ -59,29 +60,38 @@ class MediaWorker:
         self._done = trio.Event()
 
     async def run(self, ctx: ChildContext) -> None:
-        """Until cancelled."""
+        """Until told to stop; the tasks under way are then finished."""
         self._running.clear()
         ctx.ready()
-        async with trio.open_nursery() as nursery:
+        async with (
+            waits_of(ctx) as waits,
+            trio.open_nursery() as tasks,
+            trio.open_nursery() as nursery,
+        ):
             nursery.start_soon(self._hurry_connected)
-            tidy = False
-            while True:
-                ctx.beat()
-                try:
-                    if not tidy:
-                        await self._spool.prepare(await self._journal.transact(table.waiting))
-                        tidy = True
-                    pause = await self._start_due(nursery)
-                except JournalUnavailable:
-                    with trio.move_on_after(BEAT_SECONDS):
-                        await self._journal.wait_open()
-                    continue
+            await self._work(ctx, waits, tasks)
+            nursery.cancel_scope.cancel(reason="nothing is begun any more")
+
+    async def _work(self, ctx: ChildContext, waits: Waits, tasks: trio.Nursery) -> None:
+        tidy = False
+        while not waits.over:
+            ctx.beat()
+            try:
+                if not tidy:
+                    await self._spool.prepare(await self._journal.transact(table.waiting))
+                    tidy = True
+                pause = await self._start_due(waits, tasks)
+            except JournalUnavailable:
+                with ctx.idle(), waits():
+                    await self._journal.wait_open()
+                continue
+            with waits():
                 await self._pause(min(pause, BEAT_SECONDS))
 
-    async def _start_due(self, nursery: trio.Nursery) -> float:
+    async def _start_due(self, waits: Waits, nursery: trio.Nursery) -> float:
         """Start what may run; returns in how many seconds something else is due."""
         self._done = trio.Event()
-        while len(self._running) < AT_ONCE:
+        while len(self._running) < AT_ONCE and not waits.over:
             under_way = list(self._running.values())
             busy = _full((one.connection_id for one in under_way), AT_ONCE_PER_CONNECTION)
             crowded = _full((one.owner_id for one in under_way), AT_ONCE_PER_OWNER)
@@ -93,6 +103,8 @@ class MediaWorker:
                 partial(table.due, now=now, limit=limit, busy=busy, crowded=crowded)
             )
             free = [task for task in tasks if _key(task) not in running]
+            if waits.over:
+                break
             if not free:
                 return BEAT_SECONDS if later is None else max(0.0, (later - now) / 1e6)
             task = free[0]

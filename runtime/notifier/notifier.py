@@ -17,6 +17,7 @@ from supervisors import ChildContext
 
 from ..errors import JournalUnavailable
 from ..journal import Attempt, Delivery, Endpoint, Journal, codec, deliveries, endpoints
+from ..stopping import Waits, waits_of
 from .retry import PAUSE_AFTER, pause, retry_delay
 from .sender import Sender
 
@@ -73,22 +74,33 @@ class Notifier:
         self._wake.set()
 
     async def run(self, ctx: ChildContext) -> None:
-        """Until cancelled; attempts that are under way then are made again later."""
+        """Until told to stop; the attempts under way are then finished. Those that are cancelled
+        are made again later.
+        """
         self._courses.clear()
-        async with self._sender, trio.open_nursery() as nursery:
+        async with (
+            self._sender,
+            waits_of(ctx) as waits,
+            trio.open_nursery() as attempts,
+            trio.open_nursery() as nursery,
+        ):
             nursery.start_soon(self._watch)
             ctx.ready()
-            while True:
-                ctx.beat()
-                self._wake = trio.Event()
-                try:
-                    patience = await self._begin_due(nursery)
-                except JournalUnavailable:
-                    with trio.move_on_after(BEAT_SECONDS):
-                        await self._journal.wait_open()
-                    continue
-                with trio.move_on_after(patience):
-                    await self._wake.wait()
+            await self._work(ctx, waits, attempts)
+            nursery.cancel_scope.cancel(reason="nothing is begun any more")
+
+    async def _work(self, ctx: ChildContext, waits: Waits, attempts: trio.Nursery) -> None:
+        while not waits.over:
+            ctx.beat()
+            self._wake = trio.Event()
+            try:
+                patience = await self._begin_due(waits, attempts)
+            except JournalUnavailable:
+                with ctx.idle(), waits():
+                    await self._journal.wait_open()
+                continue
+            with waits(patience):
+                await self._wake.wait()
 
     async def _watch(self) -> None:
         while True:
@@ -96,15 +108,15 @@ class Notifier:
             await news.wait()
             self.nudge()
 
-    async def _begin_due(self, nursery: trio.Nursery) -> float:
+    async def _begin_due(self, waits: Waits, nursery: trio.Nursery) -> float:
         """Begin what is due and has room; returns in how many seconds to look again at most."""
         now = self._now()
         present = trio.current_time()
         rooms = {
             name: (course.room(present), set(course.busy)) for name, course in self._courses.items()
         }
-        waits = [BEAT_SECONDS]
-        waits += [one.not_before - present for one in self._courses.values() if one.rests(present)]
+        pauses = [BEAT_SECONDS]
+        pauses += [one.not_before - present for one in self._courses.values() if one.rests(present)]
 
         def look(connection: sqlite3.Connection) -> list[tuple[Endpoint, list[Delivery]]]:
             found = []
@@ -118,7 +130,7 @@ class Notifier:
         looked = await self._journal.transact(look)
         for name in [name for name, course in self._courses.items() if course.is_plain()]:
             del self._courses[name]
-        for endpoint, ready in looked:
+        for endpoint, ready in looked if not waits.over else ():
             for delivery in ready:
                 self._courses[endpoint.id].busy.add(delivery.seq)
                 nursery.start_soon(self._deliver, endpoint, delivery)
@@ -126,8 +138,8 @@ class Notifier:
             lambda connection: deliveries.next_due(connection, codec.micros(now))
         )
         if following is not None:
-            waits.append((codec.moment(following) - now).total_seconds())
-        return min(waits)
+            pauses.append((codec.moment(following) - now).total_seconds())
+        return min(pauses)
 
     async def _deliver(self, endpoint: Endpoint, delivery: Delivery) -> None:
         course = self._courses[endpoint.id]

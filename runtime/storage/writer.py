@@ -19,6 +19,7 @@ from ..failpoints import failpoint
 from ..journal import Entry, Heard, Journal, Stored
 from ..reasons import about
 from ..redaction import SECRETS
+from ..stopping import Waits, waits_of
 from ..way_in import WayIn
 from .batch import MAX_COUNT, BatchSize
 from .blockage import Blockage
@@ -122,30 +123,48 @@ class Writer:
         )
 
     async def run(self, ctx: ChildContext) -> None:
-        """Write until cancelled. A cancelled call may have been committed: it is repeated, and
-        Supabase answers ``duplicate``. Beats at least every 30 s.
+        """Write until told to stop; the batch in hand is then written and settled.
+
+        A call that is cancelled may have been committed: it is repeated, and Supabase answers
+        ``duplicate``. Beats at least every 30 s.
         """
         ctx.ready()
+        self._ahead = []
         try:
-            while True:
-                ctx.beat()
-                try:
-                    await self._turn(ctx)
-                except* JournalUnavailable as group:
-                    # Whatever was under way is still pending.
-                    self._stored_batch, self._ahead = None, []
-                    error = _first(group)
-                    self._enter("journal", error.code, error.message)
-                    with trio.move_on_after(BEAT_SECONDS):
-                        await self._journal.wait_open()
+            async with waits_of(ctx) as waits:
+                while not waits.over:
+                    ctx.beat()
+                    await self._turn_if_possible(ctx, waits)
+                await self._last(ctx)
         finally:
             self._enter("stopped")
 
-    async def _turn(self, ctx: ChildContext) -> None:
+    async def _turn_if_possible(self, ctx: ChildContext, waits: Waits) -> None:
+        try:
+            await self._turn(ctx, waits)
+        except* JournalUnavailable as group:
+            # Whatever was under way is still pending.
+            self._stored_batch, self._ahead = None, []
+            error = _first(group)
+            self._enter("journal", error.code, error.message)
+            with ctx.idle(), waits():
+                await self._journal.wait_open()
+
+    async def _last(self, ctx: ChildContext) -> None:
+        """Settle what was stored last; what was only read ahead stays pending."""
+        ctx.beat()
+        try:
+            await self._finish()
+        except JournalUnavailable:
+            self._stored_batch = None  # still pending: sent again, and answered as a duplicate
+
+    async def _turn(self, ctx: ChildContext, waits: Waits) -> None:
         """Wait for something to write and for somewhere to write it, then write one batch."""
-        await self._until_healthy(ctx)
-        entries = await self._next(ctx)
-        if not entries:
+        await self._until_healthy(ctx, waits)
+        if waits.over:
+            return
+        entries = await self._next(ctx, waits)
+        if not entries or waits.over:
             return
         failpoint("claim")
         outcome = await self._send_meanwhile(entries)
@@ -156,7 +175,7 @@ class Writer:
             if self._blockage.failed(entries, healthy=self._probe.healthy):
                 await self._bury(entries[0], outcome)
             else:
-                await self._face(outcome, entries, ctx)
+                await self._face(outcome, entries, ctx, waits)
         else:
             self._enter("draining")
             self._retry.reset()
@@ -174,7 +193,7 @@ class Writer:
             else:
                 self._lane.close()
 
-    async def _next(self, ctx: ChildContext) -> list[Entry]:
+    async def _next(self, ctx: ChildContext, waits: Waits) -> list[Entry]:
         """What was read ahead, or what is pending now; maybe nothing."""
         if self._ahead:
             passed = await self._let_pass()
@@ -182,12 +201,14 @@ class Writer:
             if entries := [entry for entry in ahead if entry.seq not in passed]:
                 return entries
         await self._finish()
-        with trio.move_on_after(BEAT_SECONDS) as patience:
+        with waits(BEAT_SECONDS) as patience:
             await self._journal.wait_pending()
         if patience.cancelled_caught:
             return []
         if LINGER_FROM <= self._last_count < self._size.count:
             await trio.sleep(LINGER_SECONDS)
+        if waits.over:
+            return []
         await self._let_pass()
         ctx.beat()
         entries = await self._claim()
@@ -248,15 +269,14 @@ class Writer:
         limit = 1 if self._blockage.is_on_trial else self._size.count
         return await self._journal.pending(limit=limit, max_bytes=self._size.bytes)
 
-    async def _until_healthy(self, ctx: ChildContext) -> None:
-        while not self._probe.healthy:
+    async def _until_healthy(self, ctx: ChildContext, waits: Waits) -> None:
+        while not (self._probe.healthy or waits.over):
             problem = self._probe.problem
             if problem is not None:
                 self._enter("offline", problem.code, problem.reason)
             self._size.half_open()
-            with trio.move_on_after(BEAT_SECONDS):
+            with ctx.idle(), waits():
                 await self._probe.wait_checked()
-            ctx.beat()
 
     async def _send(self, entries: list[Entry]) -> list[Stored] | Verdict:
         """One call, one transaction."""
@@ -321,7 +341,9 @@ class Writer:
 
     # --- failures: nothing is held in memory, the entries are still pending in the journal
 
-    async def _face(self, verdict: Verdict, entries: list[Entry], ctx: ChildContext) -> None:
+    async def _face(
+        self, verdict: Verdict, entries: list[Entry], ctx: ChildContext, waits: Waits
+    ) -> None:
         match verdict.action:
             case Action.BISECT if len(entries) > 1:
                 self._size.poisoned(len(entries))
@@ -335,10 +357,10 @@ class Writer:
                 if verdict.code == TOO_LARGE:  # by whomever
                     self._size.too_large(sum(entry.size for entry in entries))
                 self._size.failed(len(entries))
-                await self._later(verdict, ctx)
+                await self._later(verdict, ctx, waits)
             case Action.PAUSE:
                 self._size.failed(len(entries))
-                await self._wait_for_change(verdict, ctx)
+                await self._wait_for_change(verdict, ctx, waits)
 
     async def _bury(self, entry: Entry, verdict: Verdict) -> None:
         # For an operator to decide by: in the database's words, which are about this row.
@@ -374,23 +396,19 @@ class Writer:
             owner_id=entry.payload.get("owner_id"),
         )
 
-    async def _later(self, verdict: Verdict, ctx: ChildContext) -> None:
+    async def _later(self, verdict: Verdict, ctx: ChildContext, waits: Waits) -> None:
         self._enter("retrying", verdict.code, verdict.reason)
         self._probe.nudge()
-        await self._rest(self._retry.next(verdict.retry_after or 0.0), ctx)
+        with ctx.idle(), waits():
+            await trio.sleep(self._retry.next(verdict.retry_after or 0.0))
 
-    async def _wait_for_change(self, verdict: Verdict, ctx: ChildContext) -> None:
+    async def _wait_for_change(self, verdict: Verdict, ctx: ChildContext, waits: Waits) -> None:
         """Until the probe has been let in again, then try a few entries."""
         self._enter("paused", verdict.code, verdict.reason)
         self._size.half_open()
-        await self._rest(self._pause.next(verdict.retry_after or 0.0), ctx)
-        await self._probe.wait_verified(ctx.beat)
-
-    async def _rest(self, seconds: float, ctx: ChildContext) -> None:
-        until = trio.current_time() + seconds
-        while (left := until - trio.current_time()) > 0:
-            await trio.sleep(min(left, BEAT_SECONDS))
-            ctx.beat()
+        with ctx.idle(), waits():
+            await trio.sleep(self._pause.next(verdict.retry_after or 0.0))
+            await self._probe.wait_verified(ctx.beat)
 
     def _enter(
         self,

@@ -101,7 +101,7 @@ class Bridge:
         self.lag = Distribution()
 
     async def run(self, ctx: ChildContext) -> None:
-        """The child: until cancelled, or until the process ends or hangs (a crash)."""
+        """The child: until cancelled, or until the process ends or hangs."""
         with correlated(bridge=ctx.incarnation):
             await self._run(ctx)
 
@@ -127,8 +127,9 @@ class Bridge:
         )
         try:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(process, ctx)
-                await self._watch(ctx)
+                nursery.start_soon(self._watch, ctx)
+                await process(ctx)
+                nursery.cancel_scope.cancel(reason="the process has ended")
         finally:
             self._port = None
             self.facts = None

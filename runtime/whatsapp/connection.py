@@ -25,6 +25,7 @@ from ..events import EventName
 from ..journal import Connection
 from ..logs import correlated
 from ..options import Options
+from ..stopping import Waits, waits_of
 from . import frames
 from .delivery import Delivery
 from .disconnects import QUIET, DisconnectPolicy, GiveUp
@@ -62,7 +63,10 @@ class ConnectionActor:
         self._following = False
 
     async def run(self) -> None:
-        """Serve the connection until it must be given up; then raise Park with the reason."""
+        """Serve the connection until it must be given up; then raise Park with the reason.
+
+        Told to stop, it returns once WhatsApp has acknowledged what was handed to it.
+        """
         with correlated(connection=self._connection.id, incarnation=self._ctx.incarnation):
             await self._serve()
 
@@ -79,14 +83,18 @@ class ConnectionActor:
             self._ctx.ready()
             intake = Intake(connection, link, self._services)
             delivery = Delivery(connection, link, self._services)
-            with self._live.linked(link):
-                async with trio.open_nursery() as nursery:
-                    nursery.start_soon(intake.run)
-                    nursery.start_soon(delivery.run)
-                    nursery.start_soon(self._obey, link, intake, delivery)
-                    nursery.start_soon(self._tell_presences, link)
-                    verdict = await self._steer(link)
-                    nursery.cancel_scope.cancel()
+            verdict: GiveUp | None = None
+            async with waits_of(self._ctx) as waits:
+                with self._live.linked(link):
+                    async with trio.open_nursery() as nursery:
+                        nursery.start_soon(intake.run)
+                        nursery.start_soon(_deliver, delivery, waits, nursery.cancel_scope)
+                        nursery.start_soon(self._obey, link, intake, delivery)
+                        nursery.start_soon(self._tell_presences, link)
+                        verdict = await self._steer(link)
+                        nursery.cancel_scope.cancel(reason="the connection is given up")
+            if verdict is None:
+                return
             await self._give_up(link, verdict)
         raise Park(verdict.reason, code=verdict.code)
 
@@ -117,7 +125,8 @@ class ConnectionActor:
                 continue
             await self._report(Status.DISCONNECTED, decision.trouble)
             delay = delays.next()
-            await self._rest(max(delay, SLOW_PACE) if decision.pace == "slow" else delay)
+            with self._ctx.idle():
+                await trio.sleep(max(delay, SLOW_PACE) if decision.pace == "slow" else delay)
             await self._report(Status.CONNECTING)
 
     async def _open(self, link: BridgeLink) -> None:
@@ -157,13 +166,6 @@ class ConnectionActor:
                     "lastSeen": presence.lastSeen,
                 },
             )
-
-    async def _rest(self, seconds: float) -> None:
-        """Wait before the next attempt, beating on."""
-        until = trio.current_time() + seconds
-        while (left := until - trio.current_time()) > 0:
-            self._ctx.beat()
-            await trio.sleep(min(left, PROBE_INTERVAL))
 
     async def _follow(self, link: BridgeLink) -> tuple[frames.State | GiveUp, float]:
         """Follow one socket to its close, or until it must not be followed any longer; also returns
@@ -261,6 +263,13 @@ class ConnectionActor:
         self._services.events.publish(
             name, data, connection_id=self._connection.id, owner_id=self._connection.owner_id
         )
+
+
+async def _deliver(delivery: Delivery, waits: Waits, serving: trio.CancelScope) -> None:
+    """What is in hand when the stop begins are the messages without an acknowledgement; it comes in
+    by the other tasks, so they end last."""
+    await delivery.run(waits)
+    serving.cancel(reason="told to stop, and nothing is in hand")
 
 
 def _silent(generation: int) -> frames.State:

@@ -19,6 +19,7 @@ from ..failpoints import failpoint
 from ..journal import Command, CommandState, Connection, outbox
 from ..options import Options
 from ..outbound.pacing import Pace
+from ..stopping import Waits
 from .link import BridgeLink, RequestFailed
 from .live import Status
 from .services import Services
@@ -36,6 +37,8 @@ MAX_ATTEMPTS = 5
 """Failed hand-overs of one message on one open socket before it counts as failed."""
 RETRY_DELAY = 2.0
 NEXT_DELAY = 0.1
+LOOK_SECONDS = 1.0
+"""Between two looks at whether the acknowledgement that a stop awaits can still come."""
 
 _SAYS_NOTHING = "not_connected"
 """A refusal that is about the connection, not about the message."""
@@ -63,18 +66,26 @@ class Delivery:
         self._pace = Pace()
         self._socket = 0
 
-    async def run(self) -> None:
-        """Until the link ends."""
-        while True:
+    async def run(self, waits: Waits) -> None:
+        """Until told to stop; then nothing is handed over any more, and this returns when WhatsApp
+        has acknowledged what was, or cannot.
+        """
+        while not waits.over:
             again_after = ACK_DEADLINE / 2
             if self._live.status is Status.CONNECTED:
-                again_after = await self._flush()
+                again_after = await self._flush(waits)
             else:
                 await self.expire()
-            with trio.move_on_after(again_after):
+            with waits(again_after):
+                await self._live.outbox.wait()
+        while self._live.status is Status.CONNECTED and self._socket == self._live.sockets:
+            await self._forget_acknowledged()
+            if not self._in_flight:
+                break
+            with trio.move_on_after(LOOK_SECONDS):
                 await self._live.outbox.wait()
 
-    async def _flush(self) -> float:
+    async def _flush(self, waits: Waits) -> float:
         """Hand over what may go now; returns in how many seconds to look again at the latest."""
         if self._socket != self._live.sockets:
             # What the socket before had in flight may be lost with it.
@@ -87,7 +98,7 @@ class Delivery:
         for command in await self._next():
             if (pause := self._pace.wait(pacing, trio.current_time())) > 0:
                 return min(pause, ACK_DEADLINE / 2)
-            if len(self._in_flight) >= MAX_IN_FLIGHT:
+            if len(self._in_flight) >= MAX_IN_FLIGHT or waits.over:
                 break
             if not await self._hand_over(command):
                 return RETRY_DELAY

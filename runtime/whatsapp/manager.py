@@ -21,6 +21,7 @@ from ..errors import Conflict, JournalUnavailable, NotFound, Unavailable
 from ..identity import check_connection_id
 from ..journal import Connection
 from ..options import Options
+from ..stopping import IN_HAND_SECONDS
 from .connection import BACKOFF, CONFIGURE, LIVENESS, ConnectionActor
 from .credential_files import Archive
 from .delivery import Delivery
@@ -302,6 +303,7 @@ class Connections:
             restart=Restart.TRANSIENT,
             backoff=BACKOFF,
             liveness=LIVENESS,
+            drain_deadline=IN_HAND_SECONDS,
         )
 
     async def _stop(self, connection_id: str) -> None:

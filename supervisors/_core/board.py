@@ -58,7 +58,7 @@ class Hold:
     __slots__ = ("timer", "until")
 
     def __init__(self) -> None:
-        self.timer = 0
+        self.timer: int = 0
         self.until: float | None = None  # None: no wait
 
 
@@ -66,21 +66,21 @@ class Board:
     """State of one run of one supervisor. Slots are kept in start order."""
 
     def __init__(self, path: str, policy: Policy, rng: random.Random) -> None:
-        self.path = path
+        self.path: str = path
         self.policy = policy
         self.rng = rng
-        self.budget = Budget(policy.intensity)
-        self.timers = Timers()
+        self.budget: Budget = Budget(policy.intensity)
+        self.timers: Timers = Timers()
         self.slots: dict[str, Slot] = {}
         self.actions: list[Action] = []
         self.ending: Ending | None = None
-        self.finished = False
-        self.started = False
-        self.live = 0  # incarnations still waited for
+        self.finished: bool = False
+        self.started: bool = False
+        self.live: int = 0  # incarnations still waited for
         self.queue: deque[Slot] = deque()  # to start, in order
         self.gate: Slot | None = None  # launched from the queue, not settled yet
         self.stops: dict[Slot, None] = {}  # to stop, from the end
-        self.hold = Hold()
+        self.hold: Hold = Hold()
         self.unsettled: set[Slot] = set()  # keyed: first children whose start is not over
 
     def admit(self, spec: ChildRules, now: float) -> Slot:

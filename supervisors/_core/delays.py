@@ -26,7 +26,7 @@ class Delays:
         self._backoff = backoff
         self._rng = rng or random.Random()  # noqa: S311 - jitter, not a secret
         self._ceiling = 0.0
-        self.failures = 0
+        self.failures: int = 0
 
     def next(self, at_least: float = 0.0) -> float:
         """Count a failure; seconds to wait, never below what the other side asked for."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from types import CodeType
+from typing import Any, cast
 
 from supervisors._core import stacks
 from supervisors._core.errors import Done, Escalate, LivenessError, NotReadyError, Park
@@ -62,19 +64,28 @@ NORMAL = Exit(ExitKind.NORMAL, "returned", "normal")
 STOPPED = Exit(ExitKind.STOPPED, "stopped", "stopped")
 
 
+GroupOrNone = BaseExceptionGroup[BaseException] | None
+
+
+def as_group(error: Any) -> GroupOrNone:
+    """The exception, if it is a group."""
+    return cast(GroupOrNone, error) if isinstance(error, BaseExceptionGroup) else None
+
+
 def leaves(error: BaseException) -> list[BaseException]:
     """The exceptions inside (nested) exception groups, in order; those of a group that occurs more
     than once only once."""
     found: list[BaseException] = []
     seen: set[int] = set()
-    todo = [error]
+    todo: list[BaseException] = [error]
     while todo:
         part = todo.pop()
-        if not isinstance(part, BaseExceptionGroup):
+        group = as_group(part)
+        if group is None:
             found.append(part)
-        elif id(part) not in seen:
-            seen.add(id(part))
-            todo.extend(reversed(part.exceptions))
+        elif id(group) not in seen:
+            seen.add(id(group))
+            todo.extend(reversed(group.exceptions))
     return found
 
 
@@ -171,7 +182,7 @@ def _text(value: object, most: int = MAX_REASON) -> str:
 
 def frames(error: BaseException) -> tuple[str, ...]:
     """The frames of the traceback that tell something."""
-    stack = []
+    stack: list[tuple[CodeType, int]] = []
     step = error.__traceback__
     while step is not None:
         stack.append((step.tb_frame.f_code, step.tb_lineno))

@@ -39,7 +39,7 @@ class Machine:
     """
 
     def __init__(self, path: str, policy: Policy, rng: random.Random) -> None:
-        self.board = Board(path, policy, rng)
+        self.board: Board = Board(path, policy, rng)
         self._plan = Plan(self.board)
         self._judgement = Judgement(self.board, self._plan)
         self._behind = False  # a tick has left deadlines that are due

@@ -143,7 +143,7 @@ class Plan:
         board.unsettled.clear()
         board.hold.until = None
         board.timers.disarm(board.hold)
-        live = []
+        live: list[Slot] = []
         for slot in list(board.slots.values()):
             if slot.state in LIVE:
                 live.append(slot)

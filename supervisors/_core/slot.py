@@ -83,24 +83,24 @@ class Slot:
     )
 
     def __init__(self, spec: ChildRules, path: str, now: float) -> None:
-        self.spec = spec
-        self.path = path
-        self.state = State.WAITING
-        self.since = now
-        self.incarnation = 0
-        self.restarts = 0
+        self.spec: ChildRules = spec
+        self.path: str = path
+        self.state: State = State.WAITING
+        self.since: float = now
+        self.incarnation: int = 0
+        self.restarts: int = 0
         self.last_exit: Exit | None = None
         self.ready_at: float | None = None
         self.due: float | None = None  # next restart at
-        self.beat = now
-        self.idle = 0  # tasks of the child that legitimately wait
-        self.ceiling = 0.0  # bound of the last backoff delay; 0.0: none in a row
+        self.beat: float = now
+        self.idle: int = 0  # tasks of the child that legitimately wait
+        self.ceiling: float = 0.0  # bound of the last backoff delay; 0.0: none in a row
         self.why: Why | None = None
-        self.graced = False  # this deadline has begun anew once, for nothing ran meanwhile
+        self.graced: bool = False  # this deadline has begun anew once, for nothing ran meanwhile
         self.first_start: State | None = None  # where a failed commanded start leads back to
-        self.sick = 0.0  # seconds spent not well, up to sick_since
+        self.sick: float = 0.0  # seconds spent not well, up to sick_since
         self.sick_since: float | None = now
-        self.timer = 0  # number of the valid entry in the timer heap; 0: none
+        self.timer: int = 0  # number of the valid entry in the timer heap; 0: none
         self.tickets: list[tuple[Wait, Any]] = []
         self.hosts: tuple[Any, ...] = ()  # supervisors that run inside the live incarnation
         self.current: Any = None  # the shell's live incarnation; opaque here

@@ -27,6 +27,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from types import FrameType
 from typing import NoReturn
 
 PR_SET_PDEATHSIG = 1
@@ -77,6 +78,10 @@ def main(argv: list[str]) -> int:
     return 0
 
 
+def nothing(_number: int, _frame: FrameType | None) -> None:
+    """A handler, so that the signal reaches the wake-up descriptor."""
+
+
 def wake_up() -> int:
     """From now on every signal makes this descriptor readable."""
     wake_read, wake_write = os.pipe()
@@ -84,7 +89,7 @@ def wake_up() -> int:
     os.set_blocking(wake_write, False)
     signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
     for number in (*FORWARDED, signal.SIGCHLD):
-        signal.signal(number, lambda *_: None)
+        signal.signal(number, nothing)
     return wake_read
 
 

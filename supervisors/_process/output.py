@@ -35,7 +35,7 @@ class Lines:
                 break
             buffer += chunk
         raw = bytes(buffer[:taken])
-        del buffer[: taken + (buffer[taken : taken + 1] == b"\n")]
+        del buffer[: taken + (bytes(buffer[taken : taken + 1]) == b"\n")]
         return raw.decode("utf-8", "replace").rstrip("\r")
 
 

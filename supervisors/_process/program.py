@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from os import PathLike
 
 import trio
 
 from supervisors._process.output import Lines, Output
-from supervisors._process.start import Settings, Started, SubprocessError, start
+from supervisors._process.start import ProcessInfo, Settings, Started, SubprocessError, start
 
 KILL_WAIT = 2.0  # seconds beyond the grace for a program to end that was sent SIGKILL
 LEASH_WAIT = 0.5  # the part of it for a leash that was sent SIGKILL
@@ -31,7 +31,7 @@ class Program:
         assert process.stdin is not None or not settings.stdin
         assert process.stdout is not None
         assert process.stderr is not None
-        self.info = started.info
+        self.info: ProcessInfo = started.info
         self.stdout: trio.abc.ReceiveStream = process.stdout
         self._stdin = process.stdin
         self._errors: trio.abc.ReceiveStream = process.stderr
@@ -114,7 +114,9 @@ async def _read(
 
 
 @asynccontextmanager
-async def running(settings: Settings, output: Output, *, lines: bool) -> AsyncIterator[Program]:
+async def running(
+    settings: Settings, output: Output, *, lines: bool
+) -> AsyncGenerator[Program, None]:
     """The program runs inside of the block. ``lines``: all of its output goes to ``output``."""
     program = Program(await start(settings), settings, output)
     streams = {"stderr": program._errors}
@@ -145,7 +147,8 @@ async def running(settings: Settings, output: Output, *, lines: bool) -> AsyncIt
     except BaseExceptionGroup as group:
         if len(group.exceptions) > 1:
             raise
-        only = group.exceptions[0]  # as the block raised it: the nursery is not the caller's
+        # As the block raised it: the nursery is not the caller's.
+        only = next(iter(group.exceptions))
     if only is not None:
         raise only
 

@@ -30,8 +30,8 @@ class SubprocessError(SupervisionError):
 
     def __init__(self, message: str, returncode: int | None, stderr: Sequence[str] = ()) -> None:
         super().__init__("\n".join([message, *stderr]))
-        self.returncode = returncode
-        self.stderr = tuple(stderr)
+        self.returncode: int | None = returncode
+        self.stderr: tuple[str, ...] = tuple(stderr)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +122,7 @@ async def start(settings: Settings) -> Started:
     except BaseException:
         control.close()
         raise
+    told, rest = b"", ""
     with trio.CancelScope(shield=True):  # bounded within; until then nobody knows the pid
         told = await _first_line(control)
         word, _, rest = told.decode("utf-8", "replace").partition("\n")[0].partition(" ")

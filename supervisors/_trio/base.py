@@ -55,7 +55,7 @@ class SupervisorBase:
         try:
             ctx.host(self)
             specs = await self._first_children()
-            self._run = run = Run(ctx, self._policy)
+            self._run = run = Run(ctx, self._policy, self)
             await run.serve(specs)
         finally:
             self._run = None
@@ -209,6 +209,11 @@ class SupervisorBase:
         return max(seconds, default=0.0) if self._policy.keyed else sum(seconds)
 
     # ------------------------------------------------------------------ for the library's own use
+
+    @property
+    def present(self) -> Run | None:
+        """The present run, if there is one."""
+        return self._run
 
     def running(self) -> Run:
         """The present run. Raises SupervisorDownError."""

@@ -31,7 +31,7 @@ class Call(Generic[Q_co, A_contra]):
 
     def __init__(self, message: Q_co, box: Box) -> None:
         self.message: Q_co = message
-        self.over = False
+        self.over: bool = False
         self._box = box
         self._answered = trio.Event()
         self._value: Any = None
@@ -69,6 +69,11 @@ class Call(Generic[Q_co, A_contra]):
         if self._error is not None:
             raise self._error
         return self._value
+
+
+def is_over(message: Any) -> bool:
+    """Whether it is a call that nobody waits for any more."""
+    return isinstance(message, Call) and message.over
 
 
 waiting: dict[Task, Box] = {}

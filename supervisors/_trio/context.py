@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any, Generic, Protocol
 
@@ -12,6 +12,7 @@ from supervisors._core.errors import StaleIncarnationError
 from supervisors._core.slot import ENDING, Slot
 from supervisors._trio.inbox import Inbox
 from supervisors._trio.mailbox import Mailbox
+from supervisors._trio.ref import Ref
 from supervisors._trio.system import System
 from supervisors._trio.typevars import M
 
@@ -25,6 +26,7 @@ class Supervising(Protocol):
     def host(self, slot: Slot, supervisor: Any) -> None: ...
     def unhost(self, slot: Slot, supervisor: Any) -> None: ...
     def box(self, slot: Slot) -> Mailbox[Any]: ...
+    def ref(self, slot: Slot) -> Ref[Any]: ...
 
 
 class ChildContext(Generic[M]):
@@ -42,18 +44,18 @@ class ChildContext(Generic[M]):
         "_scope",
         "_slot",
         "_stopping",
-        "_task",
         "_where",
         "incarnation",
+        "task",
     )
 
     def __init__(self, slot: Slot, run: Supervising) -> None:
-        self.incarnation = slot.incarnation
+        self.incarnation: int = slot.incarnation
         self._slot = slot
         self._run = run
         self._scope = trio.CancelScope(shield=True)
         self._stopping: trio.Event | None = None
-        self._task: trio.lowlevel.Task | None = None
+        self.task: trio.lowlevel.Task | None = None
         self._inbox: Inbox[M] | None = None
         self._where: tuple[str, ...] = ()
         self._endings: tuple[Callable[[], None], ...] = ()
@@ -88,9 +90,10 @@ class ChildContext(Generic[M]):
         self._slot.beat = trio.current_time()
 
     @contextmanager
-    def idle(self) -> Iterator[None]:
+    def idle(self) -> Generator[None, None, None]:
         """``with ctx.idle(): await next_request()``: a wait that may take as long as it likes is
-        not a hang. (To wait in the own mailbox needs no such mark.)"""
+        not a hang. (To wait in the own mailbox needs no such mark.) As long as one of the child's
+        tasks is idle, none of them is watched."""
         self._check()
         slot = self._slot
         slot.idle += 1
@@ -123,6 +126,11 @@ class ChildContext(Generic[M]):
                 self._inbox.drain()
         return self._inbox
 
+    @property
+    def ref(self) -> Ref[M]:
+        """A reference to this child, to give to others."""
+        return self._run.ref(self._slot)
+
     # ------------------------------------------------------------------ for the library's own use
 
     def host(self, supervisor: Any) -> None:
@@ -153,7 +161,7 @@ class ChildContext(Generic[M]):
     def close(self) -> None:
         """This incarnation has ended."""
         self._over = True
-        self._task = None
+        self.task = None
         if self._stopping is not None:
             self._stopping.set()
         if self._inbox is not None:

@@ -7,7 +7,7 @@ from typing import Any, Generic
 import trio
 
 from supervisors._core.errors import StaleIncarnationError
-from supervisors._trio.call import Call
+from supervisors._trio.call import is_over
 from supervisors._trio.mailbox import Mailbox
 from supervisors._trio.typevars import M
 
@@ -45,7 +45,7 @@ class Inbox(Generic[M]):
             return message
         while True:
             message = await self._box.receive(self)
-            if not (isinstance(message, Call) and message.over):
+            if not is_over(message):
                 return message
 
     def receive_nowait(self) -> M:

@@ -72,5 +72,6 @@ def describe(event: Event) -> str:
             if event.error is None or event.error.__traceback__ is None:
                 parts.extend(f"\n    {line}" for line in event.exit.where)
         else:
-            parts.append(f"{field.name}={getattr(value, 'value', value)}")
+            shown = f"{value:.3f}" if isinstance(value, float) else getattr(value, "value", value)
+            parts.append(f"{field.name}={shown}")
     return " ".join(parts)

@@ -13,7 +13,7 @@ import trio
 
 from supervisors._core.errors import CallCycleError, ChildDownError, MailboxGoneError
 from supervisors._core.slot import Slot
-from supervisors._trio.call import Call, Task, is_circle, waiting
+from supervisors._trio.call import Call, Task, is_circle, is_over, waiting
 from supervisors._trio.typevars import T
 
 
@@ -56,14 +56,14 @@ class Mailbox(Generic[T]):
     __slots__ = ("_items", "_receivers", "_senders", "bound", "calls", "closed", "readers", "slot")
 
     def __init__(self, slot: Slot) -> None:
-        self.slot = slot
-        self.bound = slot.spec.mailbox
+        self.slot: Slot = slot
+        self.bound: int = slot.spec.mailbox
         self.calls: set[Call[Any, Any]] = set()
         self.readers: set[Task] = set()  # tasks of this incarnation that have received
         self._items: deque[T] = deque()
         self._senders: OrderedDict[Task, Waiter[T]] = OrderedDict()
         self._receivers: OrderedDict[Task, Waiter[T]] = OrderedDict()
-        self.closed = False
+        self.closed: bool = False
 
     @property
     def waiting(self) -> int:
@@ -139,6 +139,7 @@ class Mailbox(Generic[T]):
     def take(self) -> T:
         """The next message; raises trio.WouldBlock when there is none."""
         while self._items or self._senders:
+            message: T
             if self._items:
                 message = self._items.popleft()
                 self._let_in()
@@ -146,7 +147,7 @@ class Mailbox(Generic[T]):
                 _, sender = self._senders.popitem(last=False)
                 message = sender.message  # type: ignore[assignment]
                 sender.wake()
-            if not (isinstance(message, Call) and message.over):
+            if not is_over(message):
                 return message
         raise trio.WouldBlock
 
@@ -186,7 +187,7 @@ class Mailbox(Generic[T]):
         messages that were in it."""
         self.closed = True
         self.died("it no longer exists")
-        dropped = sum(not (isinstance(item, Call) and item.over) for item in self._items)
+        dropped = sum(not is_over(item) for item in self._items)
         self._items.clear()
         while self._senders:
             _, sender = self._senders.popitem(last=False)

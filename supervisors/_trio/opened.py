@@ -19,8 +19,8 @@ from supervisors._core.errors import (
 )
 from supervisors._core.exits import describe, leaves
 from supervisors._core.settings import check_name
-from supervisors._core.slot import LIVE
 from supervisors._trio.base import SupervisorBase
+from supervisors._trio.leftovers import describe as describe_leftovers
 from supervisors._trio.log import log_events
 from supervisors._trio.root import Root
 from supervisors._trio.system import News, Observer, System, logger
@@ -29,6 +29,9 @@ CONSEQUENCES = (trio.Cancelled, SupervisionError)
 
 STOP_MARGIN = 5.0
 """Seconds that the default ``stop_limit`` leaves beyond the sum of the deadlines."""
+
+ABANDONED_GRACE = 1.0
+"""Seconds that an abandoned child has after everything else has ended."""
 
 MAX_CRASHED = 100
 """Crashes during a stop that its StopError holds; every one is logged."""
@@ -58,6 +61,8 @@ class _Opened(AbstractAsyncContextManager[Root], News):
         self._cause: BaseException | None = None  # why the tree was stopped, if by an error
         self._abandoned: list[NotStoppedError] = []
         self._late: NotStoppedError | None = None
+        self._left_alone = False  # only abandoned children are still there
+        self._patience: trio.CancelScope | None = None
         self._crashed: list[Exception] = []
 
     @trio.lowlevel.enable_ki_protection
@@ -161,6 +166,13 @@ class _Opened(AbstractAsyncContextManager[Root], News):
         if path == self._name:
             self._bring_down()
 
+    def over(self, path: str) -> None:
+        """What is still there now is what was abandoned: nothing else is worth waiting for."""
+        if path == self._name and self._abandoned:
+            self._left_alone = True
+            if self._patience is not None:
+                self._patience.deadline = trio.current_time() + ABANDONED_GRACE
+
     def abandoned(self, path: str, where: tuple[str, ...]) -> None:
         """A task that does not end cannot be killed: the tree comes down."""
         self._abandoned.append(NotStoppedError(path, "did not end within its deadline", where))
@@ -191,20 +203,18 @@ class _Opened(AbstractAsyncContextManager[Root], News):
             limit = self._stop_limit
             if limit is None:
                 limit = self._supervisor.stop_needs + STOP_MARGIN
-            with trio.move_on_after(limit):
+            if self._left_alone:
+                limit = ABANDONED_GRACE
+            with trio.move_on_after(limit) as self._patience:
                 await self._finished.wait()
             if not self._finished.is_set():
-                self._overran(limit)
+                self._overran()
 
-    def _overran(self, limit: float) -> None:
-        stuck = self._abandoned[0] if self._abandoned else None
-        reason = f"did not stop within {limit:g} s"
-        if stuck is not None:
-            reason = f"{reason}: {stuck}"
-        else:
-            names = [n.path for n in self._root.tree().walk() if n.state in LIVE and not n.children]
-            reason = f"{reason} (still there: {', '.join(names[:20]) or 'unknown'})"
-        self._late = error = NotStoppedError(self._name, reason)
+    def _overran(self) -> None:
+        there = describe_leftovers(self._supervisor)
+        self._late = error = NotStoppedError(
+            self._name, "did not stop in time; still there:", there
+        )
         if self._overrun is not None:
             self._overrun(error, self._cause)
         else:

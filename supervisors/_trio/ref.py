@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator
 from contextlib import contextmanager
 from typing import Any, Generic, Protocol
 
@@ -76,7 +76,7 @@ class Ref(Generic[S_contra]):
 
     def __init__(self, home: Home, name: str) -> None:
         self._home = home
-        self.name = name
+        self.name: str = name
         self._box: Mailbox[Any] | None = None
 
     @property
@@ -147,7 +147,7 @@ class Ref(Generic[S_contra]):
         return await self._home.wait_exit(self.name)
 
     @contextmanager
-    def monitor(self) -> Iterator[Exits]:
+    def monitor(self) -> Generator[Exits, None, None]:
         """``with ref.monitor() as exits: async for exit in exits: ...``: every end of the child
         from now on. None is missed, unless the reader is more than 1000 behind: then the oldest."""
         slot = self._home.slot(self.name)

@@ -100,7 +100,7 @@ class Root:
 
     def tree(self) -> Node:
         """A frozen picture of the whole tree."""
-        run = self.supervisor._run
+        run = self.supervisor.present
         if run is None:
             state = State.STOPPED
         elif run.machine.ending is not None:

@@ -42,6 +42,8 @@ from supervisors._trio.context import ChildContext
 from supervisors._trio.hang import where
 from supervisors._trio.mailbox import Mailbox
 from supervisors._trio.parent import Parent
+from supervisors._trio.ref import Home, Ref
+from supervisors._trio.system import System
 from supervisors._trio.ticket import Command, Ticket
 from supervisors._trio.user import unprotected, without_cancelled
 from supervisors.events import ChildAbandoned, ChildStuck, Event, MessagesDropped
@@ -56,10 +58,11 @@ PIECE = 100
 class Run:
     """See the module's text. Lives as long as one call of the supervisor."""
 
-    def __init__(self, parent: Parent, policy: Policy) -> None:
-        self.parent = parent
-        self.system = parent.system
-        self.machine = Machine(parent.path, policy, parent.system.rng)
+    def __init__(self, parent: Parent, policy: Policy, home: Home) -> None:
+        self.parent: Parent = parent
+        self._home = home
+        self.system: System = parent.system
+        self.machine: Machine = Machine(parent.path, policy, parent.system.rng)
         self._finished = trio.Event()
         self._nap = trio.CancelScope()
         self._napping = False
@@ -187,7 +190,7 @@ class Run:
         error: BaseException | None = None
         try:
             with ctx._scope:
-                ctx._task = trio.lowlevel.current_task()
+                ctx.task = trio.lowlevel.current_task()
                 await unprotected(slot.spec.run, ctx)
         except BaseException as caught:
             # The scope has removed the cancellation that was ours, so nothing is swallowed here.
@@ -262,7 +265,7 @@ class Run:
         ctx: ChildContext[Any] | None = action.slot.current
         if ctx is not None:
             if action.why in (Why.HUNG, Why.NOT_READY):
-                ctx._where = where(ctx._task)
+                ctx._where = where(ctx.task)
             if ctx._stopping is not None:
                 ctx._stopping.set()
             ctx._scope.cancel(reason=f"{action.slot.path}: {action.why.value}")
@@ -291,7 +294,15 @@ class Run:
             if dropped:
                 self.system.publish(MessagesDropped(slot.path, trio.current_time(), dropped))
 
+    def _finish(self, _action: Finish) -> None:
+        self._finished.set()
+        self.system.news.over(self.machine.board.path)
+
     # ------------------------------------------------------------------ mailboxes
+
+    def ref(self, slot: Slot) -> Ref[Any]:
+        """How others reach the slot's child."""
+        return Ref(self._home, slot.name)
 
     def box(self, slot: Slot) -> Mailbox[Any]:
         """The slot's mailbox, made when somebody first asks for it."""
@@ -311,9 +322,9 @@ _DO: dict[type[Action], Callable[[Run, Any], None]] = {
     Settle: lambda _run, action: action.ticket.settle(action.error, action.exit),
     Started: lambda run, _action: run.parent.ready(),
     Stopping: lambda run, _action: run.system.news.stopping(run.machine.board.path),
-    Finish: lambda run, _action: run._finished.set(),
+    Finish: Run._finish,
 }
 
 
 def _where(slot: Slot) -> tuple[str, ...]:
-    return () if slot.current is None else where(slot.current._task)
+    return () if slot.current is None else where(slot.current.task)

@@ -19,6 +19,9 @@ class News:
     def stopping(self, path: str) -> None:
         """The stop of that supervisor begins."""
 
+    def over(self, path: str) -> None:
+        """Nothing of that supervisor is waited for any more."""
+
     def abandoned(self, path: str, where: tuple[str, ...]) -> None:
         """That child did not end."""
 
@@ -34,7 +37,7 @@ class System:
 
     def __init__(self, rng: random.Random, observers: Iterable[Observer], news: News) -> None:
         self.rng = rng
-        self.observers = tuple(observers)
+        self.observers: tuple[Observer, ...] = tuple(observers)
         self.news = news
 
     def subscribe(self, observer: Observer) -> Callable[[], None]:

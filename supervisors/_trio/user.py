@@ -8,6 +8,7 @@ from typing import TypeVar, TypeVarTuple
 import trio
 
 from supervisors._core.errors import SupervisionError
+from supervisors._core.exits import as_group
 
 R = TypeVar("R")
 Ts = TypeVarTuple("Ts")
@@ -25,10 +26,13 @@ def without_cancelled(error: BaseException) -> BaseException:
         leak = SupervisionError("a Cancelled escaped from the child although nobody cancelled it")
         leak.__cause__ = error
         return leak
-    if isinstance(error, BaseExceptionGroup):
+    group = as_group(error)
+    if group is not None:
+        rest: BaseException | None
+        first = group.exceptions[0]
         try:
-            rest = error.split(trio.Cancelled)[1]
+            rest = group.split(trio.Cancelled)[1]
         except Exception:  # a group class of its own, or nested too deeply to be split
-            return error
-        return rest if rest is not None else without_cancelled(error.exceptions[0])
+            return group
+        return rest if rest is not None else without_cancelled(first)
     return error

@@ -25,7 +25,12 @@ from supervisors.testing.scripted import ready as ready
 from supervisors.testing.scripted import sleep as sleep
 from supervisors.testing.scripted import stubborn as stubborn
 
-for _value in tuple(globals().values()):  # what users see is where they import it from
-    if getattr(_value, "__module__", "").startswith("supervisors.testing."):
-        _value.__module__ = __name__
-del _value
+
+def _give_names_their_home() -> None:
+    """What users see is where they import it from."""
+    for value in tuple(globals().values()):
+        if getattr(value, "__module__", "").startswith("supervisors.testing."):
+            value.__module__ = __name__
+
+
+_give_names_their_home()

@@ -22,9 +22,9 @@ class ScriptedChild:
 
     def __init__(self, *scripts: Sequence[Step]) -> None:
         self._scripts = scripts or ([ready, forever],)
-        self.launches = 0
-        self.live = 0
-        self.most_live = 0
+        self.launches: int = 0
+        self.live: int = 0
+        self.most_live: int = 0
 
     async def __call__(self, ctx: ChildContext) -> None:
         script = self._scripts[min(self.launches, len(self._scripts) - 1)]

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
 UID = 10001
 # Stopping takes at most the sum of the deadlines of the parts that stop one after the other.
-GRACE_SECONDS = 90
+GRACE_SECONDS = 240
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import trio
 from conftest import INTEGRATION, KEY, connect
 from credentials import token
 from fake_application import JWT_SECRET, OWNER
-from test_api_events import EVENTS, Quiet
+from test_api_events import EVENTS
 from test_api_server import SMALL, client_of, raw_exchange, serving
 
 from http_api.app import create_app
@@ -22,6 +22,7 @@ from http_api.limits import Limits
 from http_api.principal import Permission, Role
 from http_api.tokens import TokenVerifier
 from runtime.settings import Settings
+from tests.child_context import Context
 
 SEND = f"{INTEGRATION}/messages/send"
 READ_ONLY = KeyScope("leitor", Role.OWNER, frozenset({Permission.READ}), UUID(OWNER))
@@ -183,7 +184,7 @@ async def test_one_owner_holds_but_its_share_of_the_sends(application, loja, aut
 
 
 async def test_one_owner_holds_but_its_share_of_the_streams(application, nursery):
-    nursery.start_soon(application.event_log.run, Quiet())
+    nursery.start_soon(application.event_log.run, Context())
     _, plaintext = KeyStore.load(application.settings).create(OWNERS)
     limits = Limits(streams_per_owner=2, graceful_seconds=1)  # a credential has one
     async with serving(application, limits) as server:
@@ -314,7 +315,7 @@ async def test_running_requests_give_way_to_nobody(application):
 
 @pytest.mark.parametrize("end", ["revoked", "rotated", "expired"])
 async def test_a_stream_ends_with_its_credential(application, nursery, end):
-    nursery.start_soon(application.event_log.run, Quiet())
+    nursery.start_soon(application.event_log.run, Context())
     store = KeyStore.load(application.settings)
     soon = datetime.now(UTC) + timedelta(seconds=3) if end == "expired" else None
     made, plaintext = store.create(replace(OWNERS, expires_at=soon))

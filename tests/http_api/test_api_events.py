@@ -16,23 +16,16 @@ from http_api.limits import Limits
 from runtime.errors import StorageUnavailable
 from runtime.event_log import EventFilter
 from runtime.events import Event, EventName
+from tests.child_context import Context
 
 EVENTS = "/api/whatsapp-integration/events"
 RECEIVED = EventName.MESSAGE_RECEIVED
 
 
-class Quiet:
-    def ready(self):
-        pass
-
-    def beat(self):
-        pass
-
-
 @pytest.fixture
 async def log(application, nursery):
     """The application's log, followed as in the product."""
-    nursery.start_soon(application.event_log.run, Quiet())
+    nursery.start_soon(application.event_log.run, Context())
     return application.log
 
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 import pytest
 import trio
+import trio.testing
 from media_support import LONG_AGO, OWNER, PNG, SHOP, arrived, open_scene
 
 from runtime.errors import Conflict, Invalid, NotFound
@@ -313,15 +314,17 @@ def test_delays_grow_to_their_cap(monkeypatch):
     assert delay_before("media_host", 30) >= 300
 
 
-async def test_without_a_journal_the_worker_waits(scene, tmp_path, monkeypatch):
-    monkeypatch.setattr("runtime.media.worker.BEAT_SECONDS", 0.05)
+async def test_without_a_journal_the_worker_waits(scene, tmp_path):
     closed = Journal(tmp_path / "other" / "journal.sqlite")
     worker = MediaWorker(closed, scene.tasks, scene.spool, scene.events)
     context = Context()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(worker.run, context)
-        with trio.fail_after(5):
+        with trio.fail_after(15):
             await context.is_ready.wait()
-            while context.beats < 2:  # noqa: ASYNC110 - it beats on while it waits
+            await trio.testing.wait_all_tasks_blocked()
+            assert context.beats == 1
+            nursery.start_soon(closed.run, Context())
+            while context.beats < 2:  # noqa: ASYNC110 - it goes on by itself
                 await trio.sleep(0.01)
         nursery.cancel_scope.cancel()

@@ -44,6 +44,8 @@ class Receiver:
         self.requests: list[Request] = []
         self.answer: Callable[[Request], object] = lambda _request: 204
         self.delay = 0.0
+        self.gate = trio.Event()  # answers wait for it
+        self.gate.set()
         self.at_once: dict[str, int] = {}
         self.most_at_once: dict[str, int] = {}
         self.url = ""
@@ -91,6 +93,7 @@ class Receiver:
         self.most_at_once[chat] = max(self.most_at_once.get(chat, 0), self.at_once[chat])
         self.requests.append(request)
         await trio.sleep(self.delay)
+        await self.gate.wait()
         self.at_once[chat] -= 1
         answer = self.answer(request)
         if answer is None:

@@ -12,6 +12,7 @@ import trio
 from runtime.events import EventBus
 from runtime.journal import CommandState, Connection, Journal, NewCommand, NewEntry
 from runtime.outbound.outbox import Outbox
+from runtime.stopping import waits_of
 from runtime.whatsapp import delivery
 from runtime.whatsapp.delivery import Delivery
 from runtime.whatsapp.link import RequestFailed
@@ -56,6 +57,11 @@ class Bridge:
         return [fields for type_, fields in self.requests if type_ == name]
 
 
+async def deliver(delivery, ctx):
+    async with waits_of(ctx) as waits:
+        await delivery.run(waits)
+
+
 @asynccontextmanager
 async def delivering(tmp_path, *commands, connected=True, bridge=None):
     """The journal, the bridge and the events of a running delivery."""
@@ -74,7 +80,7 @@ async def delivering(tmp_path, *commands, connected=True, bridge=None):
             await journal.submit(command, entry)
         lives["loja"].status = Status.CONNECTED if connected else Status.DISCONNECTED
         async with events.subscribe() as heard:
-            nursery.start_soon(Delivery(LOJA, bridge, services).run)
+            nursery.start_soon(deliver, Delivery(LOJA, bridge, services), ctx)
 
             async def acknowledge(message_id):
                 await journal.mark("loja", message_id, CommandState.SENT, at=datetime.now(UTC))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from datetime import UTC, datetime
 
 import httpx
 import pytest
@@ -75,10 +74,7 @@ async def test_a_table_that_answers_with_something_else_is_an_outage(content):
 
 
 def node(exit_: Exit, *children: Node) -> Node:
-    now = datetime.now(UTC)
-    return Node(
-        "x", "x", "worker", State.BACKOFF, 1, 1, exit_, 0.0, now, None, None, None, children
-    )
+    return Node("x", "x", "worker", State.BACKOFF, 1, 1, exit_, 0.0, None, None, children, 0.0)
 
 
 def test_the_tree_tells_a_crash_by_its_type():

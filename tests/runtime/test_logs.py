@@ -3,8 +3,11 @@
 import json
 import logging
 import os
+import subprocess
+import sys
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 import trio
@@ -42,6 +45,40 @@ def test_an_exception_keeps_its_stack(tmp_path):
             logging.getLogger("zapvisor.test").exception("failed")
     [line] = [json.loads(line) for line in (tmp_path / "logs/error.log").open()]
     assert "ValueError: por quê" in line["exception"]
+
+
+STUCK = """
+import sys, trio
+from pathlib import Path
+from runtime.logs import logging_to
+from supervisors import ChildSpec, Supervisor, hard_exit, open_supervisor
+
+async def stuck(ctx):
+    ctx.ready()
+    with trio.CancelScope(shield=True):
+        await trio.sleep_forever()
+
+async def main():
+    tree = Supervisor([ChildSpec("stuck", stuck, stop_deadline=0.1)])
+    async with open_supervisor(tree, stop_limit=0.2, logger=None, overrun=hard_exit):
+        pass
+
+with logging_to(Path(sys.argv[1])):
+    trio.run(main)
+"""
+
+
+def test_the_last_words_of_a_process_that_ends_on_the_spot_are_written(tmp_path):
+    ended = subprocess.run(
+        [sys.executable, "-c", STUCK, str(tmp_path)],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 70
+    [line] = [json.loads(line) for line in (tmp_path / "logs/error.log").open()]
+    assert "root/stuck" in line["event"]
 
 
 def test_only_phone_like_numbers_are_masked():

@@ -20,6 +20,8 @@ from supervisors import (
     ChildParked,
     ChildRestarting,
     ChildStarting,
+    LoopBlocked,
+    MessagesDropped,
     SupervisorReady,
     SupervisorStopping,
 )
@@ -136,6 +138,21 @@ def test_restarts_parks_and_escalations_are_counted_from_zero():
     assert telemetry.restarts == {"core/journal": 1}
     assert telemetry.parks == {"core/journal": 1}
     assert telemetry.escalations == {"core/storage": 1}
+
+
+def test_dropped_messages_and_held_up_loops_are_counted_from_zero():
+    telemetry = Telemetry(EventBus())
+    loja = "zapvisor/core/whatsapp/connections/loja"
+    label = child_label(loja)
+    telemetry(ChildStarting(loja, 0.0, 1))
+    before = (dict(telemetry.dropped), dict(telemetry.blocks))
+
+    telemetry(MessagesDropped(loja, 1.0, 3))
+    telemetry(LoopBlocked(loja, 2.0, 1.5, ()))
+
+    assert before == ({label: 0}, {label: 0})
+    assert telemetry.dropped == {label: 3}
+    assert telemetry.blocks == {label: 1}
 
 
 @pytest.mark.parametrize(

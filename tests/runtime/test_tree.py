@@ -4,43 +4,23 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
-from runtime.tree import BUDGET, core_tree
-from supervisors import ChildSpec, DynamicSupervisor, Strategy, Supervisor
+from http_api.cli.serving import STOP_MARGIN
+from http_api.limits import Limits
+from runtime.stopping import IN_HAND_SECONDS
+from runtime.tree import BUDGET
+from runtime.whatsapp.manager import Connections
+from supervisors import ChildSpec, Strategy, Supervisor
+from tests.supervised import local_stack, never, product_tree, walk
 
 ROOT = Path(__file__).parents[2]
 
 
-async def never(_ctx):
-    raise AssertionError("nothing is started here")
-
-
-def part():
-    return SimpleNamespace(run=never)
-
-
 @pytest.fixture
 def core():
-    pool = SimpleNamespace(supervisor=DynamicSupervisor(max_children=1))
-    stack = SimpleNamespace(supervisor=lambda: Supervisor([]))
-    names = ("journal", "event_log", "probe", "writer", "bridge", "media", "robot", "notifier")
-    return core_tree(
-        local_stack=stack,
-        connections=pool,
-        janitor=part(),
-        self_tests=DynamicSupervisor(max_children=1),
-        **{name: part() for name in names},
-    )
-
-
-def walk(supervisor: Supervisor, depth: int = 0):
-    for spec in supervisor._children:
-        yield depth, spec
-        if isinstance(spec.run, Supervisor):
-            yield from walk(spec.run, depth + 1)
+    return product_tree()
 
 
 def workers(supervisor: Supervisor) -> list[ChildSpec]:
@@ -56,6 +36,29 @@ def test_a_part_that_is_away_for_long_costs_nobodys_budget_but_the_journals(core
     """An outage is no reason to give up; a journal that crashes again and again is."""
     assert [spec.name for spec in workers(core) if spec.uses_budget] == ["journal"]
     assert core._policy.intensity == BUDGET
+
+
+def test_what_is_in_hand_is_finished_at_a_stop(core):
+    drained = {spec.name for spec in workers(core) if spec.drain_deadline == IN_HAND_SECONDS}
+    assert drained == {"writer", "media", "notifier"}
+    assert Connections(None)._spec("loja").drain_deadline == IN_HAND_SECONDS
+
+
+def test_all_deadlines_together_fit_the_time_that_the_manifests_give():
+    core, connection = product_tree(local_stack()), Connections(None)._spec("loja")
+    tree = Supervisor(
+        [
+            ChildSpec("pulse", never),
+            ChildSpec("core", core),
+            ChildSpec("http", never, stop_deadline=Limits().graceful_seconds + STOP_MARGIN),
+        ],
+        intensity=BUDGET,
+    )
+    needs = tree.stop_needs + connection.drain_deadline + connection.stop_limit
+    unit = (ROOT / "deploy" / "systemd" / "zapvisor.service").read_text()
+    given = int(re.search(r"^TimeoutStopSec=(\d+)s$", unit, re.M)[1])
+    assert needs + 5 < given, "and the 5 s that open_supervisor leaves"
+    assert f"({needs + 5:.0f} s with" in (ROOT / "deploy" / "README.md").read_text()
 
 
 def test_who_needs_whom_is_restarted_together(core):

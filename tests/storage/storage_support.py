@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from random import Random
 
 import trio
@@ -51,6 +51,13 @@ class InlineJournal(Journal):
 
     def close(self) -> None:
         self._engine.connection.close()
+
+    def go_away(self) -> None:
+        self._away, self._engine = self._engine, None
+
+    def come_back(self) -> None:
+        self._engine = self._away
+        self._opened.set()
 
 
 class FakeSupabase:
@@ -123,6 +130,7 @@ class Context:
     def __init__(self) -> None:
         self.is_ready = trio.Event()
         self.longest_silence = 0.0
+        self.stopping = trio.Event()
         self._last = 0.0
 
     def ready(self) -> None:
@@ -133,6 +141,14 @@ class Context:
         now = trio.current_time()
         self.longest_silence = max(self.longest_silence, now - self._last)
         self._last = now
+
+    @contextmanager
+    def idle(self):
+        self.beat()
+        try:
+            yield
+        finally:
+            self._last = trio.current_time()
 
 
 class Rig:

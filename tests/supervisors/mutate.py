@@ -19,7 +19,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-VALUES = ["settings", "exits", "delays"]  # used everywhere
+VALUES = ["settings", "stacks", "exits", "slot", "delays"]  # used everywhere
 CHAIN = ["budget", "timers", "board", "plan", "judgement", "machine"]  # used by those after them
 MODULES = VALUES + CHAIN
 PATIENCE = 4  # times the CPU of the original for one mutant; an endless loop is a death too
@@ -41,7 +41,14 @@ TYPING = "TYPE_CHECKING"
 ARITHMETIC = {ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Add}
 
 # (module, mutated line of source): why no test can tell it from the original
-EQUIVALENT: dict[tuple[str, str], str] = {}
+EQUIVALENT: dict[tuple[str, str], str] = {
+    (
+        "budget",
+        "len(self._recent) + len(self._kept) < self._intensity.max_restarts",
+    ): "counts once more, to the same result",
+    ("budget", "now - self._recent[0].at >= window"): "looks at it again, to the same result",
+    ("budget", "now + self._recent[0].at"): "looks at all of them, to the same result",
+}
 
 
 def mutants(tree):

@@ -21,7 +21,7 @@ The docstrings, which are the specification. This page is made from them by
 INTERNAL = {
     *("running", "slot", "box", "nodes", "may_wait"),
     *("host", "unhost", "at_end", "drain", "close"),
-    *("push", "end", "derive"),
+    *("push", "end", "derive", "present", "task", "give_up", "settle"),
 }
 """Members that one part of the library has for another."""
 

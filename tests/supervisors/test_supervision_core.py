@@ -19,6 +19,7 @@ from supervisors import (
     Escalate,
     ExitKind,
     Intensity,
+    NotStoppedError,
     Park,
     Restart,
     State,
@@ -29,6 +30,7 @@ from supervisors import (
     Why,
 )
 from supervisors._core import stacks
+from supervisors._core.actions import Settle
 from supervisors._core.board import Policy
 from supervisors._core.budget import Budget
 from supervisors._core.exits import (
@@ -210,6 +212,15 @@ def test_a_restart_grows_no_older_while_its_child_is_unwell():
     assert [budget.spend(other, 2000), budget.spend(slot, 2005)] == [True, True]
     slot.sick_since = 2005.0
     assert budget.used(2011) == 1  # the other's has grown old
+
+
+def test_what_is_kept_for_its_sick_child_counts():
+    slot, other = well(), well()
+    budget = Budget(Intensity(2, 10))
+    assert budget.spend(slot, 0)
+    slot.sick_since = 0.0
+    assert budget.used(50) == 1
+    assert [budget.spend(other, 100), budget.spend(other, 101)] == [True, False]
 
 
 def test_a_budget_holds_what_it_needs_only():
@@ -644,3 +655,92 @@ def test_random_walks():
             walk(walked, choose, 60)
             assert walked.started <= 1
             assert walked.finished <= 1
+
+
+class Host:
+    """A supervisor that runs inside a child."""
+
+    stop_needs = 7.0
+    may_wait = False
+
+
+def test_what_runs_a_supervisor_has_the_time_of_its_children():
+    p = pair(ChildSpec("a", unused), ChildSpec("b", unused, ready_deadline=2), keyed=True)
+    a, b = p.machine.slots.values()
+    for slot in (a, b):
+        p.machine.hosts(slot, Host())
+    assert p.machine.due() == 2  # b's own; a has none for its start any more
+    p.ready("a")
+    p.ready("b")
+    assert p.machine.board.stop_limit(a) == 5 + 7
+    p.machine.hosts(a, Host())
+    assert p.machine.board.stop_limit(a) == 5 + 7 + 7
+    p.machine.hosts_no_more(a, a.hosts[0])
+    assert p.machine.board.stop_limit(a) == 5 + 7
+    p.machine.hosts_no_more(a, a.hosts[0])
+    assert p.machine.board.stop_limit(a) == 5
+
+
+def test_a_stop_deadline_that_is_said_stands_whatever_runs_inside():
+    p = pair(ChildSpec("a", unused, stop_deadline=20))
+    slot = p.machine.slots["a"]
+    p.machine.hosts(slot, Host())
+    assert p.machine.board.stop_limit(slot) == 20
+
+
+def test_to_host_a_supervisor_when_ready_leaves_the_liveness_alone():
+    p = pair(ChildSpec("a", unused, liveness=3))
+    p.ready("a")
+    p.machine.hosts(p.machine.slots["a"], Host())
+    assert p.machine.due() == 3
+
+
+def test_what_hosts_one_that_waits_is_waited_for_too():
+    class Waiting(Host):
+        may_wait = True
+
+    p = pair(ChildSpec("a", unused), ChildSpec("b", unused))
+    p.ready("a")
+    p.ready("b")
+    p.machine.hosts(p.machine.slots["a"], Waiting())
+    p.machine.terminate("a", 0.0, "ticket")
+    p.machine.tick(12.0)
+    assert states(p) == [State.STOPPING, State.RUNNING]
+    errors = [action.error for action in p.machine.take() if isinstance(action, Settle)]
+    assert [type(error) for error in errors] == [NotStoppedError]
+
+
+def test_deadlines_are_acted_on_by_the_hundred():
+    p = pair(*[ChildSpec(str(n), unused, ready_deadline=1) for n in range(250)], keyed=True)
+    while p.machine.wants_tick:
+        p.advance(0)
+    left = []
+    for _ in range(3):
+        p.advance(1)
+        left.append((states(p).count(State.STARTING), p.machine.wants_tick))
+    assert left == [(150, True), (50, True), (0, False)]
+
+
+def test_a_full_hundred_leaves_nothing_for_a_second_step():
+    p = pair(*[ChildSpec(str(n), unused, ready_deadline=1) for n in range(100)], keyed=True)
+    p.advance(1)
+    assert (states(p).count(State.STARTING), p.machine.wants_tick) == (0, False)
+
+
+def test_many_start_and_stop_in_steps_of_a_hundred():
+    p = pair(*[ChildSpec(str(n), unused) for n in range(250)], keyed=True)
+    assert (len(p.launched), p.machine.wants_tick) == (100, True)
+    p.advance(0)
+    assert len(p.launched) == 200
+    p.ready("0")
+    assert len(p.launched) == 200
+    p.advance(0)
+    assert (len(p.launched), p.machine.wants_tick) == (250, False)
+    p.stop()
+    assert (len(p.cancelled), p.machine.wants_tick) == (100, True)
+    for _ in range(2):
+        p.advance(0)
+    assert (len(p.cancelled), p.machine.wants_tick) == (250, False)
+    for name in p.names():
+        p.exit(name, ExitKind.STOPPED)
+    assert p.finished == 1
