@@ -102,9 +102,12 @@ class Pulse:
         ok = lag <= self._max_lag and not hung and not blockers
         return Liveness(ok=ok, lag=lag, hung=hung, blockers=blockers)
 
-    def _blockers(self, now: float) -> tuple[str, ...]:
+    def _forget(self, now: float) -> None:
         while self._blocks and self._blocks[0][0] <= now - WINDOW:
             self._blocks.popleft()
+
+    def _blockers(self, now: float) -> tuple[str, ...]:
+        self._forget(now)
         held: dict[str, float] = {}
         for _, block in self._blocks:
             held[block.path] = held.get(block.path, 0.0) + block.seconds
@@ -145,6 +148,7 @@ class Pulse:
                 untold, self._untold = self._untold, []
                 for block in untold:
                     now = trio.current_time()
+                    self._forget(now)  # also when nobody asks
                     self._blocks.append((now, block))
                     path = block.path or root
                     ctx.system.publish(LoopBlocked(path, now, block.seconds, block.where))
