@@ -148,7 +148,7 @@ class Pulse:
                 untold, self._untold = self._untold, []
                 for block in untold:
                     now = trio.current_time()
-                    self._forget(now)
+                    self._forget(now)  # also when nobody asks
                     self._blocks.append((now, block))
                     path = block.path or root
                     ctx.system.publish(LoopBlocked(path, now, block.seconds, block.where))

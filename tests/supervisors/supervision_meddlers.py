@@ -5,7 +5,7 @@ from __future__ import annotations
 import trio
 from supervision_misdeeds import OfItsOwn, OnPurposeError, misdeed
 
-from supervisors import StaleIncarnationError, SupervisionError
+from supervisors import KeyTakenError, StaleIncarnationError, SupervisionError
 
 # ---------------------------------------------------------------------- tasks and contexts
 
@@ -159,3 +159,20 @@ async def commands_from_an_observer(me):
         await me.nap(8)
     finally:
         unsubscribe()
+
+
+@misdeed
+async def fights_for_a_key(me):
+    registry = me.world.registry
+    me.ctx.ready()
+    for _ in range(5):
+        key = me.dice.choice("kl")
+        try:
+            registry.register(key, me.ctx)
+        except KeyTakenError:
+            with trio.move_on_after(1):
+                await (await registry.wait(key)).call("yours?")
+        await me.nap(2)
+        if me.dice.random() < 0.5:
+            registry.unregister(key, me.ctx)
+    raise me.crash()

@@ -40,6 +40,8 @@ class Checks:
                 self.fault(f"a task is left: {task.name}")
         if calls.waiting:
             self.fault(f"calls are left: {calls.waiting}")
+        if len(self.registry) or self.registry._keys:
+            self.fault(f"keys are left: {list(self.registry)}")
         for path, home in self.homes:
             try:
                 self.fault(f"{path} still runs: {home.tree()}")

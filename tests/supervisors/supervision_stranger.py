@@ -22,6 +22,7 @@ from supervision_strange_trees import Trees
 
 from supervisors import (
     Call,
+    Registry,
     SupervisionError,
     open_supervisor,
 )
@@ -90,6 +91,7 @@ class Stranger(Trees, Checks):
         self.story = Story(self.fault)
         self.homes = []  # (path, supervisor)
         self.names = {}  # of the children of a supervisor, by its id
+        self.registry = Registry()
         self.live = {}
         self.kinds = {}  # how often each misdeed was done
         self.news = trio.Event()
