@@ -113,6 +113,7 @@ class Pulse:
         while self._blocks and self._blocks[0][0] <= now - WINDOW:
             self._blocks.popleft()
 
+    @trio.lowlevel.enable_ki_protection
     async def __call__(self, ctx: ChildContext[Any]) -> None:
         root = ctx.path.partition("/")[0]
         unsubscribe = ctx.system.subscribe(lambda event: self._on_event(event, root))
