@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -11,8 +11,7 @@ import trio
 
 from supervisors._core.exits import Why
 from supervisors._trio.context import ChildContext
-from supervisors._trio.run import Run
-from supervisors._trio.sampler import Blocked, Sampler
+from supervisors._trio.sampler import Sampler
 from supervisors._trio.systemd import Notifier
 from supervisors.events import (
     ChildAbandoned,
@@ -24,19 +23,13 @@ from supervisors.events import (
     SupervisorStopping,
 )
 
-BLOCKED_AFTER = 0.25
-"""Seconds without a turn of the loop from which on ``LoopBlocked`` is told."""
-
-WINDOW = 30.0
-SHARE = 0.5
-"""A child that held the loop for more than this share of the last 30 s is a blocker."""
-
 
 @dataclass(frozen=True, slots=True)
 class Liveness:
     """Answer to "is the process alive?". ``lag``: seconds by which the loop was late last time, or
     is now. ``hung``: paths of children that missed their deadline and have not ended yet.
-    ``blockers``: paths of children that held the loop for more than half of the last 30 s."""
+    ``blockers``: paths of children that blocked the loop for more than half of the last ``window``
+    seconds (see ``Pulse``), the root's if it was a task of no child."""
 
     ok: bool
     lag: float
@@ -51,6 +44,16 @@ class Pulse:
         Seconds between measurements. Default 1.
     max_lag
         Seconds of lateness up to which the loop counts as alive. Default 5.
+    blocked_after
+        Seconds without a turn of the loop from which on it counts as blocked: when it turns again,
+        the event LoopBlocked names the child that was running, also when it was a task in a nursery
+        of the child's. Default 0.25: everybody who talks to the program has noticed by then. A
+        thread looks four times as often; it is there while the pulse runs. Time under a virtual
+        clock is not looked at.
+    window
+        Seconds for ``Liveness.blockers``. Default 10, of which more than half is as bad as a lag of
+        ``max_lag``. One block alone makes no blocker, however long it was (the machine may have
+        been suspended): the lag tells.
     measured
         Told each lateness, in seconds. Default nobody.
     notifier
@@ -60,11 +63,8 @@ class Pulse:
         not end lets it bite.
 
     An HTTP handler for liveness answers with ``live()``. If the loop is blocked it cannot answer at
-    all, which whoever asks from outside notices as well. A thread of the pulse sees it too: when
-    the loop does not turn for a quarter of a second it looks who runs, and the event LoopBlocked
-    names that child and the frames; a block that outlasts ``max_lag`` is logged while it lasts. A
-    child that blocks again and again, with turns in between, is one of ``live().blockers``. (A call
-    that holds the interpreter as well, as some C extensions do, is noticed but cannot be named.)
+    all, which whoever asks from outside notices as well; a block that outlasts ``max_lag`` is
+    logged while it lasts, with the frames that it is in.
     """
 
     def __init__(
@@ -72,23 +72,27 @@ class Pulse:
         *,
         interval: float = 1.0,
         max_lag: float = 5.0,
+        blocked_after: float = 0.25,
+        window: float = 10.0,
         measured: Callable[[float], None] = lambda _lag: None,
         notifier: Notifier | None = None,
     ) -> None:
-        if not (interval > 0 and max_lag > 0):
-            raise ValueError("interval and max_lag must be positive")
+        if not min(interval, max_lag, blocked_after, window) > 0:
+            raise ValueError("interval, max_lag, blocked_after and window must be positive")
         self._notifier = notifier or Notifier()
         if self._notifier.watchdog is not None:
             interval = min(interval, self._notifier.watchdog / 2)
         self._interval = interval
         self._max_lag = max_lag
+        self._blocked_after = blocked_after
+        self._window = window
         self._measured = measured
         self._due: float | None = None  # when the next measurement is due; None: not running
         self._lag = 0.0
         self._hung: dict[str, None] = {}
         self._armed = False
-        self._blocks: deque[tuple[float, Blocked]] = deque()
-        self._untold: list[Blocked] = []
+        self._blocks: deque[LoopBlocked] = deque()  # of the last window, and some before it
+        self._untold: list[LoopBlocked] = []
         self._news = trio.Event()
 
     def live(self) -> Liveness:
@@ -103,15 +107,16 @@ class Pulse:
         return Liveness(ok=ok, lag=lag, hung=hung, blockers=blockers)
 
     def _blockers(self, now: float) -> tuple[str, ...]:
-        self._forget(now)
-        held: dict[str, float] = {}
-        for _, block in self._blocks:
-            held[block.path] = held.get(block.path, 0.0) + block.seconds
-        return tuple(path for path, seconds in held.items() if seconds > SHARE * WINDOW)
-
-    def _forget(self, now: float) -> None:
-        while self._blocks and self._blocks[0][0] <= now - WINDOW:
-            self._blocks.popleft()
+        begin = now - self._window
+        parts: defaultdict[str, list[float]] = defaultdict(list)
+        for block in self._blocks:
+            if block.at > begin:
+                parts[block.path].append(min(block.seconds, block.at - begin))
+        return tuple(
+            path
+            for path, seconds in parts.items()
+            if len(seconds) > 1 and sum(seconds) > self._window / 2
+        )
 
     @trio.lowlevel.enable_ki_protection
     async def __call__(self, ctx: ChildContext[Any]) -> None:
@@ -119,28 +124,26 @@ class Pulse:
         unsubscribe = ctx.system.subscribe(lambda event: self._on_event(event, root))
         self._lag = 0.0
         self._due = trio.current_time() + self._interval
-        sampler = Sampler(BLOCKED_AFTER, self._max_lag, Run._child.__code__, self._on_block)
-        sampler.start()
-        ctx.ready()
         try:
-            while True:
-                await self._wait(ctx, self._due, root)
-                now = trio.current_time()
-                self._lag = now - self._due
-                self._due = now + self._interval
-                self._measured(self._lag)
-                ctx.beat()
-                if self._armed and self._notifier.watchdog is not None and self.live().ok:
-                    self._notifier.tell("WATCHDOG=1")
+            with Sampler(root, self._blocked_after, self._max_lag, self._on_block):
+                ctx.ready()
+                while True:
+                    await self._wait(ctx, self._due)
+                    now = trio.current_time()
+                    self._lag = now - self._due
+                    self._due = now + self._interval
+                    self._measured(self._lag)
+                    ctx.beat()
+                    if self._armed and self._notifier.watchdog is not None and self.live().ok:
+                        self._notifier.tell("WATCHDOG=1")
         finally:
-            sampler.stop()
             self._due = None
             self._hung.clear()
             self._blocks.clear()
             self._untold.clear()
             unsubscribe()
 
-    async def _wait(self, ctx: ChildContext[Any], due: float, root: str) -> None:
+    async def _wait(self, ctx: ChildContext[Any], due: float) -> None:
         """Until the next measurement; tells of blocks meanwhile."""
         with trio.move_on_at(due):
             while True:
@@ -148,13 +151,13 @@ class Pulse:
                 self._news = trio.Event()
                 untold, self._untold = self._untold, []
                 for block in untold:
-                    now = trio.current_time()
-                    self._forget(now)  # also when nobody asks
-                    self._blocks.append((now, block))
-                    path = block.path or root
-                    ctx.system.publish(LoopBlocked(path, now, block.seconds, block.where))
+                    ctx.system.publish(block)
 
-    def _on_block(self, block: Blocked) -> None:
+    def _on_block(self, block: LoopBlocked) -> None:
+        while self._blocks and self._blocks[0].at <= block.at - self._window:
+            self._blocks.popleft()
+        if block.where:  # somebody's
+            self._blocks.append(block)
         self._untold.append(block)
         self._news.set()
 

@@ -1,160 +1,193 @@
-"""What keeps the event loop from turning: a thread that asks it, and looks when no answer comes."""
+"""``Sampler``: a thread that finds out who keeps the event loop from turning.
+
+Four times per ``blocked_after`` it asks the loop for an answer. While none comes, it looks at the
+stack of the loop's thread, finds the running task in trio's tree and the child that this task
+belongs to. A loop that waits for something to do answers at once; and no step of a task is touched
+(an instrument would cost more than a tenth of a bare step), so a loop that turns pays for nothing
+but the answers.
+"""
 
 from __future__ import annotations
 
-import logging
 import sys
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable
 from contextlib import suppress
-from types import CodeType, FrameType
-from typing import NamedTuple
+from dataclasses import dataclass
+from types import FrameType, TracebackType
 
 import trio
 
 from supervisors._core import stacks
+from supervisors._trio.run import Run
+from supervisors._trio.system import logger
+from supervisors.events import LoopBlocked
 
-logger = logging.getLogger("supervisors")
-
-ASK_EVERY = 0.1
-"""Seconds between two questions."""
-
-LOOK_EVERY = 0.02
-"""Seconds between two looks at what runs, while no answer comes."""
-
-MAX_LOOKS = 50
-JOIN_WAIT = 1.0
+JOIN_LIMIT = 1.0
+MAX_SAMPLES = 1000
+"""Looks at one block that are kept; a longer one is told by these."""
 
 
-class Blocked(NamedTuple):
-    """The loop did not turn for ``seconds``. ``path``: the child that ran in most of the looks;
-    empty if it was none, or nothing could be seen (a call that held the interpreter as well)."""
+@dataclass(frozen=True, slots=True)
+class Instant:
+    """On two clocks, in seconds: the machine's and the run's."""
 
-    seconds: float
+    real: float
+    run: float
+
+    def until(self, later: Instant) -> float:
+        """Seconds that have passed on both: a virtual clock stands still or jumps, and neither is
+        a blocked loop."""
+        return min(later.real - self.real, later.run - self.run)
+
+    def plus(self, seconds: float) -> Instant:
+        return Instant(self.real + seconds, self.run + seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
     path: str
     where: tuple[str, ...]
-
-
-class Look(NamedTuple):
-    """What was seen once: the child that ran (empty: none), and where it was."""
-
-    path: str
-    where: tuple[str, ...]
+    seconds: float  # it stands for
 
 
 class Sampler:
-    """Runs between ``start`` and ``stop``, both called in the loop's thread.
+    """Watches the loop that it is entered in, from a thread of its own that ends with the block.
 
-    patience
-        Seconds without an answer from which on the loop counts as blocked.
+    root
+        Path for a task that is no child's.
     alarm
         Seconds after which a block that still lasts is logged, for it may never end.
-    child
-        The code object of the coroutine that runs a child, whose task's name is the child's path.
     found
-        Called in the loop's thread after each block. May not raise.
+        Told each time the loop turns again after it did not for ``blocked_after`` seconds or more;
+        called in the loop's thread, outside of any child.
     """
 
     def __init__(
-        self, patience: float, alarm: float, child: CodeType, found: Callable[[Blocked], None]
+        self,
+        root: str,
+        blocked_after: float,
+        alarm: float,
+        found: Callable[[LoopBlocked], object],
     ) -> None:
-        self._patience = patience
-        self._alarm = alarm
-        self._child = child
-        self._found = found
-        self._quit = threading.Event()
-        self._answered = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="pulse", daemon=True)
-
-    def start(self) -> None:
-        """Begins to ask."""
-        root = trio.lowlevel.current_root_task()
-        assert root is not None
         self._root = root
+        self._blocked_after = blocked_after
+        self._alarm = alarm
+        self._tick = blocked_after / 4
+        self._found = found
+        self._clock = trio.lowlevel.current_clock()
         self._token = trio.lowlevel.current_trio_token()
+        self._tasks = trio.lowlevel.current_root_task()
         self._loop = threading.get_ident()
+        self._over = threading.Event()
+        self._asked: Instant | None = None  # when the loop was asked what it has not answered yet
+        self._samples: list[Sample] = []
+        self._alarmed = False
+        self._thread = threading.Thread(target=self._watch, name=f"{root} sampler", daemon=True)
+
+    def __enter__(self) -> None:
         self._thread.start()
 
-    def stop(self) -> None:
-        """Ends the thread; it waits for nothing but these two events."""
-        self._quit.set()
-        self._answered.set()
-        self._thread.join(JOIN_WAIT)
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        # The thread waits for nothing but this, so the loop is not held up by the join.
+        self._over.set()
+        self._thread.join(JOIN_LIMIT)
+
+    def _now(self) -> Instant:
+        return Instant(time.perf_counter(), self._clock.current_time())
 
     def _watch(self) -> None:
-        try:
-            while not self._quit.wait(ASK_EVERY):
-                asked = time.perf_counter()
-                self._answered.clear()
-                self._token.run_sync_soon(self._answered.set)
-                if self._quit.is_set() or self._answered.wait(self._patience):
-                    continue
-                looks = self._look(asked)
-                blocked = _sum_up(time.perf_counter() - asked, looks)
-                if not self._quit.is_set():
-                    self._token.run_sync_soon(self._found, blocked)
-        except trio.RunFinishedError:
-            pass
+        last = self._now()
+        while not self._over.wait(self._tick):
+            now = self._now()
+            passed = last.until(now)
+            if self._asked is not None:
+                self._sample(passed)
+                self._raise_alarm(self._asked.until(now))
+            else:
+                self._samples = []
+                self._alarmed = False
+                asked = now
+                if passed - self._tick >= self._blocked_after:
+                    # We were held up too. A call that does not release the GIL has just come back,
+                    # and its caller has not gone on yet: whoever wants the GIL comes first.
+                    self._sample(passed - self._tick)
+                    if self._samples:
+                        asked = last.plus(self._tick)
+                self._asked = asked
+                try:
+                    self._token.run_sync_soon(self._answer)
+                except trio.RunFinishedError:
+                    return
+            last = now
 
-    def _look(self, asked: float) -> list[Look]:
-        """Who runs, looked at again and again until the answer comes."""
-        looks: list[Look] = []
-        alarmed = False
-        while True:
-            stack = list(_stack(sys._current_frames().get(self._loop)))
-            if len(looks) < MAX_LOOKS:
-                looks.append(self._whose(stack))
-            late = time.perf_counter() - asked
-            if late > self._alarm and not alarmed:
-                alarmed = True
-                lines = "".join(f"\n    {line}" for line in looks[-1].where)
-                logger.critical("the event loop has not turned for %.1f s; it is in%s", late, lines)
-            if self._answered.wait(LOOK_EVERY):
-                return looks
+    def _raise_alarm(self, late: float) -> None:
+        if late > self._alarm and not self._alarmed and self._samples:
+            self._alarmed = True
+            last = self._samples[-1]
+            lines = "".join(f"\n    {line}" for line in last.where)
+            logger.critical(
+                "the event loop has not turned for %.1f s; it is in %s%s", late, last.path, lines
+            )
 
-    def _whose(self, stack: list[tuple[FrameType, int]]) -> Look:
-        """The child that runs, and its part of the stack."""
-        depths = {id(frame): depth for depth, (frame, _) in enumerate(stack)}
-        for frame, path in self._tasks():
-            if id(frame) in depths:
-                return Look(path, _lines(stack[: depths[id(frame)] + 1]))
-        return Look("", _lines(stack))
+    def _answer(self) -> None:
+        """The loop's part."""
+        samples, asked, self._asked = self._samples, self._asked, None
+        if asked is None or not samples or self._over.is_set():
+            return
+        seconds = asked.until(self._now())
+        if seconds >= self._blocked_after:
+            path, where = self._blame(samples)
+            self._found(LoopBlocked(path, self._clock.current_time(), seconds, where))
 
-    def _tasks(self) -> Iterator[tuple[FrameType, str]]:
-        """The outermost frame of each task below a child's, and the path of that child.
+    def _blame(self, samples: list[Sample]) -> tuple[str, tuple[str, ...]]:
+        """Who was seen for more than half of the time, and where for longest."""
+        shares: defaultdict[str, float] = defaultdict(float)
+        for sample in samples:
+            shares[sample.path] += sample.seconds
+        path = max(shares, key=lambda path: shares[path])
+        if shares[path] * 2 <= sum(shares.values()):
+            return self._root, ()
+        longest = max((s for s in samples if s.path == path), key=lambda sample: sample.seconds)
+        return path, longest.where
 
-        The loop's thread stands still, but it may stand between two changes of a task's children:
-        then they are as many as could be copied.
-        """
-        todo = [(self._root, "")]
-        while todo:
-            task, path = todo.pop()
-            coroutine = task.coro
-            if getattr(coroutine, "cr_code", None) is self._child:
-                path = task.name
-            frame = getattr(coroutine, "cr_frame", None)
-            if path and frame is not None:
-                yield frame, path
-            with suppress(RuntimeError):
+    def _sample(self, seconds: float) -> None:
+        """Notes which task runs now, if any: the loop may wait, or do trio's own work."""
+        frames: list[FrameType] = []  # innermost first
+        frame = sys._current_frames().get(self._loop)
+        while frame is not None:
+            frames.append(frame)
+            frame = frame.f_back
+        task = self._running_task()
+        if task is None or task.coro.cr_frame not in frames:  # the loop has gone on meanwhile
+            return
+        own = frames[: frames.index(task.coro.cr_frame) + 1]
+        where = stacks.lines((frame.f_code, frame.f_lineno) for frame in reversed(own))
+        if len(self._samples) < MAX_SAMPLES:
+            self._samples.append(Sample(self._child_of(task), where, seconds))
+
+    def _running_task(self) -> trio.lowlevel.Task | None:
+        waiting = [] if self._tasks is None else [self._tasks]
+        while waiting:
+            task = waiting.pop()
+            if task.coro.cr_running:
+                return task
+            with suppress(RuntimeError):  # they change at this moment: the loop turns
                 for nursery in tuple(task.child_nurseries):
-                    todo += [(below, path) for below in tuple(nursery.child_tasks)]
+                    waiting.extend(tuple(nursery.child_tasks))
+        return None
 
-
-def _sum_up(seconds: float, looks: list[Look]) -> Blocked:
-    if not looks:
-        return Blocked(seconds, "", ())
-    path = Counter(look.path for look in looks).most_common(1)[0][0]
-    return Blocked(seconds, path, next(look.where for look in looks if look.path == path))
-
-
-def _stack(frame: FrameType | None) -> Iterator[tuple[FrameType, int]]:
-    """The frame and those around it, the innermost first, each with its line at this moment."""
-    while frame is not None:
-        yield frame, frame.f_lineno
-        frame = frame.f_back
-
-
-def _lines(stack: list[tuple[FrameType, int]]) -> tuple[str, ...]:
-    return stacks.lines((frame.f_code, line) for frame, line in reversed(stack))
+    def _child_of(self, task: trio.lowlevel.Task) -> str:
+        """The path of the innermost child that the task is, or is below of."""
+        while task.coro.cr_code is not Run._child.__code__:
+            if task.parent_nursery is None:
+                return self._root
+            task = task.parent_nursery.parent_task
+        return task.name  # children's tasks are called by their paths

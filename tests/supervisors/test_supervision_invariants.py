@@ -324,7 +324,7 @@ def test_invariant_11_no_queue_without_a_bound_and_no_wait_without_a_way_out():
         "_trio/ref.py": 1,  # MONITOR_BOUND
         "_trio/run.py": 1,  # the backlog: one entry per child or task that waits for it
         "_process/output.py": 1,  # TAIL
-        "_trio/pulse.py": 1,  # blocks within WINDOW, each of BLOCKED_AFTER at least
+        "_trio/pulse.py": 1,  # blocks within the window, each of blocked_after at least
     }
     assert "maxlen=" in sources["_trio/ref.py"]
     assert "maxlen=" in sources["_process/output.py"]
