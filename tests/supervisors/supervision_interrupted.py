@@ -193,7 +193,7 @@ class Striker:
         self.struck = self.unprotected = False
 
     def __call__(self, frame, _event, _arg):
-        # What the sampler has done in the loop by then depends on real time (and stands in a task of
+        # What the sampler has done in the loop by then depends on real time (it stands in a task of
         # trio's own, which Ctrl-C does not strike).
         if frame.f_code.co_filename.endswith("/sampler.py"):
             return None
