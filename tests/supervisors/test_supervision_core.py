@@ -6,6 +6,7 @@ import math
 import random
 
 import pytest
+import trio
 from supervision_pair import Pair
 from supervision_walk import policy, spec, unused, walk
 
@@ -407,6 +408,109 @@ def test_whatever_is_raised_is_judged():
     assert judge(GeneratorExit()).kind is ExitKind.CRASHED
 
 
+class HostileText(str):
+    """A text that lets nobody read it."""
+
+    __slots__ = ()
+
+    def __format__(self, _spec):
+        raise ValueError
+
+    def __getitem__(self, _key):
+        return 7
+
+    def __len__(self):
+        raise ValueError
+
+
+def test_a_text_with_methods_of_its_own_is_read_as_what_it_is():
+    class OddError(Exception):
+        def __str__(self):
+            return HostileText("told")
+
+    odd = OddError()
+    odd.__notes__ = [HostileText("a note")]
+    assert judge(odd).reason == "OddError: told\na note"
+    assert type(judge(odd).reason) is str
+    park = judge(Park(HostileText("out"), HostileText("code")))
+    assert (park.reason, park.code) == ("out", "code")
+    assert judge(Done(HostileText("x" * 5000))).reason == "x" * MAX_REASON
+
+
+def test_a_verdict_whose_class_forgot_its_reason_is_one_all_the_same():
+    class LoggedOut(Park):
+        def __init__(self, who):
+            self.who = who
+
+    class Gone(Escalate):
+        def __init__(self):
+            pass
+
+        @property
+        def reason(self):
+            raise ValueError
+
+        @property
+        def code(self):
+            raise KeyboardInterrupt
+
+    class Over(Done):
+        def __init__(self):
+            pass
+
+    class Coded(Park):
+        reason = "of the class"
+        code = "coded"
+
+        def __init__(self):
+            pass
+
+    park = judge(LoggedOut("ann"))
+    assert (park.kind, park.reason, park.code) == (ExitKind.PARKED, "ann", "parked")
+    gone = judge(Gone())
+    assert (gone.kind, gone.reason, gone.code) == (ExitKind.ESCALATED, "", "escalated")
+    assert judge(Over()).kind is ExitKind.DONE
+    assert (judge(Coded()).reason, judge(Coded()).code) == ("of the class", "coded")
+
+
+def test_what_hides_its_class_or_its_parts_is_a_crash():
+    class Nameless(type):
+        @property
+        def __name__(cls):
+            raise ValueError
+
+    class UnnamedError(Exception, metaclass=Nameless):
+        pass
+
+    class HiddenError(Exception):
+        @property
+        def __class__(self):
+            raise ValueError("hidden")
+
+    class TracelessError(Exception):
+        @property
+        def __traceback__(self):
+            raise GeneratorExit
+
+    class EmptyError(ExceptionGroup):
+        exceptions = ()
+
+    assert judge(UnnamedError("x")).reason == "UnnamedError: x"
+    empty = EmptyError("g", [ValueError()])
+    for odd in (HiddenError(), TracelessError(), empty):
+        exit_ = judge(odd, Why.HUNG if odd is empty else None)
+        assert exit_.kind is ExitKind.CRASHED
+        assert exit_.reason.startswith("what it raised cannot be judged: ")
+        assert exit_.code in ("HiddenError", "TracelessError", "EmptyError")
+    assert judge(HiddenError()).reason.endswith("ValueError: hidden")
+
+
+def test_a_classifier_may_call_it_done_and_whatever_else_it_says_is_no_verdict():
+    assert judge(OSError(), classify=lambda _error: Done("enough")).kind is ExitKind.DONE
+    for nothing in (None, "park", 7, Park):
+        assert judge(OSError(), classify=lambda _error, word=nothing: word).code == "OSError"
+
+
 def test_groups_however_deep_or_wide_are_judged():
     deep = wide = ValueError("x")
     for _ in range(100_000):
@@ -451,6 +555,14 @@ def test_stacks_keep_both_ends_and_leave_the_library_out():
     theirs = compile("pass", "theirs.py", "exec")
     assert stacks.lines([(own, 1), (theirs, 2)]) == ("theirs.py:2 in <module>",)
     assert len(stacks.lines([(own, 1)])) == 1  # better than nothing
+    for home in (
+        stacks.Path(stacks.__file__).parents[1],
+        *trio.__path__,
+    ):  # names that only begin so
+        neighbour = compile("pass", f"{home}_websocket/x.py", "exec")
+        assert len(stacks.lines([(neighbour, 1), (theirs, 2)])) == 2
+    helper = compile("pass", f"{stacks.Path(stacks.__file__).parents[1]}/testing/x.py", "exec")
+    assert len(stacks.lines([(helper, 1), (theirs, 2)])) == 2  # runs as a child's code
     exactly = [(theirs, number) for number in range(stacks.OUTER + stacks.INNER)]
     assert len(stacks.lines(exactly)) == stacks.OUTER + stacks.INNER
     assert not any("more" in line for line in stacks.lines(exactly))
