@@ -9,6 +9,10 @@ restart     crash and come back ready, each once, against a nursery task that en
 send        a message into a mailbox that a child reads, against a bare memory channel
 call        request and answer, against two bare memory channels
 memory      KiB per live child, against a bare task
+lag         milliseconds for which a task that sleeps for one is late while 10,000 children start,
+            crash at one instant and stop, and what ``tree()`` of them takes; without the garbage
+            collector, whose pauses come from the number of objects. Whom one event wakes, trio runs
+            in one go: the crash is compared with as many bare tasks that end at one instant
 storm       10,000 children that crash and restart for a while: restarts stay within the budget, and
             so do the timers and the memory
 """
@@ -47,6 +51,7 @@ from supervisors import (
 
 SIZES = (1, 100, 10_000)
 GOAL_START, GOAL_SEND, GOAL_FLAT = 3.0, 1.5, 1.5
+GOAL_LAG, GOAL_TREE, LAG_SIZE = 50.0, 20.0, 10_000
 Measured = Callable[[], Awaitable[float]]
 
 
@@ -332,6 +337,125 @@ async def storm_with_budget(number: int, limit: int) -> dict[str, float]:
     return {"budget": limit, "restarts": restarts, "seconds": time.perf_counter() - begun}
 
 
+# ---------------------------------------------------------------------- how long others wait
+
+
+class Lag:
+    """The longest time by which a task that sleeps for a millisecond was late, in milliseconds."""
+
+    def __init__(self) -> None:
+        self._worst = 0.0
+
+    async def measure(self) -> None:
+        while True:
+            begun = time.perf_counter()
+            await trio.sleep(0.001)
+            self._worst = max(self._worst, time.perf_counter() - begun - 0.001)
+
+    async def take(self) -> float:
+        """The worst since the last time."""
+        await trio.sleep(0.002)  # what is under way has been seen
+        worst, self._worst = self._worst, 0.0
+        return worst * 1000
+
+
+async def lags(number: int) -> dict[str, float]:
+    """Milliseconds for which everybody else waits while so many children start (all together, and
+    by a command each), crash at one instant (with budget, with backoff), stop; and ``tree()``."""
+    crash = trio.Event()
+    ready = 0
+    all_ready = trio.Event()
+
+    async def child(ctx: ChildContext) -> None:
+        nonlocal ready
+        ctx.ready()
+        ready += 1
+        if ready == number:
+            all_ready.set()
+        await crash.wait()
+        raise CrashError
+
+    async def wait_for_all() -> None:
+        nonlocal ready, all_ready
+        await all_ready.wait()
+        ready, all_ready = 0, trio.Event()
+
+    async def supervised(backoff: Backoff | None, commanded: bool) -> dict[str, float]:
+        nonlocal crash
+        specs = [ChildSpec(str(name), child, backoff=backoff) for name in range(number)]
+
+        async def initial() -> list[ChildSpec]:
+            return [] if commanded else specs
+
+        pool = DynamicSupervisor(
+            max_children=number, initial=initial, intensity=Intensity(number, 1000)
+        )
+        figures = {}
+        await lag.take()
+        async with open_supervisor(pool, logger=None) as root:
+            if commanded:
+                async with trio.open_nursery() as nursery:
+                    for some in range(0, number, 100):
+                        for spec in specs[some : some + 100]:
+                            nursery.start_soon(pool.start_child, spec)
+                        await trio.lowlevel.checkpoint()
+            await wait_for_all()
+            figures["start"] = await lag.take()
+            begun = time.perf_counter()
+            root.tree()
+            figures["tree"] = (time.perf_counter() - begun) * 1000
+            await lag.take()
+            before, crash = crash, trio.Event()
+            before.set()
+            await wait_for_all()
+            figures["crash"] = await lag.take()
+        figures["stop"] = await lag.take()
+        return figures
+
+    lag = Lag()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(lag.measure)
+        budget = await supervised(None, commanded=False)
+        backoff = await supervised(Backoff(0.2, 0.2, 1), commanded=True)
+        nursery.cancel_scope.cancel()
+    return {
+        "start together": budget["start"],
+        "start by commands": backoff["start"],
+        "crash with budget": budget["crash"],
+        "crash with backoff": backoff["crash"],
+        "stop": max(budget["stop"], backoff["stop"]),
+        "tree": min(budget["tree"], backoff["tree"]),
+    }
+
+
+async def lags_bare(number: int) -> float:
+    """The same of as many bare tasks that are cancelled at once: what trio itself makes of it."""
+    lag = Lag()
+    async with trio.open_nursery() as outer:
+        outer.start_soon(lag.measure)
+        async with trio.open_nursery() as nursery:
+            for _ in range(number):
+                nursery.start_soon(bare_child, trio.Event())
+            await trio.sleep(0.1)
+            await lag.take()
+            nursery.cancel_scope.cancel()
+        worst = await lag.take()
+        outer.cancel_scope.cancel()
+    return worst
+
+
+def measure_lags(number: int, rounds: int) -> dict[str, float]:
+    """The best of several rounds."""
+    gc.collect()
+    gc.disable()
+    try:
+        told = [trio.run(lags, number) for _ in range(rounds)]
+        bare = min(trio.run(lags_bare, number) for _ in range(rounds))
+    finally:
+        gc.enable()
+    return {"bare end": bare} | {name: min(each[name] for each in told) for name in told[0]}
+
+
 # ---------------------------------------------------------------------- report
 
 
@@ -398,6 +522,15 @@ def goals(figures: dict[str, object], sizes: tuple[int, ...]) -> dict[str, tuple
             growth / max(bare, 1.0),
             GOAL_FLAT,
         )
+    lag: dict[str, float] = figures["lag_ms"]  # type: ignore[assignment]
+    for name in ("start together", "start by commands", "stop"):
+        reached[f"milliseconds of lag: {name}"] = (lag[name], GOAL_LAG)
+    for name in ("crash with budget", "crash with backoff"):
+        reached[f"milliseconds of lag: {name}, beyond bare's"] = (
+            max(0.0, lag[name] - lag["bare end"]),
+            GOAL_LAG,
+        )
+    reached["milliseconds of tree()"] = (lag["tree"], GOAL_TREE)
     return reached
 
 
@@ -409,6 +542,7 @@ def main() -> None:
     sizes = (1, 50, 500) if options.quick else SIZES
     rounds, messages = (2, 2000) if options.quick else (4, 50_000)
     figures = measure(sizes, rounds, messages)
+    figures["lag_ms"] = measure_lags(LAG_SIZE, 2 if options.quick else 5)
     figures["storm"] = trio.run(storm, sizes[-1], 1.0 if options.quick else 5.0)
     figures["storm_with_budget"] = trio.run(storm_with_budget, sizes[-1], 100)
     reached = goals(figures, sizes)

@@ -18,6 +18,10 @@ from .checks import Counts, Step, conduct, pytest_step
 KILLS = 200
 """Random kills of ``--faults``."""
 
+MUTATION = "tests/supervisors/test_supervision_mutation.py"
+"""Every mutant of the decision core, whether it has changed or not."""
+
+FAULTS = ["--faults", "tests/faults", MUTATION]
 MATRIX_SECONDS = 2 * 60 * 60.0
 TRIAL_SECONDS = 60.0
 """No fault takes longer to be struck and settled, on average."""
@@ -29,7 +33,9 @@ def run_faults(*, kills: int, seed: int | None) -> int:
     length = ["--kills", str(kills)]
     return conduct(
         lambda reports: [
-            pytest_step(reports / "pytest.xml", ["--faults", "tests/faults"], MATRIX_SECONDS),
+            pytest_step(
+                reports / "pytest.xml", ["--faults", "tests/faults", MUTATION], MATRIX_SECONDS
+            ),
             _campaign(reports, length, chosen, kills * TRIAL_SECONDS * 2),
         ]
     )

@@ -101,6 +101,7 @@ class SubprocessChild:
         """Seconds that a stop can take."""
         return self._settings.stop_grace + KILL_WAIT + DRAIN_WAIT
 
+    @trio.lowlevel.enable_ki_protection
     async def __call__(self, ctx: ChildContext) -> None:
         if self._runs:
             raise RuntimeError(f"{ctx.path}: this program object is running already")

@@ -46,6 +46,7 @@ class Call(Generic[Q_co, A_contra]):
         """Raises the exception from the caller's ``call``."""
         self._resolve(None, error)
 
+    @trio.lowlevel.enable_ki_protection
     def _resolve(self, value: Any, error: BaseException | None) -> None:
         if not self.over:
             self.over = True

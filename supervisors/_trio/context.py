@@ -107,8 +107,10 @@ class ChildContext(Generic[M]):
     @property
     def stopping(self) -> trio.Event:
         """Set when the child is told to end. With a ``drain_deadline`` it then has that time to
-        finish what it has in hand and return; without one it is being cancelled already."""
+        finish what it has in hand and return; without one it is being cancelled already. Set also
+        when the incarnation has ended: who waits for it must not wait for ever."""
         if self._stopping is None:
+            self._check()
             self._stopping = trio.Event()
             if self._slot.state in ENDING:
                 self._stopping.set()
@@ -160,6 +162,8 @@ class ChildContext(Generic[M]):
         """This incarnation has ended."""
         self._over = True
         self.task = None
+        if self._stopping is not None:
+            self._stopping.set()
         if self._inbox is not None:
             self._inbox.close()
         for action in self._endings:

@@ -135,6 +135,7 @@ class Mailbox(Generic[T]):
 
     # ------------------------------------------------------------------ the child's side
 
+    @trio.lowlevel.enable_ki_protection
     def take(self) -> T:
         """The next message; raises trio.WouldBlock when there is none."""
         while self._items or self._senders:

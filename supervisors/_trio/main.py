@@ -18,7 +18,7 @@ from supervisors._trio.base import SupervisorBase
 from supervisors._trio.init import become_init
 from supervisors._trio.leftovers import describe
 from supervisors._trio.opened import Overrun, open_supervisor
-from supervisors._trio.overrun import EXIT_STOP_OVERRUN
+from supervisors._trio.overrun import EXIT_STOP_OVERRUN, hard_exit
 from supervisors._trio.root import Root
 from supervisors._trio.system import Observer, logger
 from supervisors._trio.user import unprotected
@@ -36,15 +36,18 @@ def run_supervisor(
     body: Callable[[Root], Awaitable[object]] | None = None,
     stop_limit: float | None = None,
     observers: Iterable[Observer] = (),
-    overrun: Overrun | None = None,
+    overrun: Overrun | None = hard_exit,
 ) -> int:
     """Runs a tree as a program: ``sys.exit(run_supervisor(tree))``. Returns the exit code.
 
     body
         ``async (Root) -> None``: what runs inside the open tree; when it returns, the tree is
         stopped. Default None: wait to be told to stop.
-    name, stop_limit, observers, overrun
+    name, stop_limit, observers
         As for ``open_supervisor``.
+    overrun
+        As for ``open_supervisor``, but default ``hard_exit``: whoever runs the program starts a
+        process that has ended anew, and not one that hangs half dead.
 
     SIGTERM and SIGINT (on Windows also SIGBREAK) begin an orderly stop, also while the tree still
     starts: children drain and stop in reverse order. A second one ends the process at once, with

@@ -103,13 +103,17 @@ class Pulse:
         return Liveness(ok=ok, lag=lag, hung=hung, blockers=blockers)
 
     def _blockers(self, now: float) -> tuple[str, ...]:
-        while self._blocks and self._blocks[0][0] <= now - WINDOW:
-            self._blocks.popleft()
+        self._forget(now)
         held: dict[str, float] = {}
         for _, block in self._blocks:
             held[block.path] = held.get(block.path, 0.0) + block.seconds
         return tuple(path for path, seconds in held.items() if seconds > SHARE * WINDOW)
 
+    def _forget(self, now: float) -> None:
+        while self._blocks and self._blocks[0][0] <= now - WINDOW:
+            self._blocks.popleft()
+
+    @trio.lowlevel.enable_ki_protection
     async def __call__(self, ctx: ChildContext[Any]) -> None:
         root = ctx.path.partition("/")[0]
         unsubscribe = ctx.system.subscribe(lambda event: self._on_event(event, root))
@@ -145,6 +149,7 @@ class Pulse:
                 untold, self._untold = self._untold, []
                 for block in untold:
                     now = trio.current_time()
+                    self._forget(now)  # also when nobody asks
                     self._blocks.append((now, block))
                     path = block.path or root
                     ctx.system.publish(LoopBlocked(path, now, block.seconds, block.where))

@@ -23,6 +23,7 @@ class Registry(Generic[K]):
 
     def __init__(self) -> None:
         self._holders: dict[K, ChildContext[Any]] = {}
+        self._keys: dict[ChildContext[Any], set[K]] = {}
         self._news = trio.Event()
 
     def register(self, key: K, ctx: ChildContext[Any]) -> None:
@@ -33,14 +34,19 @@ class Registry(Generic[K]):
             return
         if holder is not None:
             raise KeyTakenError(f"{key!r} is registered for {holder.path}")
-        ctx.at_end(lambda: self._leave(key, ctx))
+        if ctx not in self._keys:
+            ctx.at_end(lambda: self._ended(ctx))
+            self._keys[ctx] = set()
+        self._keys[ctx].add(key)
         self._holders[key] = ctx
         self._news.set()
         self._news = trio.Event()
 
     def unregister(self, key: K, ctx: ChildContext[Any]) -> None:
         """The child gives the key back. No effect if it does not have it."""
-        self._leave(key, ctx)
+        if self._holders.get(key) is ctx:
+            del self._holders[key]
+            self._keys[ctx].discard(key)
 
     def find(self, key: K) -> Ref[Any]:
         """The child that has the key. Raises NoSuchChildError."""
@@ -66,6 +72,6 @@ class Registry(Generic[K]):
     def __len__(self) -> int:
         return len(self._holders)
 
-    def _leave(self, key: K, ctx: ChildContext[Any]) -> None:
-        if self._holders.get(key) is ctx:
+    def _ended(self, ctx: ChildContext[Any]) -> None:
+        for key in self._keys.pop(ctx):
             del self._holders[key]

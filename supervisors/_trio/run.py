@@ -86,9 +86,9 @@ class Run:
                     with trio.CancelScope(shield=True):
                         self._act(self.machine.stop)
                         await self._until_finished()
+            await self._leave()
         finally:
-            self._release()
-        await self._leave()
+            self._release()  # last of all: from here on nobody can begin to wait for this run
 
     @trio.lowlevel.enable_ki_protection
     async def _leave(self) -> None:
@@ -161,6 +161,7 @@ class Run:
         news(trio.current_time())
         self._pump()
 
+    @trio.lowlevel.enable_ki_protection
     def ready(self, slot: Slot) -> None:
         """The slot's live incarnation is ready."""
         if self._fed < BURST and not self._backlog:  # as feed does: this is a start's whole cost

@@ -1,5 +1,8 @@
 """Mutation check of the decision core: ``python tests/supervisors/mutate.py [module ...]``.
 
+``--record`` writes down the outcome for the sources as they are, in ``mutation.json``: as long as
+they do not change, the gate believes it.
+
 Flips every comparison, boundary, boolean operator and condition of the core, one at a time, and
 runs ``test_supervision_core`` against each mutant in a fork of this process. Every mutant has to
 die; those that cannot be told apart from the original are listed in EQUIVALENT with the reason.
@@ -9,9 +12,11 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import hashlib
 import importlib
 import importlib.abc
 import importlib.util
+import json
 import os
 import signal
 import sys
@@ -19,6 +24,8 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
+RECORD = HERE / "mutation.json"
+HELPERS = ["supervision_pair", "supervision_walk", "supervision_reference"]
 VALUES = ["settings", "stacks", "exits", "slot", "delays"]  # used everywhere
 CHAIN = ["budget", "timers", "board", "plan", "judgement", "machine"]  # used by those after them
 MODULES = VALUES + CHAIN
@@ -174,5 +181,22 @@ def main(modules=MODULES):
     return alive, len(jobs)
 
 
+def sources():
+    """A hash of all that the outcome depends on."""
+    files = [
+        *sorted((ROOT / "supervisors" / "_core").glob("*.py")),
+        ROOT / "supervisors" / "events.py",
+        *(HERE / f"{name}.py" for name in ("mutate", "test_supervision_core", *HELPERS)),
+    ]
+    digest = hashlib.sha256()
+    for path in files:
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
 if __name__ == "__main__":
-    sys.exit(1 if main(sys.argv[1:] or MODULES)[0] else 0)
+    chosen = [word for word in sys.argv[1:] if word != "--record"]
+    alive, count = main(chosen or MODULES)
+    if "--record" in sys.argv and not alive and not chosen:
+        RECORD.write_text(json.dumps({"sources": sources(), "mutants": count}) + "\n")
+    sys.exit(1 if alive else 0)

@@ -6,7 +6,7 @@ import trio
 import trio._core._run as scheduler
 import trio.testing
 
-from supervisors import ChildDownError, ChildExited, EscalationError, SupervisionError
+from supervisors import ChildDownError, ChildExited, EscalationError, StopError, SupervisionError
 from supervisors._core.exits import leaves
 from supervisors.testing import EventRecorder
 
@@ -78,6 +78,9 @@ def play(scenario, step, seed, virtual=True):
                 await scenario(world)
             except EscalationError:
                 if world.finished:  # not one that the scenario expects
+                    raise
+            except StopError as error:  # those whom scenarios let crash when they are stopped
+                if not all(isinstance(part, CrashError) for part in error.exceptions):
                     raise
             world.finished = True
             await trio.lowlevel.checkpoint()

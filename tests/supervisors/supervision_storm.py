@@ -19,6 +19,7 @@ from supervisors import (
     Intensity,
     MailboxGoneError,
     Restart,
+    StopError,
     Strategy,
     SupervisionError,
     Supervisor,
@@ -177,7 +178,7 @@ class Storm:
                 await trio.sleep(40)
                 nursery.cancel_scope.cancel()
                 self.stop_began = trio.current_time()
-        except EscalationError as error:
+        except (EscalationError, StopError) as error:
             self.error = error
         self.stop_over = trio.current_time()
         self.tasks_left = len(trio.lowlevel.current_task().parent_nursery.child_tasks) - before

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+NOISE = 6.0
+"""How much slower a busy machine may be."""
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -34,4 +37,9 @@ def test_the_benchmark_measures_everything_and_the_storms_are_bounded():
     assert storm["timers"] <= 64 + 2 * 500 + 1
     assert storm["left_live"] == 0
     assert figures["storm_with_budget"]["restarts"] == 100
-    assert len(report["goals"]) == 7
+    assert len(report["goals"]) == 13
+    # Ten thousand that start, crash or stop at once do not keep the others waiting. The goals are
+    # for a quiet machine.
+    for goal, (figure, bound) in report["goals"].items():
+        if "milliseconds" in goal:
+            assert figure <= NOISE * bound, goal

@@ -163,11 +163,8 @@ ENDS = {
         "root/a",
         textwrap.dedent("""
             async def body(root): pass
-            async def slow(ctx):
-                ctx.ready()
-                with trio.CancelScope(shield=True): await trio.sleep(1)
         """),
-        'Supervisor([ChildSpec("a", slow, stop_deadline=0.1)])',
+        'Supervisor([ChildSpec("a", deaf, stop_deadline=0.1)])',
     ),
     "SystemExit": (
         7,
@@ -203,7 +200,24 @@ def test_exit_codes(name):
         code, _, err = end(process)
     assert code == expected, err
     assert logged in err
-    assert err.count("root has ended") == (expected in (1, 70) and "Exit" not in name)
+    assert err.count("root has ended") == (expected == 1 and "Exit" not in name)
+
+
+def test_one_that_ends_late_is_told_by_its_code():
+    text = """
+        async def slow(ctx):
+            ctx.ready()
+            with trio.CancelScope(shield=True):
+                await trio.sleep(0.5)
+        async def body(root): pass
+        tree = Supervisor([ChildSpec("a", slow, stop_deadline=0.1)])
+        sys.exit(run_supervisor(tree, body=body, overrun=None))
+    """
+    with program(text) as process:
+        code, _, err = end(process)
+    assert code == 70
+    assert err.count("root has ended") == 1
+    assert "root/a" in err
 
 
 def test_logging_that_is_set_up_already_is_left_alone():

@@ -156,3 +156,16 @@ def test_the_wheel_runs_beside_trio_alone(built, tmp_path, python):
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.endswith(f"{supervisors.__version__}\n")
+
+
+def test_the_products_wheel_ships_the_library_but_not_its_distribution(tmp_path):
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+    )
+    (wheel,) = tmp_path.glob("zapvisor-*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = {name for name in archive.namelist() if name.startswith("supervisors/")}
+    assert names == modules()

@@ -293,3 +293,20 @@ async def test_partitions_that_always_give_up_end_the_supervisor(virtual_clock, 
             await trio.sleep_forever()
     with pytest.raises(ValueError, match="count"):
         Partitions(make, 0)
+
+
+async def test_keys_that_come_and_go_leave_nothing_behind(virtual_clock):
+    registry: Registry[int] = Registry()
+
+    async def child(ctx):
+        for key in range(1000):
+            registry.register(key, ctx)
+            registry.unregister(key, ctx)
+        registry.register(7, ctx)
+        assert len(ctx._endings) == 1
+        ctx.ready()
+        await trio.sleep_forever()
+
+    async with open_supervisor(Supervisor([ChildSpec("a", child)])):
+        assert list(registry) == [7]
+    assert len(registry) == 0
