@@ -184,7 +184,8 @@ class Machine:
 
     def restart(self, name: str, now: float, ticket: Any) -> None:
         """Starts a child that is at rest (STOPPED or DONE), or stops one that is live and starts it
-        again. If that start fails, it is at rest again."""
+        again (in its turn, if a sibling's restart takes it along). If that start fails, it is at
+        rest again, unless it was taken along: then it is judged as any other."""
         slot = self._find(name)
         if slot.state in (State.STOPPED, State.DONE):
             self._launch_commanded(slot, now, ticket)
