@@ -161,6 +161,7 @@ class Machine:
             self._launch_commanded(slot, now, ticket)
         elif slot.comes_back:
             slot.tickets.append((Wait.START, ticket))
+            self.board.renew(slot, now)
         else:
             raise ChildStateError(f"{slot.path} is {slot.state.value}")
 
@@ -174,6 +175,7 @@ class Machine:
             self.board.stop(slot, Why.COMMAND, now)
         elif slot.state in LIVE:
             slot.why = Why.COMMAND
+            self.board.renew(slot, now)
         elif slot.state is State.STOPPED:
             self.board.settle(slot, Wait.STOP)
         elif slot.spec.restart is Restart.TEMPORARY:
