@@ -8,7 +8,7 @@ import random
 import pytest
 import trio
 from supervision_pair import Pair
-from supervision_walk import policy, spec, unused, walk
+from supervision_walk import Host, begin, finish, unused, walk
 
 from supervisors import (
     AutoShutdown,
@@ -306,6 +306,10 @@ def test_judging_exceptions():
     assert (park.kind, park.reason, park.code) == (ExitKind.PARKED, "out", "logged_out")
     escalate = judge(Escalate("full", "disk"))
     assert (escalate.kind, escalate.reason, escalate.code) == (ExitKind.ESCALATED, "full", "disk")
+    for verdict, told in ((Park("out"), False), (Escalate("full"), True)):
+        with pytest.raises(type(verdict)):
+            raise verdict
+        assert bool(judge(verdict).where) is told  # where one parks is no news
     for fatal in (KeyboardInterrupt(), SystemExit(3)):
         assert judge(fatal).kind is ExitKind.FATAL
         assert judge(BaseExceptionGroup("g", [ValueError(), fatal])).kind is ExitKind.FATAL
@@ -761,31 +765,22 @@ def test_random_walks():
     for seed in range(60):
         choose = random.Random(seed).choice
         for _ in range(10):
-            rules = policy(choose)
-            significant = rules.auto_shutdown is not AutoShutdown.NEVER and not rules.keyed
-            walked = Pair(rules, [spec(name, choose, significant) for name in "abc"])
+            walked = begin(choose)
             walk(walked, choose, 60)
-            assert walked.started <= 1
-            assert walked.finished <= 1
-
-
-class Host:
-    """A supervisor that runs inside a child."""
-
-    stop_needs = 7.0
-    may_wait = False
+            if not walked.finished:
+                finish(walked, choose)
 
 
 def test_what_runs_a_supervisor_has_the_time_of_its_children():
     p = pair(ChildSpec("a", unused), ChildSpec("b", unused, ready_deadline=2), keyed=True)
     a, b = p.machine.slots.values()
     for slot in (a, b):
-        p.machine.hosts(slot, Host())
+        p.machine.hosts(slot, Host(7.0))
     assert p.machine.due() == 2  # b's own; a has none for its start any more
     p.ready("a")
     p.ready("b")
     assert p.machine.board.stop_limit(a) == 5 + 7
-    p.machine.hosts(a, Host())
+    p.machine.hosts(a, Host(7.0))
     assert p.machine.board.stop_limit(a) == 5 + 7 + 7
     p.machine.hosts_no_more(a, a.hosts[0])
     assert p.machine.board.stop_limit(a) == 5 + 7
@@ -796,25 +791,22 @@ def test_what_runs_a_supervisor_has_the_time_of_its_children():
 def test_a_stop_deadline_that_is_said_stands_whatever_runs_inside():
     p = pair(ChildSpec("a", unused, stop_deadline=20))
     slot = p.machine.slots["a"]
-    p.machine.hosts(slot, Host())
+    p.machine.hosts(slot, Host(7.0))
     assert p.machine.board.stop_limit(slot) == 20
 
 
 def test_to_host_a_supervisor_when_ready_leaves_the_liveness_alone():
     p = pair(ChildSpec("a", unused, liveness=3))
     p.ready("a")
-    p.machine.hosts(p.machine.slots["a"], Host())
+    p.machine.hosts(p.machine.slots["a"], Host(7.0))
     assert p.machine.due() == 3
 
 
 def test_what_hosts_one_that_waits_is_waited_for_too():
-    class Waiting(Host):
-        may_wait = True
-
     p = pair(ChildSpec("a", unused), ChildSpec("b", unused))
     p.ready("a")
     p.ready("b")
-    p.machine.hosts(p.machine.slots["a"], Waiting())
+    p.machine.hosts(p.machine.slots["a"], Host(7.0, may_wait=True))
     p.machine.terminate("a", 0.0, "ticket")
     p.machine.tick(12.0)
     assert states(p) == [State.STOPPING, State.RUNNING]
