@@ -12,7 +12,7 @@ memory      KiB per live child, against a bare task
 lag         milliseconds for which a task that sleeps for one is late while 10,000 children start,
             crash at one instant and stop, and what ``tree()`` of them takes; without the garbage
             collector, whose pauses come from the number of objects. Whom one event wakes, trio runs
-            in one go: the crash is compared with as many bare tasks that end at one instant
+            in one go: the crash is compared with as many bare tasks that crash at one instant
 storm       10,000 children that crash and restart for a while: restarts stay within the budget, and
             so do the timers and the memory
 """
@@ -429,16 +429,30 @@ async def lags(number: int) -> dict[str, float]:
 
 
 async def lags_bare(number: int) -> float:
-    """The same of as many bare tasks that are cancelled at once: what trio itself makes of it."""
+    """The same of as many bare tasks that crash at one instant, each in a scope of its own and
+    caught: what trio itself makes of it."""
     lag = Lag()
+    crash = trio.Event()
+
+    async def child() -> None:
+        await crash.wait()
+        raise CrashError
+
+    async def caught() -> None:
+        try:
+            with trio.CancelScope(shield=True):
+                await child()
+        except CrashError:
+            pass
+
     async with trio.open_nursery() as outer:
         outer.start_soon(lag.measure)
         async with trio.open_nursery() as nursery:
             for _ in range(number):
-                nursery.start_soon(bare_child, trio.Event())
+                nursery.start_soon(caught)
             await trio.sleep(0.1)
             await lag.take()
-            nursery.cancel_scope.cancel()
+            crash.set()
         worst = await lag.take()
         outer.cancel_scope.cancel()
     return worst
@@ -453,7 +467,7 @@ def measure_lags(number: int, rounds: int) -> dict[str, float]:
         bare = min(trio.run(lags_bare, number) for _ in range(rounds))
     finally:
         gc.enable()
-    return {"bare end": bare} | {name: min(each[name] for each in told) for name in told[0]}
+    return {"bare crash": bare} | {name: min(each[name] for each in told) for name in told[0]}
 
 
 # ---------------------------------------------------------------------- report
@@ -527,7 +541,7 @@ def goals(figures: dict[str, object], sizes: tuple[int, ...]) -> dict[str, tuple
         reached[f"milliseconds of lag: {name}"] = (lag[name], GOAL_LAG)
     for name in ("crash with budget", "crash with backoff"):
         reached[f"milliseconds of lag: {name}, beyond bare's"] = (
-            max(0.0, lag[name] - lag["bare end"]),
+            max(0.0, lag[name] - lag["bare crash"]),
             GOAL_LAG,
         )
     reached["milliseconds of tree()"] = (lag["tree"], GOAL_TREE)

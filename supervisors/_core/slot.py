@@ -31,16 +31,16 @@ class State(enum.Enum):
     ABANDONED = "abandoned"
 
 
-LIVE = frozenset({State.STARTING, State.RUNNING, State.DRAINING, State.STOPPING})
+LIVE = (State.STARTING, State.RUNNING, State.DRAINING, State.STOPPING)
 """States with an incarnation that the supervisor still waits for."""
 
-ENDING = frozenset({State.DRAINING, State.STOPPING})
+ENDING = (State.DRAINING, State.STOPPING)
 """States of a child that was told to end."""
 
-AT_REST = frozenset({State.STOPPED, State.DONE, State.PARKED, State.ABANDONED})
+AT_REST = (State.STOPPED, State.DONE, State.PARKED, State.ABANDONED)
 """States that the supervisor does not end by itself."""
 
-SICK = frozenset({State.WAITING, State.STARTING, State.DRAINING, State.STOPPING, State.BACKOFF})
+SICK = (State.STARTING, State.BACKOFF, State.WAITING, State.STOPPING, State.DRAINING)
 """States in which a restart grows no older (see ``Intensity``)."""
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextvars
 from collections import deque
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import trio
@@ -168,14 +169,13 @@ class Run:
             self._fed += 1
             self.machine.ready(slot, trio.current_time())
             self._pump()
-            return
-        ctx = slot.current
+        else:
+            self._backlog.append(partial(self._ready_late, slot, slot.current))
+            self._wake()
 
-        def act(now: float) -> None:
-            if slot.current is ctx:
-                self.machine.ready(slot, now)
-
-        self.feed(act)
+    def _ready_late(self, slot: Slot, ctx: ChildContext[Any], now: float) -> None:
+        if slot.current is ctx:
+            self.machine.ready(slot, now)
 
     def host(self, slot: Slot, supervisor: Any) -> None:
         """The slot's live incarnation runs a supervisor."""
@@ -199,7 +199,7 @@ class Run:
             error = without_cancelled(caught)
         why = slot.why  # of the end that it was told, if it was: not of one that is told too late
         ctx.close()
-        self.feed(lambda now: self._ended(slot, ctx, why, error, now))
+        self.feed(partial(self._ended, slot, ctx, why, error))
 
     def _ended(
         self,
