@@ -33,9 +33,7 @@ def run_faults(*, kills: int, seed: int | None) -> int:
     length = ["--kills", str(kills)]
     return conduct(
         lambda reports: [
-            pytest_step(
-                reports / "pytest.xml", ["--faults", "tests/faults", MUTATION], MATRIX_SECONDS
-            ),
+            pytest_step(reports / "pytest.xml", FAULTS, MATRIX_SECONDS),
             _campaign(reports, length, chosen, kills * TRIAL_SECONDS * 2),
         ]
     )

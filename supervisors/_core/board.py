@@ -145,6 +145,12 @@ class Board:
         self.actions.append(ChildStopping(slot.path, now, slot.incarnation, why))
         self.actions.append(Cancel(slot, why))
 
+    def renew(self, slot: Slot, now: float) -> None:
+        """Somebody new waits for a stop. If its deadline is over (``Stuck.WAIT``), it has as long
+        again: nobody waits without an answer."""
+        if slot.state is State.STOPPING and not slot.timer:
+            self.timers.arm(slot, now + self.stop_limit(slot))
+
     def stop_limit(self, slot: Slot) -> float:
         """Seconds from cancellation to exit. Without a deadline of its own, a child that runs
         supervisors inside has their time too."""

@@ -22,7 +22,8 @@ class Restarted(NamedTuple):
 
 
 class Budget:
-    """Counts restarts. Holds at most ``max_restarts + 1``."""
+    """Counts restarts. Holds what is within the window, or will be if its child has hung since its
+    last sign of life."""
 
     __slots__ = ("_intensity", "_kept", "_recent")
 
@@ -44,5 +45,9 @@ class Budget:
         window = self._intensity.window
         while self._recent and now - self._recent[0].at > window:
             self._kept.append(self._recent.popleft())
-        self._kept = [restart for restart in self._kept if restart.age(now) <= window]
-        return len(self._recent) + len(self._kept)
+        self._kept = [
+            restart
+            for restart in self._kept
+            if restart.age(now) - restart.slot.unproven(now) <= window
+        ]
+        return len(self._recent) + sum(restart.age(now) <= window for restart in self._kept)

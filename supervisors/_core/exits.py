@@ -95,7 +95,7 @@ def judge(
     classify: Classifier | None = None,
     where: tuple[str, ...] = (),
 ) -> Exit:
-    """Turns what ``run`` did into a record. Never raises.
+    """Turns what ``run`` did into a record. Never raises: what hides even its class is a crash.
 
     ``error``: what it raised, cancellation already removed (None: it returned, or was cancelled).
     ``why``: why it had been stopped, if it had been. ``where``: where it hung at that time.
@@ -104,10 +104,20 @@ def judge(
     """
     if error is None:
         return _without_error(why, where)
+    try:
+        return _with_error(error, why, classify, where)
+    except BaseException as failure:
+        reason = f"what it raised cannot be judged: {describe(failure)}"[:MAX_REASON]
+        return Exit(ExitKind.CRASHED, reason, _name(error))
+
+
+def _with_error(
+    error: BaseException, why: Why | None, classify: Classifier | None, where: tuple[str, ...]
+) -> Exit:
     parts = leaves(error)
     fatal = next((p for p in parts if isinstance(p, KeyboardInterrupt | SystemExit)), None)
     if fatal is not None:
-        return Exit(ExitKind.FATAL, describe(fatal), type(fatal).__name__[:MAX_CODE])
+        return Exit(ExitKind.FATAL, describe(fatal), _name(fatal))
     verdict = _verdict(parts)
     note = ""
     if verdict is None and classify is not None:
@@ -116,19 +126,20 @@ def judge(
         except BaseException as failure:
             note = f"\nthe classifier itself failed: {describe(failure)}"
     if isinstance(verdict, Done):
-        return Exit(ExitKind.DONE, _text(verdict.reason), "done")
-    if isinstance(verdict, Escalate):
-        text, code = _text(verdict.reason), _text(verdict.code, MAX_CODE)
-        return Exit(ExitKind.ESCALATED, text, code, frames(error))
-    if isinstance(verdict, Park):
-        return Exit(ExitKind.PARKED, _text(verdict.reason), _text(verdict.code, MAX_CODE))
+        return Exit(ExitKind.DONE, _said(verdict, "reason", verdict, MAX_REASON), "done")
+    if isinstance(verdict, Escalate | Park):
+        parked = isinstance(verdict, Park)
+        kind = ExitKind.PARKED if parked else ExitKind.ESCALATED
+        text = _said(verdict, "reason", verdict, MAX_REASON)
+        code = _said(verdict, "code", kind.value, MAX_CODE)
+        return Exit(kind, text, code, () if parked else frames(error))
     reason = ("; ".join(describe(p) for p in parts[:MAX_TOLD]) + note)[:MAX_REASON]
     if why in (Why.NOT_READY, Why.HUNG):
         code = "hung" if why is Why.HUNG else "not_ready"
         missed = "no beat" if why is Why.HUNG else "not ready"
         reason = f"{missed} within its deadline, then {reason}"[:MAX_REASON]
         return Exit(ExitKind.CRASHED, reason, code, where)
-    return Exit(ExitKind.CRASHED, reason, type(parts[0]).__name__[:MAX_CODE], frames(parts[0]))
+    return Exit(ExitKind.CRASHED, reason, _name(parts[0]), frames(parts[0]))
 
 
 def _without_error(why: Why | None, where: tuple[str, ...]) -> Exit:
@@ -164,7 +175,7 @@ def _verdict(parts: list[BaseException]) -> Done | Park | Escalate | None:
 
 def describe(error: BaseException) -> str:
     """``TypeName: text`` with the notes that were added to the exception. Never raises."""
-    text = f"{type(error).__name__}: {_text(error)}".rstrip(": ")
+    text = f"{_name(error)}: {_text(error)}".rstrip(": ")
     try:
         notes = [_text(note) for note in getattr(error, "__notes__", None) or ()]
     except BaseException:  # notes that cannot even be walked over
@@ -172,10 +183,25 @@ def describe(error: BaseException) -> str:
     return "\n".join([text, *notes])[:MAX_REASON]
 
 
-def _text(value: object, most: int = MAX_REASON) -> str:
-    """The value's text, whatever it is."""
+def _said(verdict: BaseException, word: str, otherwise: object, most: int) -> str:
+    """What a verdict says. A class of its own may not have called ours, and is a verdict too."""
     try:
-        return str(value)[:most]
+        value = getattr(verdict, word, otherwise)
+    except BaseException:
+        value = otherwise
+    return _text(value, most)
+
+
+def _name(error: BaseException) -> str:
+    """The name of its class, as Python knows it, whatever its metaclass says."""
+    name: str = type.__dict__["__name__"].__get__(type(error))
+    return name[:MAX_CODE]
+
+
+def _text(value: object, most: int = MAX_REASON) -> str:
+    """The value's text, whatever it is: also when it is a text with methods of its own."""
+    try:
+        return str.__getitem__(str(value), slice(most))
     except BaseException as failure:
         return f"(its text cannot be had: {type(failure).__name__})"
 

@@ -52,11 +52,11 @@ class Judgement:
             self._rest(slot, now, exit_, error)
         elif exit_.kind is ExitKind.PARKED:
             board.park(slot, exit_, now)
+        elif doomed:  # also by a command: those before it are not there yet
+            self._plan.await_turn(slot, now)  # whoever waits for its start goes on waiting
         elif why is Why.RESTART:
             slot.first_start = State.STOPPED
             board.launch(slot, now)
-        elif doomed:
-            self._plan.await_turn(slot, now)  # whoever waits for its start goes on waiting
         else:
             self._on_own_exit(slot, exit_, now, error)
 

@@ -161,6 +161,7 @@ class Machine:
             self._launch_commanded(slot, now, ticket)
         elif slot.comes_back:
             slot.tickets.append((Wait.START, ticket))
+            self.board.renew(slot, now)
         else:
             raise ChildStateError(f"{slot.path} is {slot.state.value}")
 
@@ -174,6 +175,7 @@ class Machine:
             self.board.stop(slot, Why.COMMAND, now)
         elif slot.state in LIVE:
             slot.why = Why.COMMAND
+            self.board.renew(slot, now)
         elif slot.state is State.STOPPED:
             self.board.settle(slot, Wait.STOP)
         elif slot.spec.restart is Restart.TEMPORARY:
@@ -184,7 +186,8 @@ class Machine:
 
     def restart(self, name: str, now: float, ticket: Any) -> None:
         """Starts a child that is at rest (STOPPED or DONE), or stops one that is live and starts it
-        again. If that start fails, it is at rest again."""
+        again (in its turn, if a sibling's restart takes it along). If that start fails, it is at
+        rest again, unless it was taken along: then it is judged as any other."""
         slot = self._find(name)
         if slot.state in (State.STOPPED, State.DONE):
             self._launch_commanded(slot, now, ticket)

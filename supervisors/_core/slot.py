@@ -118,6 +118,12 @@ class Slot:
             return self.why not in (Why.COMMAND, Why.SHUTDOWN)
         return self.state not in AT_REST
 
+    def unproven(self, now: float) -> float:
+        """Seconds since its last sign of life, while it has to give some: should it be found hung,
+        it was not well in these."""
+        watched = self.state is State.RUNNING and self.spec.liveness is not None
+        return now - self.beat if watched and not self.idle else 0.0
+
     def sickness(self, now: float) -> float:
         """Seconds spent not well until now."""
         return self.sick if self.sick_since is None else self.sick + (now - self.sick_since)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,8 +13,8 @@ INNER = 10
 """Frames kept at either end of a stack: its author's code is at the outer end, below any number of
 a client library's frames; what it waits for is at the inner one."""
 
-_HERE = str(Path(__file__).parents[1])
-_TESTING = str(Path(_HERE) / "testing")
+_HERE = Path(__file__).parents[1]
+_TESTING = os.path.join(_HERE, "testing", "")
 
 
 def lines(stack: Iterable[tuple[CodeType, int]]) -> tuple[str, ...]:
@@ -30,5 +31,5 @@ def lines(stack: Iterable[tuple[CodeType, int]]) -> tuple[str, ...]:
 
 def _is_ours(filename: str) -> bool:
     trio = sys.modules.get("trio")
-    homes = [_HERE, *getattr(trio, "__path__", ())]
-    return any(filename.startswith(home) for home in homes) and not filename.startswith(_TESTING)
+    homes = [os.path.join(home, "") for home in (_HERE, *getattr(trio, "__path__", ()))]
+    return filename.startswith(tuple(homes)) and not filename.startswith(_TESTING)

@@ -4,8 +4,8 @@
 they do not change, the gate believes it.
 
 Flips every comparison, boundary, boolean operator and condition of the core, one at a time, and
-runs ``test_supervision_core`` against each mutant in a fork of this process. Every mutant has to
-die; those that cannot be told apart from the original are listed in EQUIVALENT with the reason.
+runs the tests of the core (TESTS) against each mutant in a fork of this process. Every mutant has
+to die; those that cannot be told apart from the original are listed in EQUIVALENT with the reason.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import importlib.abc
 import importlib.util
 import json
 import os
+import resource
 import signal
 import sys
 from pathlib import Path
@@ -25,12 +26,14 @@ from pathlib import Path
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 RECORD = HERE / "mutation.json"
+TESTS = ["test_supervision_table", "test_supervision_core"]  # the quick ones first
 HELPERS = ["supervision_pair", "supervision_walk", "supervision_reference"]
 VALUES = ["settings", "stacks", "exits", "slot", "delays"]  # used everywhere
 CHAIN = ["budget", "timers", "board", "plan", "judgement", "machine"]  # used by those after them
 MODULES = VALUES + CHAIN
 PATIENCE = 4  # times the CPU of the original for one mutant; an endless loop is a death too
 WORKERS = 2
+MEMORY = 2 * 2**30  # bytes of address space for one mutant; an endless loop may fill a list
 
 COMPARISONS = {
     ast.Lt: (ast.LtE, ast.GtE),
@@ -123,10 +126,11 @@ class Mutated(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 def survives(module, source, seconds):
     """In a fork: whether the tests pass with this source within so much CPU time."""
     signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 1)
     os.dup2(null, 2)
-    again = ["supervision_pair", "supervision_walk", "test_supervision_core"]
+    again = ["supervision_pair", "supervision_walk", *TESTS]
     if module in CHAIN:  # only what depends on it is loaded again
         again += [f"supervisors._core.{name}" for name in CHAIN[CHAIN.index(module) :]]
     else:
@@ -136,10 +140,10 @@ def survives(module, source, seconds):
     if module:
         sys.meta_path.insert(0, Mutated(f"supervisors._core.{module}", source))
     try:
-        tests = importlib.import_module("test_supervision_core")
-        for name, test in list(vars(tests).items()):
-            if name.startswith("test_"):
-                test()
+        for tests in TESTS:
+            for name, test in list(vars(importlib.import_module(tests)).items()):
+                if name.startswith("test_"):
+                    test()
     except BaseException:
         return False
     return True
@@ -167,7 +171,8 @@ def run(jobs, seconds):
 def main(modules=MODULES):
     """Prints the count and the survivors; returns the survivors."""
     sys.path[:0] = [str(ROOT), str(HERE)]
-    importlib.import_module("test_supervision_core")  # so that forks find trio and pytest loaded
+    for tests in TESTS:  # so that forks find trio and pytest loaded
+        importlib.import_module(tests)
     alive, used = run([("", "", "the original")], seconds=0)  # 0: no limit
     if not alive:
         raise SystemExit("the tests fail without any mutation")
@@ -186,7 +191,9 @@ def sources():
     files = [
         *sorted((ROOT / "supervisors" / "_core").glob("*.py")),
         ROOT / "supervisors" / "events.py",
-        *(HERE / f"{name}.py" for name in ("mutate", "test_supervision_core", *HELPERS)),
+        ROOT / "supervisors" / "_trio" / "spec.py",
+        *(ROOT / "supervisors" / "testing" / f"{name}.py" for name in ("jitter", "recorder")),
+        *(HERE / f"{name}.py" for name in ("mutate", *TESTS, *HELPERS)),
     ]
     digest = hashlib.sha256()
     for path in files:

@@ -105,7 +105,20 @@ class Pair:
         slot = self.machine.slots[name]
         more = -1 if slot.idle else 1
         slot.idle += more
-        self.model.idle(name, more)
+        slot.beat = self.now
+        self.model.idle(name, more, self.now)
+
+    def host(self, name, host):
+        """It begins to run a supervisor, or ends doing so."""
+        slot = self.machine.slots[name]
+        if host in slot.hosts:
+            self.machine.hosts_no_more(slot, host)
+            self.model.hosts_no_more(name, host)
+        else:
+            self.machine.hosts(slot, host)
+            self.model.hosts(name, host)
+        self._drain()
+        self._compare()
 
     def exit(self, name, kind):
         self.machine.exited(self.machine.slots[name], Exit(kind, "x"), self.now, None)
@@ -220,9 +233,9 @@ class Pair:
 
 def kinds_for(slot):
     """The exits that the shell could report of this slot now."""
-    verdicts = [ExitKind.CRASHED, ExitKind.PARKED, ExitKind.ESCALATED, ExitKind.DONE]
+    own = [ExitKind.NORMAL, ExitKind.CRASHED, ExitKind.PARKED, ExitKind.DONE]  # or told too late
     if slot.why in (Why.HUNG, Why.NOT_READY):
-        return verdicts
+        return [*own, ExitKind.ESCALATED]
     if slot.why is not None or slot.state.value == "abandoned":
-        return [ExitKind.STOPPED, *verdicts]
-    return [ExitKind.NORMAL, ExitKind.CRASHED, ExitKind.PARKED, ExitKind.DONE]
+        return [ExitKind.STOPPED, *own, ExitKind.ESCALATED]
+    return own

@@ -39,6 +39,7 @@ class Kid:
     last: str | None = None  # kind of its last exit
     sick: float = 0.0  # seconds spent unwell, until the present state began
     since: float = 0.0  # of the present state, where it is unwell
+    hosts: list = field(default_factory=list)
     waiters: list = field(default_factory=list)  # (what for, ticket)
 
     @property
@@ -53,6 +54,12 @@ class Kid:
 
     def unwell(self, now):
         return self.sick + (now - self.since if self.state in SICK else 0.0)
+
+    @property
+    def stop_limit(self):
+        if self.hosts and self.spec.stop_deadline is None:
+            return 5.0 + sum(host.stop_needs for host in self.hosts)
+        return self.spec.stop_limit
 
     def turn(self, state, now):
         """Into another state, in which nothing is due yet."""
@@ -109,12 +116,24 @@ class Reference:
     def beat(self, name, now):
         self.kid(name).beat = now
 
-    def idle(self, name, more):
-        self.kid(name).idle += more
+    def idle(self, name, more, now):
+        kid = self.kid(name)
+        kid.idle += more
+        kid.beat = now
+
+    def hosts(self, name, host):
+        kid = self.kid(name)
+        kid.hosts.append(host)
+        if kid.state == "starting" and kid.spec.ready_deadline is None:
+            kid.deadline = math.inf
+
+    def hosts_no_more(self, name, host):
+        self.kid(name).hosts.remove(host)
 
     def exited(self, kid, kind, now, due_of):
         was, why = kid.state, kid.why
         kid.why = None
+        kid.hosts = []
         kid.last = kind
         doomed, kid.doomed = kid.doomed, False
         self._tell(kid, "exit", kind)
@@ -133,14 +152,14 @@ class Reference:
             kid.turn("parked", now)
             self._tell(kid, "start", "ok")
             self._at_rest(kid)
-        elif why == "restart":
-            kid.first = "stopped"
-            self._launch(kid, now)
         elif doomed:
             if kid.spec.restart.value == "temporary":
                 self._remove(kid, now)
             else:
                 kid.turn("waiting", now)
+        elif why == "restart":
+            kid.first = "stopped"
+            self._launch(kid, now)
         else:
             self._own_exit(kid, kind, now, due_of)
         self._work(now)
@@ -163,7 +182,7 @@ class Reference:
         spans = {
             "starting": spec.ready_limit,
             "draining": spec.drain_deadline,
-            "stopping": spec.stop_limit,
+            "stopping": kid.stop_limit,
         }
         if kid.state == "backoff":
             self._launch(kid, now)
@@ -176,7 +195,7 @@ class Reference:
             self._cancel(kid, kid.why, now)
         elif kid.state == "stopping":
             self._tell(kid, "start", "failed")
-            if spec.stuck.value == "wait":
+            if spec.stuck.value == "wait" or any(host.may_wait for host in kid.hosts):
                 self._tell(kid, "stop", "not_stopped")
                 return
             kid.turn("abandoned", now)
@@ -221,6 +240,7 @@ class Reference:
             self._commanded(kid, now, ticket)
         elif kid.comes_back:
             kid.waiters.append(("start", ticket))
+            self._renew(kid, now)
         else:
             return "state"
         return None
@@ -235,6 +255,7 @@ class Reference:
             self._ask(kid, "command", now)
         elif kid.state in ("draining", "stopping"):
             kid.why = "command"
+            self._renew(kid, now)
         elif kid.state == "stopped":
             self._tell(kid, "stop", "ok")
         elif kid.spec.restart.value == "temporary":
@@ -381,14 +402,12 @@ class Reference:
         self.hold = max(kid.due, self.hold if self.hold is not None else kid.due)
 
     def used(self, now):
-        """Restarts in the window; one grows older while its child is well. What was too old once is
-        forgotten, even if its child turns out to have hung since."""
-        self.spent = [
-            (at, kid, unwell)
-            for at, kid, unwell in self.spent
-            if now - at - (kid.unwell(now) - unwell) <= self.policy.intensity.window
-        ]
-        return len(self.spent)
+        """Restarts in the window; one grows older while its child is well. That a child was not may
+        come out later, so none is ever forgotten."""
+        window = self.policy.intensity.window
+        return sum(
+            now - at - (kid.unwell(now) - unwell) <= window for at, kid, unwell in self.spent
+        )
 
     def _restart_at(self, kid, now, due_of):
         rule = kid.spec.backoff
@@ -495,10 +514,15 @@ class Reference:
         else:
             self._cancel(kid, why, now)
 
+    def _renew(self, kid, now):
+        """Somebody waits for a stop that is past its deadline: it gets another one."""
+        if kid.state == "stopping" and kid.deadline == math.inf:
+            self._arm(kid, now + kid.stop_limit)
+
     def _cancel(self, kid, why, now):
         kid.turn("stopping", now)
         kid.why = why
-        self._arm(kid, now + kid.spec.stop_limit)
+        self._arm(kid, now + kid.stop_limit)
 
     def _rest(self, kid, now):
         self._tell(kid, "start", "failed")

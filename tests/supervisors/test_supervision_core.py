@@ -6,8 +6,9 @@ import math
 import random
 
 import pytest
+import trio
 from supervision_pair import Pair
-from supervision_walk import policy, spec, unused, walk
+from supervision_walk import Host, begin, finish, unused, walk
 
 from supervisors import (
     AutoShutdown,
@@ -305,6 +306,10 @@ def test_judging_exceptions():
     assert (park.kind, park.reason, park.code) == (ExitKind.PARKED, "out", "logged_out")
     escalate = judge(Escalate("full", "disk"))
     assert (escalate.kind, escalate.reason, escalate.code) == (ExitKind.ESCALATED, "full", "disk")
+    for verdict, told in ((Park("out"), False), (Escalate("full"), True)):
+        with pytest.raises(type(verdict)):
+            raise verdict
+        assert bool(judge(verdict).where) is told  # where one parks is no news
     for fatal in (KeyboardInterrupt(), SystemExit(3)):
         assert judge(fatal).kind is ExitKind.FATAL
         assert judge(BaseExceptionGroup("g", [ValueError(), fatal])).kind is ExitKind.FATAL
@@ -407,6 +412,109 @@ def test_whatever_is_raised_is_judged():
     assert judge(GeneratorExit()).kind is ExitKind.CRASHED
 
 
+class HostileText(str):
+    """A text that lets nobody read it."""
+
+    __slots__ = ()
+
+    def __format__(self, _spec):
+        raise ValueError
+
+    def __getitem__(self, _key):
+        return 7
+
+    def __len__(self):
+        raise ValueError
+
+
+def test_a_text_with_methods_of_its_own_is_read_as_what_it_is():
+    class OddError(Exception):
+        def __str__(self):
+            return HostileText("told")
+
+    odd = OddError()
+    odd.__notes__ = [HostileText("a note")]
+    assert judge(odd).reason == "OddError: told\na note"
+    assert type(judge(odd).reason) is str
+    park = judge(Park(HostileText("out"), HostileText("code")))
+    assert (park.reason, park.code) == ("out", "code")
+    assert judge(Done(HostileText("x" * 5000))).reason == "x" * MAX_REASON
+
+
+def test_a_verdict_whose_class_forgot_its_reason_is_one_all_the_same():
+    class LoggedOut(Park):
+        def __init__(self, who):
+            self.who = who
+
+    class Gone(Escalate):
+        def __init__(self):
+            pass
+
+        @property
+        def reason(self):
+            raise ValueError
+
+        @property
+        def code(self):
+            raise KeyboardInterrupt
+
+    class Over(Done):
+        def __init__(self):
+            pass
+
+    class Coded(Park):
+        reason = "of the class"
+        code = "coded"
+
+        def __init__(self):
+            pass
+
+    park = judge(LoggedOut("ann"))
+    assert (park.kind, park.reason, park.code) == (ExitKind.PARKED, "ann", "parked")
+    gone = judge(Gone())
+    assert (gone.kind, gone.reason, gone.code) == (ExitKind.ESCALATED, "", "escalated")
+    assert judge(Over()).kind is ExitKind.DONE
+    assert (judge(Coded()).reason, judge(Coded()).code) == ("of the class", "coded")
+
+
+def test_what_hides_its_class_or_its_parts_is_a_crash():
+    class Nameless(type):
+        @property
+        def __name__(cls):
+            raise ValueError
+
+    class UnnamedError(Exception, metaclass=Nameless):
+        pass
+
+    class HiddenError(Exception):
+        @property
+        def __class__(self):
+            raise ValueError("hidden")
+
+    class TracelessError(Exception):
+        @property
+        def __traceback__(self):
+            raise GeneratorExit
+
+    class EmptyError(ExceptionGroup):
+        exceptions = ()
+
+    assert judge(UnnamedError("x")).reason == "UnnamedError: x"
+    empty = EmptyError("g", [ValueError()])
+    for odd in (HiddenError(), TracelessError(), empty):
+        exit_ = judge(odd, Why.HUNG if odd is empty else None)
+        assert exit_.kind is ExitKind.CRASHED
+        assert exit_.reason.startswith("what it raised cannot be judged: ")
+        assert exit_.code in ("HiddenError", "TracelessError", "EmptyError")
+    assert judge(HiddenError()).reason.endswith("ValueError: hidden")
+
+
+def test_a_classifier_may_call_it_done_and_whatever_else_it_says_is_no_verdict():
+    assert judge(OSError(), classify=lambda _error: Done("enough")).kind is ExitKind.DONE
+    for nothing in (None, "park", 7, Park):
+        assert judge(OSError(), classify=lambda _error, word=nothing: word).code == "OSError"
+
+
 def test_groups_however_deep_or_wide_are_judged():
     deep = wide = ValueError("x")
     for _ in range(100_000):
@@ -451,6 +559,14 @@ def test_stacks_keep_both_ends_and_leave_the_library_out():
     theirs = compile("pass", "theirs.py", "exec")
     assert stacks.lines([(own, 1), (theirs, 2)]) == ("theirs.py:2 in <module>",)
     assert len(stacks.lines([(own, 1)])) == 1  # better than nothing
+    for home in (
+        stacks.Path(stacks.__file__).parents[1],
+        *trio.__path__,
+    ):  # names that only begin so
+        neighbour = compile("pass", f"{home}_websocket/x.py", "exec")
+        assert len(stacks.lines([(neighbour, 1), (theirs, 2)])) == 2
+    helper = compile("pass", f"{stacks.Path(stacks.__file__).parents[1]}/testing/x.py", "exec")
+    assert len(stacks.lines([(helper, 1), (theirs, 2)])) == 2  # runs as a child's code
     exactly = [(theirs, number) for number in range(stacks.OUTER + stacks.INNER)]
     assert len(stacks.lines(exactly)) == stacks.OUTER + stacks.INNER
     assert not any("more" in line for line in stacks.lines(exactly))
@@ -649,31 +765,22 @@ def test_random_walks():
     for seed in range(60):
         choose = random.Random(seed).choice
         for _ in range(10):
-            rules = policy(choose)
-            significant = rules.auto_shutdown is not AutoShutdown.NEVER and not rules.keyed
-            walked = Pair(rules, [spec(name, choose, significant) for name in "abc"])
+            walked = begin(choose)
             walk(walked, choose, 60)
-            assert walked.started <= 1
-            assert walked.finished <= 1
-
-
-class Host:
-    """A supervisor that runs inside a child."""
-
-    stop_needs = 7.0
-    may_wait = False
+            if not walked.finished:
+                finish(walked, choose)
 
 
 def test_what_runs_a_supervisor_has_the_time_of_its_children():
     p = pair(ChildSpec("a", unused), ChildSpec("b", unused, ready_deadline=2), keyed=True)
     a, b = p.machine.slots.values()
     for slot in (a, b):
-        p.machine.hosts(slot, Host())
+        p.machine.hosts(slot, Host(7.0))
     assert p.machine.due() == 2  # b's own; a has none for its start any more
     p.ready("a")
     p.ready("b")
     assert p.machine.board.stop_limit(a) == 5 + 7
-    p.machine.hosts(a, Host())
+    p.machine.hosts(a, Host(7.0))
     assert p.machine.board.stop_limit(a) == 5 + 7 + 7
     p.machine.hosts_no_more(a, a.hosts[0])
     assert p.machine.board.stop_limit(a) == 5 + 7
@@ -684,25 +791,22 @@ def test_what_runs_a_supervisor_has_the_time_of_its_children():
 def test_a_stop_deadline_that_is_said_stands_whatever_runs_inside():
     p = pair(ChildSpec("a", unused, stop_deadline=20))
     slot = p.machine.slots["a"]
-    p.machine.hosts(slot, Host())
+    p.machine.hosts(slot, Host(7.0))
     assert p.machine.board.stop_limit(slot) == 20
 
 
 def test_to_host_a_supervisor_when_ready_leaves_the_liveness_alone():
     p = pair(ChildSpec("a", unused, liveness=3))
     p.ready("a")
-    p.machine.hosts(p.machine.slots["a"], Host())
+    p.machine.hosts(p.machine.slots["a"], Host(7.0))
     assert p.machine.due() == 3
 
 
 def test_what_hosts_one_that_waits_is_waited_for_too():
-    class Waiting(Host):
-        may_wait = True
-
     p = pair(ChildSpec("a", unused), ChildSpec("b", unused))
     p.ready("a")
     p.ready("b")
-    p.machine.hosts(p.machine.slots["a"], Waiting())
+    p.machine.hosts(p.machine.slots["a"], Host(7.0, may_wait=True))
     p.machine.terminate("a", 0.0, "ticket")
     p.machine.tick(12.0)
     assert states(p) == [State.STOPPING, State.RUNNING]
