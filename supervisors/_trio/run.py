@@ -194,7 +194,7 @@ class Run:
                 await unprotected(slot.spec.run, ctx)
         except BaseException as caught:
             # The scope has removed the cancellation that was ours, so nothing is swallowed here.
-            if isinstance(caught, GeneratorExit) and not trio.lowlevel.in_trio_task():
+            if issubclass(type(caught), GeneratorExit) and not trio.lowlevel.in_trio_task():
                 raise  # the task itself is thrown away, for trio has broken down
             error = without_cancelled(caught)
         why = slot.why  # of the end that it was told, if it was: not of one that is told too late

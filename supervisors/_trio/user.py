@@ -21,18 +21,23 @@ async def unprotected(function: Callable[[*Ts], Awaitable[R]], *args: *Ts) -> R:
 
 
 def without_cancelled(error: BaseException) -> BaseException:
-    """Removes foreign cancellations from a group; one that came alone is a fault of the child."""
+    """Removes foreign cancellations from a group; one that came alone is a fault of the child.
+
+    Never raises, whatever the error makes of being looked at: then it is taken as it is.
+    """
+    try:
+        return _without_cancelled(error)
+    except BaseException:
+        return error
+
+
+def _without_cancelled(error: BaseException) -> BaseException:
     if type(error) is trio.Cancelled:  # a final class, whose isinstance takes its time
         leak = SupervisionError("a Cancelled escaped from the child although nobody cancelled it")
         leak.__cause__ = error
         return leak
     group = as_group(error)
     if group is not None:
-        rest: BaseException | None
-        first = group.exceptions[0]
-        try:
-            rest = group.split(trio.Cancelled)[1]
-        except Exception:  # a group class of its own, or nested too deeply to be split
-            return group
-        return rest if rest is not None else without_cancelled(first)
+        rest = group.split(trio.Cancelled)[1]
+        return rest if rest is not None else _without_cancelled(group.exceptions[0])
     return error

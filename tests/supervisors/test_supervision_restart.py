@@ -366,3 +366,38 @@ async def test_a_child_that_outlives_its_stop_deadline_brings_the_tree_down(
     assert recorder.story("root/b")[-3:] == ["ChildAbandoned", "ChildExited", "ChildStopped"]
     assert recorder.unfinished() == []
     assert trio.current_time() == 50
+
+
+def hides_its_class():
+    class HidesItsClassError(Exception):  # in here, for pytest looks at what stands outside
+        @property
+        def __class__(self):
+            raise ValueError("no class for you")
+
+    return HidesItsClassError()
+
+
+def cannot_be_split():
+    class OnePieceError(ExceptionGroup):
+        def split(self, _condition):
+            raise ValueError("one piece")
+
+    return OnePieceError("g", [ValueError()])
+
+
+@pytest.mark.parametrize("make", [hides_its_class, cannot_be_split])
+async def test_an_error_that_does_not_let_itself_be_looked_at_is_a_crash(
+    virtual_clock, recorder, make
+):
+    async def run(ctx):
+        ctx.ready()
+        await trio.sleep(1)
+        if ctx.incarnation == 1:
+            raise make()
+        await trio.sleep_forever()
+
+    tree = Supervisor([ChildSpec("a", run)])
+    async with open_supervisor(tree, observers=[recorder]):
+        await trio.sleep(60)
+        assert tree.child("a").node().incarnation == 2
+    assert recorder.of(ChildExited)[0].exit.kind is ExitKind.CRASHED
