@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Generic, Protocol
+from typing import Any, Generic, Protocol, cast
 
 import trio
 
@@ -38,8 +38,8 @@ class Call(Generic[Q_co, A_contra]):
         self._error: BaseException | None = None
         self._scope: trio.CancelScope | None = None
 
-    def reply(self, value: A_contra) -> None:
-        """Resolves the caller's ``call`` with the value."""
+    def reply(self, value: A_contra = cast(Any, None)) -> None:
+        """Resolves the caller's ``call`` with the value; default None."""
         self._resolve(value, None)
 
     def fail(self, error: BaseException) -> None:

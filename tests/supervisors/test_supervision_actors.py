@@ -356,3 +356,14 @@ async def test_where_it_hangs_shows_the_users_frames(virtual_clock, recorder):
     assert any("my_business_code" in line for line in exit_.where)
     assert any("more" in line for line in exit_.where)
     assert not any("/trio/" in line for line in exit_.where)
+
+
+async def test_an_answer_may_be_nothing(virtual_clock, recorder):
+    async def run(ctx):
+        ctx.ready()
+        async for call in ctx.mailbox:
+            call.reply()
+
+    tree = Supervisor([ChildSpec("a", run)])
+    async with open_supervisor(tree, observers=[recorder]):
+        assert await tree.child("a").call("do it") is None
