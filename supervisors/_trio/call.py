@@ -38,7 +38,7 @@ class Call(Generic[Q_co, A_contra]):
         self._error: BaseException | None = None
         self._scope: trio.CancelScope | None = None
 
-    def reply(self, value: A_contra = cast(Any, None)) -> None:
+    def reply(self, value: A_contra = cast(Any, None)) -> None:  # noqa: B008  a typed None
         """Resolves the caller's ``call`` with the value; default None."""
         self._resolve(value, None)
 
