@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import _thread
 import logging
 import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Awaitable, Callable, Generator, Iterable
 from contextlib import contextmanager, suppress
 from types import FrameType
@@ -14,6 +16,7 @@ from types import FrameType
 import trio
 
 from supervisors._core.errors import EscalationError, NotStoppedError
+from supervisors._core.exits import leaves
 from supervisors._trio.base import SupervisorBase
 from supervisors._trio.init import become_init
 from supervisors._trio.leftovers import describe
@@ -25,6 +28,9 @@ from supervisors._trio.user import unprotected
 
 EXIT_FAILED = 1
 EXIT_INTERRUPTED = 130
+
+LAST_WORDS = 3.0
+"""Seconds that the log has when the process is to end at once."""
 
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 
@@ -52,13 +58,15 @@ def run_supervisor(
     SIGTERM and SIGINT (on Windows also SIGBREAK) begin an orderly stop, also while the tree still
     starts: children drain and stop in reverse order. A second one ends the process at once, with
     code 128 and the signal's number, after logging what is still there; it is heard even when the
-    event loop is blocked. Handlers are put back afterwards. Belongs in the main thread.
+    event loop is blocked, and a log that is stuck delays it by 3 s at most. No other signal is
+    touched: SIGHUP ends the process, as ever. Handlers are put back afterwards. Raises RuntimeError
+    outside the main thread.
 
     If the root logger has no handler, logging is set up: standard error, level INFO.
 
     As process 1 of a container it forks first, and stays as an init that passes signals on and
     reaps orphans; what runs the tree is then process 1's child. (Not if there are other threads
-    already: then a warning is logged instead.)
+    already: then a warning is logged instead.) A Ctrl-C on the container's terminal counts once.
 
     | code | when |
     | --- | --- |
@@ -67,6 +75,10 @@ def run_supervisor(
     | 70 | something did not end in time |
     | 128 + n | told to stop twice |
     | other | a child, or ``body``, raised SystemExit with it; 130 for KeyboardInterrupt |
+
+    A SystemExit or KeyboardInterrupt in an exception group counts as if alone, the first of
+    several; other errors beside it are logged, and its code is then never 0. As in Python, a
+    SystemExit of None is 0, and of anything but a number is written to standard error and is 1.
     """
     if threading.current_thread() is not threading.main_thread():
         raise RuntimeError("run_supervisor handles signals, so it belongs in the main thread")
@@ -93,13 +105,8 @@ def run_supervisor(
     with _handlers(stop):
         try:
             trio.run(main)
-        except SystemExit as end:
-            return _code_of(end)
-        except KeyboardInterrupt:
-            return EXIT_INTERRUPTED
         except BaseException as error:
-            logger.critical("%s has ended", name, exc_info=error)
-            return EXIT_STOP_OVERRUN if _is_late(error) else EXIT_FAILED
+            return _code_of(error, name)
     return 0
 
 
@@ -109,6 +116,7 @@ class _Stop:
     def __init__(self, supervisor: SupervisorBase) -> None:
         self._supervisor = supervisor
         self._asked = False
+        self._ending = False
         self._scope: trio.CancelScope | None = None
         self._token: trio.lowlevel.TrioToken | None = None
 
@@ -135,10 +143,40 @@ class _Stop:
                 token.run_sync_soon(scope.cancel)
 
     def _end_at_once(self, number: int) -> None:
-        there = "".join(f"\n    {line}" for line in describe(self._supervisor))
+        """Returns, for what we interrupted may be a write to the log, which bears no other within
+        it. Bare threads: to start a Thread takes a lock that may be held as well."""
+        if self._ending:
+            return
+        self._ending = True
+        code = 128 + number
+        try:
+            _thread.start_new_thread(_end_after, (LAST_WORDS, code))
+            there = "".join(f"\n    {line}" for line in describe(self._supervisor))
+            _thread.start_new_thread(_end_with_words, (code, number, there))
+        except BaseException:
+            os._exit(code)
+
+    def done(self) -> None:
+        """Returns unless the process is being ended: no other exit code may overtake that."""
+        while self._ending:
+            time.sleep(LAST_WORDS)
+
+
+def _end_after(seconds: float, code: int) -> None:
+    """For a log that is stuck."""
+    time.sleep(seconds)
+    os._exit(code)
+
+
+def _end_with_words(code: int, number: int, there: str) -> None:
+    try:
         logger.critical("told to stop twice (signal %d); still there:%s", number, there)
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(Exception):
+                stream.flush()
         logging.shutdown()
-        os._exit(128 + number)
+    finally:
+        os._exit(code)
 
 
 @contextmanager
@@ -149,6 +187,7 @@ def _handlers(stop: _Stop) -> Generator[None, None, None]:
     try:
         yield
     finally:
+        stop.done()
         for number, handler in before.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
@@ -162,14 +201,28 @@ def _fork_from_init() -> None:
         become_init()
 
 
+def _code_of(error: BaseException, name: str) -> int:
+    """The exit code for what came out of the run; logs it, unless it only asks for that code."""
+    parts = leaves(error)
+    ends = [part for part in parts if isinstance(part, KeyboardInterrupt | SystemExit)]
+    if len(ends) == len(parts):
+        return _code_of_end(ends[0])
+    logger.critical("%s has ended", name, exc_info=error)
+    if ends:
+        return _code_of_end(ends[0]) or EXIT_FAILED
+    return EXIT_STOP_OVERRUN if any(map(_is_late, parts)) else EXIT_FAILED
+
+
 def _is_late(error: BaseException) -> bool:
     """Whether it tells of something that did not end in time."""
     late = isinstance(error.__cause__, NotStoppedError) and isinstance(error, EscalationError)
     return late or isinstance(error, NotStoppedError)
 
 
-def _code_of(end: SystemExit) -> int:
+def _code_of_end(end: KeyboardInterrupt | SystemExit) -> int:
     """The exit code that Python gives it."""
+    if isinstance(end, KeyboardInterrupt):
+        return EXIT_INTERRUPTED
     if end.code is None:
         return 0
     if isinstance(end.code, int):
