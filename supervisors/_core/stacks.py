@@ -20,8 +20,8 @@ _TESTING = os.path.join(_HERE, "testing", "")
 def lines(stack: Iterable[tuple[CodeType, int]]) -> tuple[str, ...]:
     """The code objects and line numbers as text, without trio's and this library's own frames
     (unless there are no others), the middle of a long stack left out."""
-    every = list(stack)
-    told = [step for step in every if not _is_ours(step[0].co_filename)] or every
+    every, homes = list(stack), _homes()
+    told = [step for step in every if not _is_ours(step[0].co_filename, homes)] or every
     text = [f"{code.co_filename}:{line} in {code.co_name}" for code, line in told]
     if len(text) <= OUTER + INNER:
         return tuple(text)
@@ -29,7 +29,11 @@ def lines(stack: Iterable[tuple[CodeType, int]]) -> tuple[str, ...]:
     return (*text[:OUTER], f"... {left_out} more ...", *text[-INNER:])
 
 
-def _is_ours(filename: str) -> bool:
+def _homes() -> tuple[str, ...]:
+    """Where this library and trio are."""
     trio = sys.modules.get("trio")
-    homes = [os.path.join(home, "") for home in (_HERE, *getattr(trio, "__path__", ()))]
-    return filename.startswith(tuple(homes)) and not filename.startswith(_TESTING)
+    return tuple(os.path.join(home, "") for home in (_HERE, *getattr(trio, "__path__", ())))
+
+
+def _is_ours(filename: str, homes: tuple[str, ...]) -> bool:
+    return filename.startswith(homes) and not filename.startswith(_TESTING)

@@ -33,12 +33,10 @@ class Inbox(Generic[M]):
         StaleIncarnationError when this incarnation has ended.
         """
         await trio.lowlevel.checkpoint_if_cancelled()
-        self._check()
         try:
-            message: M = self._box.take()
+            message = self.receive_nowait()
         except trio.WouldBlock:
-            if self._draining:
-                raise trio.EndOfChannel from None
+            pass
         else:
             self._box.readers.add(trio.lowlevel.current_task())
             await trio.lowlevel.cancel_shielded_checkpoint()

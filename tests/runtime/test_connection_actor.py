@@ -10,25 +10,18 @@ import pytest
 import trio
 from trio_websocket import ConnectionClosed, serve_websocket
 
-from runtime.events import EventBus, EventName
-from runtime.journal import Connection, Journal
-from runtime.outbound.outbox import Outbox
-from runtime.way_in import WayIn
+from runtime.events import EventName
 from runtime.whatsapp import connection as actor
 from runtime.whatsapp.connection import ConnectionActor
-from runtime.whatsapp.credential_files import CredentialFiles
 from runtime.whatsapp.link import open_link
-from runtime.whatsapp.live import Live, LiveBook, Status
+from runtime.whatsapp.live import Live, Status
 from runtime.whatsapp.manager import describe
-from runtime.whatsapp.proxies import Proxies
-from runtime.whatsapp.services import Services
-from runtime.whatsapp.sessions import Sessions
 from runtime.whatsapp.ways import trouble_of
 from supervisors import Backoff, Park
+from tests import connection_services
 from tests.child_context import Context
+from tests.connection_services import LOJA
 
-OWNER = "11111111-1111-4111-8111-111111111111"
-LOJA = Connection("loja", "Loja", OWNER, None, datetime(2026, 1, 1, tzinfo=UTC))
 EXPIRES = [1_770_000_060_000, 1_770_000_080_000, 1_770_000_100_000]
 
 
@@ -70,25 +63,11 @@ class Bridge:
 
 @asynccontextmanager
 async def services(tmp_path, bridge):
-    journal, events, context = Journal(tmp_path / "journal.sqlite"), EventBus(), ActorContext()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(journal.run, context)
-        with trio.fail_after(15):
-            await context.is_ready.wait()
-        await journal.register(LOJA)
         server = await nursery.start(serve_websocket, bridge, "127.0.0.1", 0, None)
         bridge.port = server.port
-        yield Services(
-            journal=journal,
-            bridge=bridge,
-            outbox=Outbox(journal, events),
-            lives=LiveBook(),
-            sessions=Sessions(journal),
-            events=events,
-            way_in=WayIn(),
-            proxies=Proxies(),
-            files=CredentialFiles(tmp_path / "connections"),
-        )
+        async with connection_services.services(tmp_path, bridge) as given:
+            yield given
         nursery.cancel_scope.cancel()
 
 

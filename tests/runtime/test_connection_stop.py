@@ -12,22 +12,10 @@ import trio
 import trio.testing
 from trio_websocket import ConnectionClosed, serve_websocket
 
-from runtime.events import EventBus
-from runtime.journal import CommandState, Connection, Journal, NewCommand, NewEntry
-from runtime.outbound.outbox import Outbox
-from runtime.way_in import WayIn
-from runtime.whatsapp.credential_files import CredentialFiles
+from runtime.journal import CommandState, NewCommand, NewEntry
 from runtime.whatsapp.link import open_link
-from runtime.whatsapp.live import LiveBook
-from runtime.whatsapp.manager import Connections
-from runtime.whatsapp.proxies import Proxies
-from runtime.whatsapp.services import Services
-from runtime.whatsapp.sessions import Sessions
-from supervisors import open_supervisor
-from tests.child_context import Context
+from tests.connection_services import running_connections
 
-OWNER = "11111111-1111-4111-8111-111111111111"
-LOJA = Connection("loja", "Loja", OWNER, None, datetime(2026, 1, 1, tzinfo=UTC))
 ME = {"id": "5511987654321:1@s.whatsapp.net", "phone": "5511987654321"}
 
 
@@ -84,32 +72,10 @@ class Bridge:
 @asynccontextmanager
 async def connections(tmp_path):
     """The connections of a product, one of which is open, its journal and the bridge."""
-    journal, events, context, bridge = (
-        Journal(tmp_path / "journal.sqlite"),
-        EventBus(),
-        Context(),
-        Bridge(),
-    )
+    bridge = Bridge()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(journal.run, context)
-        with trio.fail_after(15):
-            await context.is_ready.wait()
-        await journal.register(LOJA)
         bridge.port = (await nursery.start(serve_websocket, bridge, "127.0.0.1", 0, None)).port
-        book = Connections(
-            Services(
-                journal=journal,
-                bridge=bridge,
-                outbox=Outbox(journal, events),
-                lives=LiveBook(),
-                sessions=Sessions(journal),
-                events=events,
-                way_in=WayIn(),
-                proxies=Proxies(),
-                files=CredentialFiles(tmp_path / "connections"),
-            )
-        )
-        async with open_supervisor(book.supervisor, name="connections"):
+        async with running_connections(tmp_path, bridge) as (book, journal):
             yield book, journal, bridge
         nursery.cancel_scope.cancel()
 

@@ -7,26 +7,14 @@ from contextlib import asynccontextmanager, closing, contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
-import trio
 
 from runtime.errors import Conflict, NotFound, Unavailable
-from runtime.events import EventBus
 from runtime.janitor import TEMPORARY_LIFETIME, _is_left_over
-from runtime.journal import Connection, Journal
-from runtime.outbound.outbox import Outbox
-from runtime.way_in import WayIn
-from runtime.whatsapp.credential_files import CredentialFiles
+from runtime.journal import Connection
 from runtime.whatsapp.link import LinkLost
-from runtime.whatsapp.live import Live, LiveBook, Status
-from runtime.whatsapp.manager import DELETED, Connections
-from runtime.whatsapp.proxies import Proxies
-from runtime.whatsapp.services import Services
-from runtime.whatsapp.sessions import Sessions
-from supervisors import open_supervisor
-from tests.child_context import Context
-
-OWNER = "11111111-1111-4111-8111-111111111111"
-LOJA = Connection("loja", "Loja", OWNER, None, datetime(2026, 1, 1, tzinfo=UTC))
+from runtime.whatsapp.live import Live, Status
+from runtime.whatsapp.manager import DELETED
+from tests.connection_services import OWNER, running_connections
 
 
 class NoBridge:
@@ -44,28 +32,8 @@ async def connections(tmp_path):
     """The connections of a product whose bridge is away, and the directory of its files."""
     directory = tmp_path / "connections"
     directory.mkdir()
-    journal, events, context = Journal(tmp_path / "journal.sqlite"), EventBus(), Context()
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(journal.run, context)
-        with trio.fail_after(15):
-            await context.is_ready.wait()
-        await journal.register(LOJA)
-        book = Connections(
-            Services(
-                journal=journal,
-                bridge=NoBridge(),
-                outbox=Outbox(journal, events),
-                lives=LiveBook(),
-                sessions=Sessions(journal),
-                events=events,
-                way_in=WayIn(),
-                proxies=Proxies(),
-                files=CredentialFiles(directory),
-            )
-        )
-        async with open_supervisor(book.supervisor, name="connections"):
-            yield book, journal, directory
-        nursery.cancel_scope.cancel()
+    async with running_connections(tmp_path, NoBridge()) as (book, journal):
+        yield book, journal, directory
 
 
 def stored(directory, *, events: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import trio
 import trio.testing
+from supervision_children import worker
 
 from supervisors import (
     Backoff,
@@ -28,7 +29,6 @@ from supervisors import (
 )
 from supervisors.testing import (
     FixedJitter,
-    ScriptedChild,
     crash,
     forever,
     park,
@@ -36,11 +36,6 @@ from supervisors.testing import (
     sleep,
     stubborn,
 )
-
-
-def worker(name, *scripts, **options):
-    return ChildSpec(name, ScriptedChild(*scripts), **options)
-
 
 LONG = Backoff(50, 50, 1)
 

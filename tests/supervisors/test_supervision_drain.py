@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 import trio
+from supervision_children import slow_to_stop
 
 from supervisors import (
     Backoff,
     ChildDownError,
     ChildDraining,
     ChildExited,
+    ChildReady,
     ChildRestarting,
     ChildSpec,
     ChildStopped,
@@ -204,7 +206,7 @@ async def test_a_hung_child_is_not_drained(virtual_clock, recorder):
         [ChildSpec("a", ScriptedChild([ready, forever]), liveness=2, drain_deadline=5)]
     )
     async with open_supervisor(tree, observers=[recorder]):
-        await recorder.wait_for(ChildRestarting)
+        await recorder.wait_for(ChildReady, count=2)
     assert next(e.why for e in recorder.of(ChildStopping)) is Why.HUNG
     assert [e.why for e in recorder.of(ChildDraining)] == [Why.SHUTDOWN]
 
@@ -259,17 +261,9 @@ async def test_one_child_that_does_not_end_need_not_be_the_end_of_all(virtual_cl
 
 
 async def test_what_runs_a_supervisor_inside_waits_for_its_children_too(virtual_clock, recorder):
-    async def slow(ctx):
-        ctx.ready()
-        try:
-            await trio.sleep_forever()
-        finally:
-            with trio.CancelScope(shield=True):
-                await trio.sleep(4)
-
     async def slow_start(ctx):
         await trio.sleep(29)
-        await slow(ctx)
+        await slow_to_stop(4)(ctx)
 
     inner = Supervisor([ChildSpec("x", slow_start), ChildSpec("y", slow_start)])
 

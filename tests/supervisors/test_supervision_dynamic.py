@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 import trio
+from supervision_children import worker
 
 from supervisors import (
     Backoff,
@@ -38,10 +39,6 @@ from supervisors.testing import (
     sleep,
     stubborn,
 )
-
-
-def worker(name, *scripts, **options):
-    return ChildSpec(name, ScriptedChild(*scripts), **options)
 
 
 async def test_can_be_supervised_and_reached_through_the_object(virtual_clock, recorder):

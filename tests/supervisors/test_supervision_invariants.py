@@ -12,6 +12,7 @@ import psutil
 import pytest
 import trio
 import trio.testing
+from supervision_children import worker
 from supervision_storm import STOP_DEADLINE, CrashError, Storm
 
 import supervisors
@@ -58,10 +59,6 @@ START_IS_OVER = ("ChildReady", "ChildParked", "ChildStopped", "ChildDone", "Chil
 @pytest.fixture(scope="module")
 def storms():
     return [Storm(seed).run() for seed in SEEDS]
-
-
-def worker(name, *scripts, **options):
-    return ChildSpec(name, ScriptedChild(*scripts), **options)
 
 
 def test_the_storms_are_storms(storms):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import trio
+from supervision_children import slow_to_stop, worker
 
 from supervisors import (
     AutoShutdown,
@@ -31,10 +32,6 @@ from supervisors import (
 from supervisors.testing import FixedJitter, ScriptedChild, crash, forever, park, ready, sleep
 
 
-def worker(name, *scripts, **options):
-    return ChildSpec(name, ScriptedChild(*scripts), **options)
-
-
 async def test_no_children(virtual_clock, recorder):
     async with open_supervisor(Supervisor([]), observers=[recorder]) as root:
         assert root.tree().children == ()
@@ -54,15 +51,7 @@ async def test_children_start_in_order_each_gated_on_ready(virtual_clock, record
 
 
 async def test_children_stop_in_reverse_order_one_at_a_time(virtual_clock, recorder):
-    async def slow_to_stop(ctx):
-        ctx.ready()
-        try:
-            await trio.sleep_forever()
-        finally:
-            with trio.CancelScope(shield=True):
-                await trio.sleep(3)
-
-    children = [ChildSpec(name, slow_to_stop) for name in "abc"]
+    children = [ChildSpec(name, slow_to_stop(3)) for name in "abc"]
     async with open_supervisor(Supervisor(children), observers=[recorder]):
         pass
     assert [(e.path[-1], e.at) for e in recorder.of(ChildStopping)] == [

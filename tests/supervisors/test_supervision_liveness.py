@@ -9,6 +9,7 @@ import time
 import pytest
 import trio
 import trio.testing
+from supervision_children import worker
 
 from supervisors import (
     ChildExited,
@@ -28,11 +29,7 @@ from supervisors import (
     open_supervisor,
 )
 from supervisors._trio.systemd import Notifier
-from supervisors.testing import ScriptedChild, beat, beating, forever, ready, sleep, stubborn
-
-
-def worker(name, *scripts, **options):
-    return ChildSpec(name, ScriptedChild(*scripts), **options)
+from supervisors.testing import beat, beating, forever, ready, sleep, stubborn
 
 
 async def the_place_where_it_hangs():

@@ -8,6 +8,7 @@ import random
 import pytest
 import trio
 import trio.testing
+from supervision_children import worker
 
 from supervisors import (
     Backoff,
@@ -42,10 +43,6 @@ from supervisors.testing import (
     sleep,
     stubborn,
 )
-
-
-def worker(name, *scripts, **options):
-    return ChildSpec(name, ScriptedChild(*scripts), **options)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import textwrap
 import pytest
 import trio
 import trio.testing
+from supervision_children import slow_to_stop, worker
 
 from supervisors import (
     EXIT_STOP_OVERRUN,
@@ -34,11 +35,7 @@ from supervisors import (
     log_events,
     open_supervisor,
 )
-from supervisors.testing import ScriptedChild, crash, forever, park, ready, sleep, stubborn
-
-
-def worker(name, *scripts, **options):
-    return ChildSpec(name, ScriptedChild(*scripts), **options)
+from supervisors.testing import crash, forever, park, ready, sleep, stubborn
 
 
 async def test_leaving_the_block_stops_the_tree_and_keeps_the_error(virtual_clock, recorder):
@@ -275,15 +272,7 @@ async def test_one_that_is_abandoned_alone_is_told_soon(virtual_clock, recorder)
 
 
 async def test_the_default_limit_is_what_the_deadlines_allow(virtual_clock, recorder, caplog):
-    async def slow(ctx):
-        ctx.ready()
-        try:
-            await trio.sleep_forever()
-        finally:
-            with trio.CancelScope(shield=True):
-                await trio.sleep(4)
-
-    tree = Supervisor([ChildSpec(f"c{i}", slow) for i in range(20)])
+    tree = Supervisor([ChildSpec(f"c{i}", slow_to_stop(4)) for i in range(20)])
     async with open_supervisor(tree, observers=[recorder]):
         pass
     assert trio.current_time() == 80
