@@ -41,6 +41,9 @@ ELSEWHERE = {
     "supabase_rows_skipped": "tests/storage/test_rows.py",
 }
 """What such a run does not bring about, and where it is shown to move."""
+BY_CHANCE = {"child_loop_blocks", "child_messages_dropped"}
+"""What moves if the machine is slow, or if a call waits in a mailbox at the instant in which its
+owner ends; tests/runtime/test_metrics.py shows that they move."""
 FIRED = {
     *("ZapvisorConnectionError", "ZapvisorDeadLetters", "ZapvisorDecryptFailures"),
     *("ZapvisorDown", "ZapvisorNotRunning", "ZapvisorSendsFailing", "ZapvisorStubsUnfilled"),
@@ -359,7 +362,7 @@ def test_what_goes_wrong_is_seen(observers, watch, product, crm, simulator, open
     run.a_tree_that_is_stopped(observers)
 
     unmoved = {name for name in METRICS if not watch.has_moved(name)}
-    assert unmoved == CONSTANT | ELSEWHERE.keys()
+    assert unmoved - BY_CHANCE == CONSTANT | ELSEWHERE.keys()
     assert watch.value("build_info") == 1
     rules = observers.rules()
     assert {rule["name"] for rule in rules} == {
