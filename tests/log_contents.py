@@ -60,7 +60,12 @@ def files(directory: Path) -> list[Path]:
 def found(text: str, *secrets: str) -> list[str]:
     """What a log holds and should not."""
     held = [match[0] for match in _SECRETS.finditer(text)]
-    return held + [one for one in (*secrets, *_used) if one in text]
+    return held + [one for one in (*secrets, *_used) if one in text and _stands(one, text)]
+
+
+def _stands(one: str, text: str) -> bool:
+    """Whether a text is really there: a single word of it may be part of a word of ours."""
+    return not one.isalpha() or re.search(rf"(?<!\w){one}(?!\w)", text) is not None
 
 
 def check(directory: Path, *secrets: str) -> None:

@@ -144,9 +144,9 @@ def test_what_is_refused_counts_as_failed_and_is_shown_on_the_connection(
         return [one["code"] for one in info.get("warnings", ())] == ["new_contacts_blocked"]
 
     until(stored, what="the table says so, too")
-    write(shop, to, "resposta")
-    wait_row(shop, conteudo="resposta")
-    assert send(shop, to, content="continua")["status"] in ("sent", "delivered")
+    write(shop, to, "respondo assim")
+    wait_row(shop, conteudo="respondo assim")
+    assert send(shop, to, content="outra vez")["status"] in ("sent", "delivered")
     assert [row["erro"] for row in rows(shop) if row["erro"]] == ["new_contacts_blocked"]
 
 
