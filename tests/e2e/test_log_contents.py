@@ -48,3 +48,11 @@ def test_the_check_finds_what_should_not_be_there(tmp_path, line):
 
     with pytest.raises(AssertionError, match=r"combined\.log\.1 holds"):
         log_contents.check(tmp_path)
+
+
+def test_what_the_product_says_by_itself_is_not_a_test_s_text(tmp_path):
+    log_contents.use({"content": "continua"})
+    (tmp_path / "server.log").write_text("Para continuar com ele, chame POST …/restart.\n")
+
+    assert [path.name for path in log_contents.files(tmp_path)] == ["server.log"]
+    log_contents.check(tmp_path)

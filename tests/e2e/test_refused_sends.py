@@ -146,7 +146,7 @@ def test_what_is_refused_counts_as_failed_and_is_shown_on_the_connection(
     until(stored, what="the table says so, too")
     write(shop, to, "respondo assim")
     wait_row(shop, conteudo="respondo assim")
-    assert send(shop, to, content="outra vez")["status"] in ("sent", "delivered")
+    assert send(shop, to, content="agora vai a todos")["status"] in ("sent", "delivered")
     assert [row["erro"] for row in rows(shop) if row["erro"]] == ["new_contacts_blocked"]
 
 
