@@ -47,15 +47,18 @@ def use(body: Any) -> None:
 
 def _remember(value: Any) -> None:
     for text in value[:MOST_OF_A_LIST] if isinstance(value, list) else [value]:
-        if not isinstance(text, str) or len(text.strip()) < SHORTEST:
-            continue
-        if text.strip() not in _our_words():
+        if isinstance(text, str) and len(text.strip()) >= SHORTEST and not _is_ours(text.strip()):
             _used.add(text.strip())
+
+
+def _is_ours(text: str) -> bool:
+    """Whether the product may say it by itself; a number is in no log, whoever else shows it."""
+    return re.search(r"\d", text) is None and text in _our_words()
 
 
 @functools.cache
 def _our_words() -> str:
-    """What the product may say by itself: it cannot be told from a test's words."""
+    """All that the product is written in."""
     sources = "\n".join(
         path.read_text(encoding="utf-8")
         for place, pattern in _SOURCES

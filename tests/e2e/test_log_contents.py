@@ -56,3 +56,12 @@ def test_what_the_product_says_by_itself_is_not_a_test_s_text(tmp_path):
 
     assert [path.name for path in log_contents.files(tmp_path)] == ["server.log"]
     log_contents.check(tmp_path)
+
+
+def test_a_number_is_found_although_the_product_shows_it_as_an_example(tmp_path, monkeypatch):
+    monkeypatch.setattr(log_contents, "_used", set())
+    log_contents.use({"number": "5511987654321"})
+    (tmp_path / "server.log").write_text("para 5511987654321\n")
+
+    with pytest.raises(AssertionError, match=r"server\.log holds"):
+        log_contents.check(tmp_path)
