@@ -213,14 +213,8 @@ INSIDE = Dashboard(
         Panel(
             "Loop held up, and messages nobody will read (15 minutes)",
             (
-                (
-                    _worst("zapvisor_child_loop_blocks_total"),
-                    "{{child}} held it up",
-                ),
-                (
-                    _worst("zapvisor_child_messages_dropped_total"),
-                    "{{child}} dropped",
-                ),
+                (_worst("zapvisor_child_loop_blocks_total"), "{{child}} held it up"),
+                (_worst("zapvisor_child_messages_dropped_total"), "{{child}} dropped"),
             ),
         ),
         Panel("Calls of the journal", _quantiles("zapvisor_journal_commit_seconds"), "s"),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import traceback
 from collections.abc import Set
 from contextlib import suppress
+
+from supervisors._trio.streams import flush_streams
 
 FORWARDED = ("SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGWINCH")
 
@@ -24,9 +25,7 @@ def become_init() -> None:
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {*numbers, signal.SIGCHLD})
     # Where SIGCHLD is ignored, the kernel reaps, and the exit code is lost.
     on_child = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(Exception):  # closed, or None
-            stream.flush()
+    flush_streams()
     child = os.fork()
     if child == 0:
         if on_child is not None:

@@ -23,6 +23,7 @@ from supervisors._trio.leftovers import describe
 from supervisors._trio.opened import Overrun, open_supervisor
 from supervisors._trio.overrun import EXIT_STOP_OVERRUN, hard_exit
 from supervisors._trio.root import Root
+from supervisors._trio.streams import flush_streams
 from supervisors._trio.system import Observer, logger
 from supervisors._trio.user import unprotected
 
@@ -171,9 +172,7 @@ def _end_after(seconds: float, code: int) -> None:
 def _end_with_words(code: int, number: int, there: str) -> None:
     try:
         logger.critical("told to stop twice (signal %d); still there:%s", number, there)
-        for stream in (sys.stdout, sys.stderr):
-            with suppress(Exception):
-                stream.flush()
+        flush_streams()
         logging.shutdown()
     finally:
         os._exit(code)

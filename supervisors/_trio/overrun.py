@@ -10,6 +10,7 @@ from contextlib import suppress
 
 from supervisors._core.errors import NotStoppedError
 from supervisors._core.exits import describe
+from supervisors._trio.streams import flush_streams
 from supervisors._trio.system import logger
 
 EXIT_STOP_OVERRUN = 70
@@ -35,7 +36,5 @@ def hard_exit(stuck: NotStoppedError, cause: BaseException | None) -> None:
             handler.flush()
     with suppress(Exception):
         faulthandler.dump_traceback(sys.__stderr__ or 2)
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(Exception):
-            stream.flush()
+    flush_streams()
     os._exit(EXIT_STOP_OVERRUN)
